@@ -197,6 +197,8 @@ export interface Usage {
   cacheWrite: number;
   output: number;
   reasoning: number;
+  /** US dollars, when the upstream itself says what the answer cost (OpenRouter's `usage.cost`). */
+  costUsd?: number;
   /** Set when the upstream reported nothing and these are bytes/4. */
   estimated?: true;
 }

@@ -1,0 +1,108 @@
+/** `clutch serve`: the gateway in the foreground, until a signal. */
+
+import { readFileSync } from "node:fs";
+import pc from "picocolors";
+import { readLauncherSettings } from "../launcher/settings.ts";
+import { renderModelReference } from "../providers/model-reference.ts";
+import { readConfigFile } from "../src/config/file.ts";
+import { type LoadedConfig, loadConfig, type ServerFlags } from "../src/config/load.ts";
+import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
+import { changedKeys, watchConfigFile } from "../src/config/watch.ts";
+import { renderError } from "../src/errors.ts";
+import { describeFailure } from "../src/gateway/cascade.ts";
+import { type Gateway, startGateway } from "../src/gateway/server.ts";
+import { launchSecretFile } from "../src/launch-token.ts";
+import { openStore } from "../src/store/open.ts";
+
+/** How long streams may go on after the first signal. */
+const drainLimitMs = 30_000;
+
+export async function serve(flags: ServerFlags, env: Env): Promise<number> {
+  const homes = resolveHomes(env);
+  let loaded = await loadConfig(homes, env, flags);
+  const store = openStore(homes.database);
+  const gateway = await startGateway({
+    loaded,
+    tierLetters: await readTierLetters(homes, env),
+    env,
+    store,
+    fetch,
+    launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
+    log,
+    onLeft: (exchange, { target, failure, durationMs }) => {
+      const reference = renderModelReference({ provider: target.provider.id, model: target.model });
+      log(`${exchange.input.id} left ${reference} after ${durationMs} ms: ${describeFailure(failure)}`);
+    },
+  }).catch((error: unknown) => {
+    store.close();
+    throw error;
+  });
+
+  console.log(`${pc.green("clutch")} serves on ${pc.bold(gateway.url)}`);
+  console.log(`config ${loaded.path ?? `${homes.configFile} (not there: defaults)`}, ledger ${homes.database}`);
+  if (gateway.recovered > 0)
+    log(`${gateway.recovered} requests were pending when the last gateway ended: marked as aborted`);
+  for (const notice of loaded.notices) log(notice);
+
+  const stopWatching = watchConfigFile(homes, async () => {
+    try {
+      const fresh = await loadConfig(homes, env, flags);
+      gateway.reload(fresh, await readTierLetters(homes, env));
+      gateway.report([]);
+      logChange(loaded, fresh);
+      loaded = fresh;
+    } catch (error) {
+      gateway.report([`the config file was not taken over: ${renderError(error)}`]);
+      log(`kept the last good config: ${renderError(error)}`);
+    }
+  });
+
+  const code = await untilSignal(gateway);
+  stopWatching();
+  return code;
+}
+
+/** SIGTERM, SIGINT and SIGHUP drain; a second one ends at once. */
+function untilSignal(gateway: Gateway): Promise<number> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const onSignal = async (signal: NodeJS.Signals) => {
+      if (stopping) process.exit(128 + ({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[signal as "SIGHUP"] ?? 0));
+      stopping = true;
+      const open = gateway.inFlight();
+      if (open > 0)
+        log(`${signal}: no new requests; ${open} under way may take ${drainLimitMs / 1000} s more (again: stop now)`);
+      await gateway.stop(drainLimitMs);
+      resolve(0);
+    };
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, onSignal);
+  });
+}
+
+async function readTierLetters(homes: Homes, env: Env): Promise<Record<string, string>> {
+  const raw = await readConfigFile(homes);
+  const { tiers, profiles } = readLauncherSettings(raw.value, raw.path ?? homes.configFile, env);
+  const named = Object.entries(tiers).map(([letter, tier]) => [letter, tier.model]);
+  const numbered = Object.entries(profiles).flatMap(([digit, profile]) =>
+    profile.model === undefined ? [] : [[digit, profile.model]],
+  );
+  return Object.fromEntries([...named, ...numbered]);
+}
+
+function logChange(before: LoadedConfig, after: LoadedConfig): void {
+  const keys = changedKeys(before.config, after.config);
+  log(keys.length === 0 ? "the config file was written, nothing changed" : `config changed: ${keys.join(", ")}`);
+  if (keys.includes("server")) log("server.host, server.port and server.require_key take effect at the next start");
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function log(line: string): void {
+  console.error(`${pc.dim(new Date().toISOString())} ${line}`);
+}

@@ -1,0 +1,207 @@
+/**
+ * The few values of the config that a launch needs, read from the raw JSON: the whole schema would cost the launcher more
+ * time than everything else it does. Unknown keys are the gateway's business.
+ */
+
+import type { Env } from "../src/config/paths.ts";
+import { ClutchError } from "../src/errors.ts";
+import { type NamedTier, namedTiers, type ProfileDigit, profileDigits, type Tier } from "../src/launch-code.ts";
+import type { Json, JsonObject } from "../src/protocols/chat.ts";
+
+export interface LauncherSettings {
+  /** Without a trailing slash and without `/v1`. */
+  gatewayUrl: string;
+  requireKey: boolean;
+  tiers: Record<NamedTier, TierModel>;
+  profiles: Partial<Record<ProfileDigit, Profile>>;
+}
+
+export interface TierModel {
+  /** A model reference. */
+  model: string;
+  /** Why this model, when Clutch had to choose without knowing what is best. */
+  guess?: string;
+}
+
+export interface Profile {
+  /** A model reference; without it the profile behaves as no tier at all. */
+  model?: string;
+}
+
+const defaultModels = {
+  d: "deepseek/deepseek-v4-flash:free",
+  n: "nvidia/nemotron-3-super-120b-a12b:free",
+  k: "moonshotai/kimi-k2.6:free",
+  q: "qwen/qwen3-next-80b-a3b-thinking",
+} as const;
+
+/**
+ * CLUTCH_HOST and CLUTCH_PORT beat `server.host` and `server.port`, which beat the predecessor's `proxy.base_url`.
+ * @param source the config file's path, for messages
+ * @throws {ClutchError} `config-invalid` for a value of the wrong type, `usage` for a CLUTCH_PORT that is no port
+ */
+export function readLauncherSettings(config: Json, source: string, env: Env): LauncherSettings {
+  const read = configReader(config, source);
+  const models = { ...defaultModels, ...tierOverrides(read) };
+  return {
+    gatewayUrl: gatewayUrl(read, env),
+    requireKey: read.boolean("server.require_key") ?? false,
+    tiers: {
+      d: { model: models.d },
+      n: { model: models.n },
+      k: { model: models.k },
+      q: { model: models.q },
+      m:
+        models.m === undefined
+          ? { model: "clutch-big", guess: "no model-scan snapshot is read yet, so the gateway's BIG tier" }
+          : { model: models.m },
+      f: models.f === undefined ? guessFree(read, models.d) : { model: models.f },
+    },
+    profiles: readProfiles(read),
+  };
+}
+
+/**
+ * What a tier letter stands for; no model for a profile that names none.
+ * @throws {ClutchError} `usage` for a profile that the config lacks
+ */
+export function resolveTier(tier: Tier, settings: LauncherSettings): Partial<TierModel> {
+  if (tier in namedTiers) return settings.tiers[tier as NamedTier];
+  const profile = settings.profiles[tier as ProfileDigit];
+  if (profile === undefined) {
+    throw new ClutchError("usage", `tier ${tier} is profile ${tier}, which the config does not have`, {
+      hint: `add "launcher": { "profiles": { "${tier}": { "model": "..." } } }`,
+    });
+  }
+  return profile;
+}
+
+function tierOverrides(read: ConfigReader): Partial<Record<NamedTier, string>> {
+  const entries = Object.keys(namedTiers).map((letter) => [letter, read.string(`launcher.tiers.${letter}`)] as const);
+  return Object.fromEntries(entries.filter(([, model]) => model !== undefined && model !== ""));
+}
+
+function guessFree(read: ConfigReader, fallback: string): TierModel {
+  const bigModel = read.string("model_tiers.BIG.default") ?? "";
+  if (bigModel.endsWith(":free"))
+    return { model: bigModel, guess: "no list of free models is read yet, so BIG's default" };
+  const cascadeModel = read.strings("model_tiers.BIG.cascade").find((model) => model.endsWith(":free"));
+  return cascadeModel === undefined
+    ? { model: fallback, guess: "no list of free models is read yet, so tier d" }
+    : { model: cascadeModel, guess: "no list of free models is read yet, so the first free one of BIG's cascade" };
+}
+
+function readProfiles(read: ConfigReader): LauncherSettings["profiles"] {
+  const profiles: LauncherSettings["profiles"] = {};
+  for (const digit of profileDigits) {
+    if (read.object(`launcher.profiles.${digit}`) === undefined) continue;
+    const model = read.string(`launcher.profiles.${digit}.model`);
+    profiles[digit] = model === undefined || model === "" ? {} : { model };
+  }
+  return profiles;
+}
+
+function gatewayUrl(read: ConfigReader, env: Env): string {
+  const host = nonEmpty(env["CLUTCH_HOST"]) ?? nonEmpty(read.string("server.host"));
+  const port = environmentPort(env) ?? configPort(read);
+  const base = nonEmpty(read.string("proxy.base_url"));
+  if (host !== undefined || port !== undefined || base === undefined) {
+    return `http://${reachableHost(host ?? "127.0.0.1")}:${port ?? 8082}`;
+  }
+  if (!/^https?:/.test(base) || !URL.canParse(base)) throw read.wrong("proxy.base_url", base, "a http(s) address");
+  return new URL(base).href.replace(/(\/v1)?\/*$/, "");
+}
+
+function environmentPort(env: Env): number | undefined {
+  const text = nonEmpty(env["CLUTCH_PORT"]);
+  if (text === undefined) return undefined;
+  if (/^\d+$/.test(text) && isPort(Number(text))) return Number(text);
+  throw new ClutchError("usage", `CLUTCH_PORT is "${text}", which is no port`, {
+    hint: "give a number from 1 to 65535",
+  });
+}
+
+function configPort(read: ConfigReader): number | undefined {
+  const port = read.value("server.port");
+  if (port === undefined || (typeof port === "number" && isPort(port))) return port;
+  if (port === 0) {
+    throw new ClutchError("usage", "server.port is 0 (any free port), so xx cannot know it", {
+      hint: "set CLUTCH_PORT to the one that clutch serve printed",
+    });
+  }
+  throw read.wrong("server.port", port, "a port number");
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 1 && port <= 65535;
+}
+
+/** A gateway that listens everywhere is reached through loopback. */
+function reachableHost(host: string): string {
+  if (host === "0.0.0.0" || host === "*") return "127.0.0.1";
+  if (host === "::" || host === "[::]") return "[::1]";
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}
+
+interface ConfigReader {
+  value(path: string): Json | undefined;
+  string(path: string): string | undefined;
+  boolean(path: string): boolean | undefined;
+  /** Empty when absent. */
+  strings(path: string): string[];
+  object(path: string): JsonObject | undefined;
+  wrong(path: string, received: Json, expected: string): ClutchError;
+}
+
+/** Paths are dotted. Each method throws `config-invalid` when the value, or an object on the way to it, has another type. */
+function configReader(config: Json, source: string): ConfigReader {
+  const wrong = (path: string, received: Json, expected: string) =>
+    new ClutchError("config-invalid", `${source}: "${path}" is ${shorten(JSON.stringify(received))}, not ${expected}`, {
+      hint: "correct it in the file",
+    });
+  const asObject = (value: Json, path: string): JsonObject => {
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) return value;
+    throw wrong(path, value, "an object");
+  };
+  const value = (path: string): Json | undefined => {
+    let here: Json | undefined = config;
+    let walked = "";
+    for (const key of path.split(".")) {
+      if (here === undefined) return undefined;
+      here = asObject(here, walked)[key];
+      walked = walked === "" ? key : `${walked}.${key}`;
+    }
+    return here;
+  };
+  return {
+    value,
+    wrong,
+    string(path) {
+      const found = value(path);
+      if (found === undefined || typeof found === "string") return found;
+      throw wrong(path, found, "a text");
+    },
+    boolean(path) {
+      const found = value(path);
+      if (found === undefined || typeof found === "boolean") return found;
+      throw wrong(path, found, "true or false");
+    },
+    strings(path) {
+      const found = value(path) ?? [];
+      if (Array.isArray(found) && found.every((item) => typeof item === "string")) return found;
+      throw wrong(path, found, "a list of texts");
+    },
+    object(path) {
+      const found = value(path);
+      return found === undefined ? undefined : asObject(found, path);
+    },
+  };
+}
+
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

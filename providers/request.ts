@@ -1,0 +1,89 @@
+/** What one attempt sends: the URL, the headers and the credential. Pure. */
+
+import type { Protocol } from "../src/protocols/chat.ts";
+import type { Provider } from "./registry.ts";
+
+export interface UpstreamRequest {
+  url: string;
+  headers: Record<string, string>;
+  body: Buffer | string;
+}
+
+/** The client's headers that an upstream of the same protocol may see; everything else stays here. */
+const forwarded = [
+  "anthropic-beta",
+  "anthropic-version",
+  "openai-beta",
+  "x-codex-beta-features",
+  "user-agent",
+] as const;
+
+/** Connection-bound headers, ours, and credentials: never forwarded, not even to the client's own vendor. */
+const neverForwarded = new Set([
+  "host",
+  "connection",
+  "keep-alive",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "content-length",
+  "content-encoding",
+  "accept-encoding",
+  "cookie",
+]);
+
+export interface UpstreamHeadersInput {
+  provider: Provider;
+  protocol: Protocol;
+  /** True when the client speaks this protocol too. */
+  sameProtocol: boolean;
+  client: Headers;
+  /**
+   * `ours`: the provider's configured key. `client`: the client keeps its own login with its own vendor, so its
+   * credential and headers go there as they came.
+   */
+  credential: "ours" | "client";
+  stream: boolean;
+}
+
+export function buildUpstreamHeaders(input: UpstreamHeadersInput): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (input.credential === "client") {
+    for (const [name, value] of input.client) {
+      if (!neverForwarded.has(name) && !name.startsWith("x-clutch-")) headers[name] = value;
+    }
+  } else {
+    if (input.sameProtocol) {
+      for (const name of forwarded) {
+        const value = input.client.get(name);
+        if (value !== null) headers[name] = value;
+      }
+    }
+    const { key } = input.provider;
+    if (input.protocol === "messages") headers["anthropic-version"] ??= "2023-06-01";
+    if (key !== undefined) {
+      if (input.protocol === "messages" && input.provider.messagesAuth === "x-api-key") headers["x-api-key"] = key;
+      else headers["authorization"] = `Bearer ${key}`;
+    }
+  }
+  headers["content-type"] = "application/json";
+  headers["accept"] = input.stream ? "text/event-stream" : "application/json";
+  // An upstream that compresses a stream holds its events back; bodies this small gain nothing.
+  headers["accept-encoding"] = "identity";
+  for (const [name, value] of Object.entries(input.provider.headers)) headers[name.toLowerCase()] = value;
+  return headers;
+}
+
+/** Forwards the client's query (`?beta=true`) to an upstream of the same protocol only. */
+export function buildUpstreamUrl(
+  provider: Provider,
+  protocol: Protocol,
+  sameProtocol: boolean,
+  query: string,
+): string | undefined {
+  const url = provider.urls[protocol];
+  return url !== undefined && sameProtocol && query !== "" ? url + query : url;
+}

@@ -1,0 +1,70 @@
+/** Sends one attempt. The only place that talks to an upstream; `fetch` and the timers are handed in. */
+
+import { type Failure, failure } from "./failure.ts";
+import type { UpstreamRequest } from "./request.ts";
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export type Sent = { ok: true; response: Response } | { ok: false; failure: Failure };
+
+/** Answers once the headers are there. `signal` ends the attempt at any time. */
+export async function sendUpstream(fetch: Fetch, request: UpstreamRequest, signal: AbortSignal): Promise<Sent> {
+  try {
+    const response = await fetch(request.url, {
+      method: "POST",
+      headers: request.headers,
+      body: request.body,
+      signal,
+      redirect: "manual",
+      // Bun gives up after 5 minutes of silence by default; a thinking model may take longer, so the limits are ours.
+      timeout: false,
+    } as RequestInit);
+    return { ok: true, response };
+  } catch (cause) {
+    return { ok: false, failure: classifyThrown(cause, signal) };
+  }
+}
+
+/** What `fetch` or a body reader threw. An abort carries its own reason: the client left, or one of our limits ran out. */
+export function classifyThrown(cause: unknown, signal: AbortSignal): Failure {
+  if (signal.aborted) {
+    const reason: unknown = signal.reason;
+    return reason instanceof LimitReached
+      ? failure("timeout", reason.message)
+      : failure("aborted", "the client closed the connection");
+  }
+  const error = cause as { code?: string; message?: string };
+  const words = thrownWords[error.code ?? ""] ?? error.message ?? String(cause);
+  return failure("network", words, error.code === undefined ? {} : { code: error.code });
+}
+
+/** Bun's error codes, in words a person can act on. */
+const thrownWords: Readonly<Record<string, string>> = {
+  ConnectionRefused: "connection refused: nothing listens there",
+  ECONNREFUSED: "connection refused: nothing listens there",
+  ECONNRESET: "connection lost: the upstream reset it",
+  ConnectionClosed: "connection lost: the upstream closed it before answering",
+  FailedToOpenSocket: "cannot connect: the host was not found or is unreachable",
+  ENOTFOUND: "cannot connect: the host was not found",
+};
+
+/** The reason of an abort by one of our own limits. */
+export class LimitReached extends Error {
+  override name = "LimitReached";
+}
+
+/** At most `limit` bytes of a body, as text; never throws. */
+export async function readStart(response: Response, limit = 64 * 1024): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      chunks.push(chunk);
+      total += chunk.length;
+      if (total >= limit) break;
+    }
+  } catch {
+    // What has come so far is still the best account of the error.
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

@@ -1,0 +1,228 @@
+/** The config file's shape. Every number says its unit in its name; an unknown key is an error that names the nearest known one. */
+
+import { z } from "zod";
+import { ClutchError } from "../errors.ts";
+import type { Json } from "../protocols/chat.ts";
+
+const milliseconds = z.number().int().nonnegative();
+
+const tier = z.strictObject({
+  /** The model asked first; empty means the next larger tier's. */
+  default: z.string().default(""),
+  cascade: z.array(z.string()).default([]),
+});
+
+const provider = z.strictObject({
+  /** Pins the provider to one wire; a built-in row without it uses the client's own where the provider speaks it. */
+  protocol: z.enum(["chat", "messages", "responses"]).optional(),
+  base_url: z.url({ protocol: /^https?$/ }).optional(),
+  /** `env:NAME`, `cmd:shell command`, or the key itself. */
+  api_key: z.string().optional(),
+  api_keys: z.array(z.string()).optional(),
+  headers: z.record(z.string(), z.string()).default({}),
+});
+
+const service = z.looseObject({ id: z.string() });
+
+export const configSchema = z.strictObject({
+  $schema: z.string().optional(),
+  server: z
+    .strictObject({
+      host: z.string().default("127.0.0.1"),
+      port: z.number().int().min(0).max(65535).default(8082),
+      require_key: z.boolean().default(false),
+    })
+    .prefault({}),
+  proxy: z
+    .strictObject({
+      base_url: z.string().optional(),
+      health_url: z.string().optional(),
+      auto_start: z.boolean().default(true),
+    })
+    .prefault({}),
+  default_provider: z.string().default("openrouter"),
+  providers: z.record(z.string(), provider).default({}),
+  model_tiers: z
+    .strictObject({ BIG: tier.prefault({}), MIDDLE: tier.prefault({}), SMALL: tier.prefault({}) })
+    .optional(),
+  routes: z
+    .strictObject({
+      image: z.string().default(""),
+      web_search: z.string().default(""),
+      long_context: z
+        .strictObject({ model: z.string().default(""), threshold: z.number().int().positive().default(60000) })
+        .prefault({}),
+      think: z.string().default(""),
+      background: z.string().default(""),
+      default: z.string().default(""),
+      custom: z.string().default(""),
+    })
+    .prefault({}),
+  mappings: z.record(z.string(), z.string()).default({}),
+  agents: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.string()))).default({}),
+  fallbacks: z.array(z.string()).default([]),
+  toolcall_models: z.array(z.string()).default([]),
+  fallback_method: z.enum(["cascade", "openrouter_native", "both"]).default("cascade"),
+  quotas: z
+    .record(
+      z.string(),
+      z.strictObject({
+        max_requests_per_minute: z.number().positive().optional(),
+        cooldown_seconds: z.number().nonnegative().optional(),
+      }),
+    )
+    .default({}),
+  breaker: z
+    .strictObject({
+      failures: z.number().int().nonnegative().default(3),
+      cooldown_seconds: z.number().positive().default(60),
+      max_cooldown_seconds: z.number().positive().default(3600),
+    })
+    .prefault({}),
+  timeouts: z
+    .strictObject({
+      connect_ms: milliseconds.default(10_000),
+      first_token_ms: milliseconds.default(60_000),
+      idle_ms: milliseconds.default(120_000),
+      patience_ms: milliseconds.default(8_000),
+    })
+    .prefault({}),
+  hedge: z.strictObject({ after_ms: milliseconds.default(0) }).prefault({}),
+  budgets: z
+    .strictObject({ daily_usd: z.number().nonnegative().default(0), allow_paid: z.boolean().default(true) })
+    .prefault({}),
+  launcher: z
+    .strictObject({
+      tiers: z.record(z.string(), z.string()).default({}),
+      profiles: z.record(z.string(), z.looseObject({})).default({}),
+    })
+    .prefault({}),
+  chain: z.strictObject({ services: z.array(service).default([]) }).prefault({}),
+  headroom: z.strictObject({ mode: z.enum(["front", "sidecar", "off"]).default("front") }).prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type ProviderConfig = z.infer<typeof provider>;
+
+/** Keys whose values are never printed. */
+const secretKeys = ["api_key", "api_keys", "headers"];
+
+/** Accepted so that one config serves every version, but without effect in this one; `serve` names those that are set. */
+const notInForce = [
+  "agents",
+  "fallback_method",
+  "quotas",
+  "breaker",
+  "hedge",
+  "budgets",
+  "chain",
+  "headroom",
+] as const satisfies (keyof Config)[];
+
+/** Top-level keys that the file sets and this version does not act on. */
+export function keysWithoutEffect(raw: Json): string[] {
+  if (raw === null || typeof raw !== "object" || Array.isArray(raw)) return [];
+  const routes = raw["routes"];
+  const taskRoutes = routes !== null && typeof routes === "object" && !Array.isArray(routes) ? Object.keys(routes) : [];
+  return [
+    ...notInForce.filter((key) => key in raw),
+    ...taskRoutes.filter((key) => key !== "default").map((key) => `routes.${key}`),
+  ];
+}
+
+/**
+ * @param source the file's path, for the message
+ * @param tolerant drops unknown top-level keys (the predecessor's file holds things of its own)
+ * @throws {ClutchError} `config-invalid`: the first problem, with its key, the value and what is expected
+ */
+export function parseConfig(raw: Json, source: string, tolerant = false): Config {
+  const known = configSchema.shape;
+  const value =
+    tolerant && raw !== null && typeof raw === "object" && !Array.isArray(raw)
+      ? Object.fromEntries(Object.entries(raw).filter(([key]) => key in known))
+      : raw;
+  const result = configSchema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  if (issue === undefined) throw new ClutchError("config-invalid", `${source} is not a valid config`);
+  const at = issue.path.map(String).join(".");
+  if (issue.code === "unrecognized_keys") {
+    const key = issue.keys[0] ?? "";
+    const near = nearest(key, knownKeysAt(issue.path));
+    throw new ClutchError("config-invalid", `${source}: unknown key ${quote(at === "" ? key : `${at}.${key}`)}`, {
+      hint: near === undefined ? "remove it" : `did you mean ${quote(near)}?`,
+    });
+  }
+  const received = valueAt(value, issue.path);
+  const isSecret = issue.path.some((key) => secretKeys.includes(String(key)));
+  const shown = received === undefined ? "nothing" : isSecret ? "(hidden)" : short(JSON.stringify(received));
+  const where = at === "" ? "" : ` ${quote(at)} is ${shown}:`;
+  throw new ClutchError(
+    "config-invalid",
+    `${source}:${where} ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}`,
+    {
+      hint: "correct it in the file",
+    },
+  );
+}
+
+function valueAt(value: Json | undefined, path: readonly PropertyKey[]): Json | undefined {
+  let here: Json | undefined = value;
+  for (const key of path) {
+    if (here === null || typeof here !== "object") return undefined;
+    here = Array.isArray(here) ? here[Number(key)] : here[String(key)];
+  }
+  return here;
+}
+
+function knownKeysAt(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = configSchema;
+  for (const key of path) {
+    schema = unwrap(schema);
+    if (schema instanceof z.ZodObject) schema = schema.shape[String(key)];
+    else if (schema instanceof z.ZodRecord) schema = schema.valueType;
+    else if (schema instanceof z.ZodArray) schema = schema.element;
+  }
+  schema = unwrap(schema);
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function unwrap(schema: unknown): unknown {
+  let inner = schema;
+  while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
+    inner = inner.unwrap();
+  }
+  return inner;
+}
+
+/** The candidate with the smallest edit distance, unless even that is far off. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+function quote(text: string): string {
+  return `"${text}"`;
+}
+
+function short(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

@@ -1,0 +1,240 @@
+/** One attempt at one target: build, send, hold back until it proves itself. What comes of it is a value, never a throw. */
+
+import { classifyAnswer, classifyStreamError, type Failure, failure } from "../../providers/failure.ts";
+import { buildUpstreamHeaders, buildUpstreamUrl, type UpstreamRequest } from "../../providers/request.ts";
+import { classifyThrown, type Fetch, LimitReached, readStart, sendUpstream } from "../../providers/upstream.ts";
+import type { ChatEvent, Json, Usage } from "../protocols/chat.ts";
+import { type DecodeContext, MalformedAnswer, ProtocolError } from "../protocols/codec.ts";
+import { codecs } from "../protocols/index.ts";
+import { commits, eventsOf, isEmptyAnswer } from "./commit.ts";
+import type { Exchange } from "./exchange.ts";
+import { type Lane, PassLane, TranslateLane } from "./lane.ts";
+import type { Target } from "./router.ts";
+
+export interface AttemptDeps {
+  fetch: Fetch;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Time without a first content after which the next candidate is asked; the last one has none. */
+  firstTokenMs: number;
+  /** Longest silence of a stream that has begun. */
+  idleMs: number;
+}
+
+export interface WholeAnswer {
+  kind: "whole";
+  status: number;
+  headers: Headers;
+  body: ArrayBuffer | string;
+  usage: Usage | undefined;
+}
+
+/** A stream that has passed the commit gate. `reader` is undefined when everything has been read already. */
+export interface LiveAnswer {
+  kind: "live";
+  headers: Headers;
+  lane: Lane;
+  reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  controller: AbortController;
+  /** What the stream said up to the commit, so that nothing of it is watched twice. */
+  events: ChatEvent[];
+}
+
+export type Outcome = { ok: true; answer: WholeAnswer | LiveAnswer } | { ok: false; failure: Failure };
+
+const nothingRenamed: ReadonlyMap<string, string> = new Map();
+
+export async function attemptTarget(
+  exchange: Exchange,
+  target: Target,
+  isLast: boolean,
+  deps: AttemptDeps,
+): Promise<Outcome> {
+  const { stream } = exchange.input;
+  const controller = exchange.startAttempt();
+  // A whole answer takes as long as its text: its first byte is its last one.
+  const limitMs = stream ? deps.firstTokenMs : deps.firstTokenMs + deps.idleMs;
+  const timer = isLast
+    ? undefined
+    : setTimeout(() => controller.abort(new LimitReached(`no answer within ${limitMs / 1000} s`)), limitMs);
+  try {
+    const built = buildRequest(exchange, target);
+    if (!built.ok) return built;
+    const sent = await sendUpstream(deps.fetch, built.request, controller.signal);
+    if (!sent.ok) return sent;
+    const { response } = sent;
+    if (!response.ok) {
+      const text = await readStart(response);
+      return { ok: false, failure: classifyAnswer(response.status, response.headers, text, deps.now()) };
+    }
+    const isEventStream = response.headers.get("content-type")?.includes("text/event-stream") === true;
+    if (stream && isEventStream)
+      return await readUntilCommit(exchange, target, response, built.context, controller, isLast);
+    return await readWhole(exchange, target, response, built.context, controller, isLast);
+  } catch (cause) {
+    return { ok: false, failure: classifyThrown(cause, controller.signal) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+type Built = { ok: true; request: UpstreamRequest; context: DecodeContext } | { ok: false; failure: Failure };
+
+function buildRequest(exchange: Exchange, target: Target): Built {
+  const { provider, protocol, credential } = target;
+  const { body, headers: client, query, stream } = exchange.input;
+  if (credential === "ours" && provider.key === undefined && provider.keySource !== undefined) {
+    return { ok: false, failure: failure("no-key", `no API key for ${provider.name}: ${provider.keySource}`) };
+  }
+  const sameProtocol = protocol === exchange.input.protocol;
+  const url = buildUpstreamUrl(provider, protocol, sameProtocol, query);
+  if (url === undefined)
+    return { ok: false, failure: failure("not-found", `${provider.name} does not speak ${protocol}`) };
+  const headers = buildUpstreamHeaders({ provider, protocol, sameProtocol, client, credential, stream });
+  if (sameProtocol) {
+    const context = { quirks: provider.quirks, toolNames: nothingRenamed };
+    return { ok: true, request: { url, headers, body: body.withModel(target.model) }, context };
+  }
+  try {
+    const encoded = codecs[protocol].encodeRequest(exchange.decoded, { model: target.model, quirks: provider.quirks });
+    const context = { quirks: provider.quirks, toolNames: encoded.toolNames };
+    return { ok: true, request: { url, headers, body: JSON.stringify(encoded.body) }, context };
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause;
+    return {
+      ok: false,
+      failure: failure("bad-request", cause.message, cause.code === undefined ? {} : { code: cause.code }),
+    };
+  }
+}
+
+async function readUntilCommit(
+  exchange: Exchange,
+  target: Target,
+  response: Response,
+  context: DecodeContext,
+  controller: AbortController,
+  isLast: boolean,
+): Promise<Outcome> {
+  const lane = buildLane(exchange, target, context);
+  // Bytes that are passed on as they came show the client whatever reasoning is in them.
+  const seesReasoning = target.protocol === exchange.input.protocol || exchange.decoded.reasoningDisplay === "full";
+  const reader = response.body?.getReader();
+  const seen: ChatEvent[] = [];
+  const live = (rest: typeof reader): Outcome => ({
+    ok: true,
+    answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen },
+  });
+  const leave = (why: Failure): Outcome => {
+    // The reader of an aborted body rejects; nobody waits for this one any more.
+    reader?.cancel().catch(ignoreCancelled);
+    controller.abort(new Error("left for another candidate"));
+    return { ok: false, failure: why };
+  };
+  for (;;) {
+    const read = reader === undefined ? { done: true as const, value: undefined } : await reader.read();
+    const events = read.value === undefined ? lane.end() : lane.push(read.value);
+    let hasContent = false;
+    for (const event of events) {
+      seen.push(event);
+      hasContent ||= commits(event, seesReasoning);
+      if (event.type === "error" && !hasContent) return leave(describeEarlyEnd(event.error, seen));
+      if (event.type === "finish" && !hasContent && !isLast) {
+        return leave(failure("empty", "the answer was empty", { status: response.status }));
+      }
+    }
+    const last = seen.at(-1)?.type;
+    const isOver = read.done || last === "finish" || last === "error";
+    if (hasContent || isOver) {
+      if (!isOver) return live(reader);
+      reader?.cancel().catch(ignoreCancelled);
+      return live(undefined);
+    }
+  }
+}
+
+/** A stream that ends before it has said anything is better called empty than cut. */
+function describeEarlyEnd(error: Extract<ChatEvent, { type: "error" }>["error"], seen: readonly ChatEvent[]): Failure {
+  const saidNothing = seen.every((event) => event.type === "start" || event.type === "usage" || event.type === "error");
+  if (error.kind === "incomplete" && saidNothing) return failure("empty", "the stream ended without any content");
+  return classifyStreamError(error);
+}
+
+async function readWhole(
+  exchange: Exchange,
+  target: Target,
+  response: Response,
+  context: DecodeContext,
+  controller: AbortController,
+  isLast: boolean,
+): Promise<Outcome> {
+  const raw = await response.arrayBuffer();
+  const bytes = Buffer.from(raw);
+  const { status } = response;
+  let body: Json;
+  try {
+    body = JSON.parse(bytes.toString("utf8")) as Json;
+  } catch {
+    const start = bytes.toString("utf8", 0, 80).replaceAll(/\s+/g, " ").trim();
+    const what = start === "" ? "an empty body" : `something else: ${start}`;
+    return {
+      ok: false,
+      failure: failure(start === "" ? "empty" : "malformed", `expected JSON, got ${what}`, { status }),
+    };
+  }
+  try {
+    const decoded = codecs[target.protocol].decodeResponse(body, context);
+    if (!isLast && isEmptyAnswer(decoded))
+      return { ok: false, failure: failure("empty", "the answer was empty", { status }) };
+    if (exchange.input.stream) {
+      const events = eventsOf(decoded);
+      const lane = new TranslateLane(silent, codecs[exchange.input.protocol].streamEncoder(exchange.replyContext));
+      lane.pushEvents(events);
+      return {
+        ok: true,
+        answer: { kind: "live", headers: response.headers, lane, reader: undefined, controller, events },
+      };
+    }
+    const translated = (): string =>
+      JSON.stringify(codecs[exchange.input.protocol].encodeResponse(decoded, exchange.replyContext));
+    const whole = target.protocol === exchange.input.protocol ? raw : translated();
+    return {
+      ok: true,
+      answer: { kind: "whole", status, headers: response.headers, body: whole, usage: decoded.usage },
+    };
+  } catch (cause) {
+    if (!(cause instanceof MalformedAnswer)) throw cause;
+    const { message, code, status: meant } = cause;
+    const kind = code === undefined && meant === undefined ? "malformed" : "reported";
+    return {
+      ok: false,
+      failure: classifyStreamError({
+        kind,
+        message,
+        ...(code === undefined ? {} : { code }),
+        ...(meant === undefined ? {} : { status: meant }),
+      }),
+    };
+  }
+}
+
+function buildLane(exchange: Exchange, target: Target, context: DecodeContext): Lane {
+  const { protocol, body, startedAt, id } = exchange.input;
+  const upstream = codecs[target.protocol];
+  const decoder = upstream.streamDecoder(context);
+  if (target.protocol === protocol) {
+    return new PassLane(upstream, decoder, {
+      model: body.model,
+      createdAt: Math.floor(startedAt / 1000),
+      responseId: `resp_${id}`,
+    });
+  }
+  return new TranslateLane(decoder, codecs[protocol].streamEncoder(exchange.replyContext));
+}
+
+/** The decoder of a lane whose events are handed to it ready-made. */
+const silent = { push: () => [], end: () => [] };
+
+function ignoreCancelled(): void {
+  // Cancelling rejects when the body was aborted first; both mean the same.
+}

@@ -1,0 +1,167 @@
+/** A client's request body: read once, bounded, parsed only when somebody needs more than its model and stream members. */
+
+import type { Json } from "../protocols/chat.ts";
+import { ProtocolError } from "../protocols/codec.ts";
+import { findTopLevelBoolean, findTopLevelString, hasTopLevelItems, type Span } from "./peek.ts";
+
+/** Largest body taken, in bytes, after decompression too: the Messages API's own limit. */
+export const maxBodyBytes = 32 * 1024 * 1024;
+
+/**
+ * A body up to this many bytes is parsed at once, so that a mistake in it is refused before any upstream is called.
+ * Parsing this much costs less than reading the headers; a larger body is only peeked at, and one that is broken
+ * inside is refused by the upstream in the client's own protocol.
+ */
+export const parseAtOnceBytes = 8 * 1024;
+
+export class BodyTooLarge extends Error {
+  override name = "BodyTooLarge";
+  constructor() {
+    super(`the request body is larger than ${maxBodyBytes / 1024 / 1024} MB`);
+  }
+}
+
+export class RequestBody {
+  readonly bytes: Buffer;
+  #model: { name: string; span: Span } | undefined;
+  #parsed: Json | undefined;
+
+  /** @throws {ProtocolError} when it is not a JSON object with a model */
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    if (bytes.length <= parseAtOnceBytes) {
+      const model = asObject(this.json())["model"];
+      if (typeof model !== "string" || model === "") throw missingModel();
+    } else if (bytes[firstInk(bytes)] !== 0x7b || bytes[lastInk(bytes)] !== 0x7d) {
+      throw new ProtocolError("the request body is not a complete JSON object");
+    }
+  }
+
+  /** The model as the client named it. */
+  get model(): string {
+    return this.#locateModel().name;
+  }
+
+  get stream(): boolean {
+    const parsed = this.#parsed;
+    if (parsed !== undefined) return asObject(parsed)["stream"] === true;
+    return findTopLevelBoolean(this.bytes, "stream") ?? false;
+  }
+
+  get hasTools(): boolean {
+    const parsed = this.#parsed;
+    if (parsed === undefined) return hasTopLevelItems(this.bytes, "tools");
+    const tools = asObject(parsed)["tools"];
+    return Array.isArray(tools) && tools.length > 0;
+  }
+
+  /** The whole body; parsed on first use. @throws {ProtocolError} when it is not JSON */
+  json(): Json {
+    if (this.#parsed === undefined) {
+      try {
+        this.#parsed = JSON.parse(this.bytes.toString("utf8")) as Json;
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message.replace(/^JSON Parse error: /, "") : "";
+        throw new ProtocolError(`the request body is not valid JSON (${reason})`);
+      }
+    }
+    return this.#parsed;
+  }
+
+  /** The body as it came, with another model name in it. */
+  withModel(name: string): Buffer {
+    const { span, name: current } = this.#locateModel();
+    if (name === current) return this.bytes;
+    return Buffer.concat([
+      this.bytes.subarray(0, span.start),
+      Buffer.from(JSON.stringify(name)),
+      this.bytes.subarray(span.end),
+    ]);
+  }
+
+  #locateModel(): { name: string; span: Span } {
+    if (this.#model !== undefined) return this.#model;
+    const span = findTopLevelString(this.bytes, "model");
+    const name = span === undefined ? undefined : parseString(this.bytes.toString("utf8", span.start, span.end));
+    if (span === undefined || name === undefined || name === "") {
+      // A key spelt with escapes is legal JSON that the search cannot see; what the parser says then is final.
+      const value = asObject(this.json())["model"];
+      if (typeof value !== "string" || value === "") throw missingModel();
+      throw new ProtocolError("model: spell the key without escapes", { param: "model" });
+    }
+    this.#model = { name, span };
+    return this.#model;
+  }
+}
+
+function missingModel(): ProtocolError {
+  return new ProtocolError("model: a non-empty string is required", { param: "model" });
+}
+
+function asObject(value: Json): { [key: string]: Json | undefined } {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    throw new ProtocolError("the request body is not a JSON object");
+  }
+  return value;
+}
+
+function parseString(text: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "string" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function firstInk(bytes: Buffer): number {
+  let at = 0;
+  while (at < bytes.length && (bytes[at] ?? 0) <= 0x20) at++;
+  return at;
+}
+
+function lastInk(bytes: Buffer): number {
+  let at = bytes.length - 1;
+  while (at >= 0 && (bytes[at] ?? 0) <= 0x20) at--;
+  return at;
+}
+
+/**
+ * Reads and, where the client compressed it, expands a request's body.
+ * @throws {BodyTooLarge} before more than the limit has been read
+ * @throws {ProtocolError} for an encoding that is unknown or does not expand
+ */
+export async function readBody(request: Request): Promise<Buffer> {
+  if (Number(request.headers.get("content-length") ?? 0) > maxBodyBytes) throw new BodyTooLarge();
+  const declared = request.headers.has("content-length");
+  const raw =
+    declared || request.body === null ? Buffer.from(await request.arrayBuffer()) : await readBounded(request.body);
+  const encoding = request.headers.get("content-encoding");
+  if (encoding === null || encoding === "identity") return raw;
+  return expand(raw, encoding);
+}
+
+async function readBounded(stream: ReadableStream<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of stream) {
+    total += chunk.length;
+    if (total > maxBodyBytes) throw new BodyTooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function expand(raw: Buffer, encoding: string): Promise<Buffer> {
+  const { gunzipSync, zstdDecompressSync, brotliDecompressSync, inflateSync } = await import("node:zlib");
+  const expanders = { gzip: gunzipSync, zstd: zstdDecompressSync, br: brotliDecompressSync, deflate: inflateSync };
+  const expander = expanders[encoding as keyof typeof expanders];
+  if (expander === undefined)
+    throw new ProtocolError(`content-encoding "${encoding}" is not supported: send gzip or zstd`);
+  try {
+    return expander(raw, { maxOutputLength: maxBodyBytes });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw new BodyTooLarge();
+    throw new ProtocolError(`the request body does not expand as ${encoding}`);
+  }
+}

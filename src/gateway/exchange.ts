@@ -1,0 +1,77 @@
+/** One client request on its way through the gateway: what came in, and what its answers need to know of it. */
+
+import type { ChatRequest, Protocol } from "../protocols/chat.ts";
+import type { ReplyContext } from "../protocols/codec.ts";
+import { codecs } from "../protocols/index.ts";
+import { settleTurns } from "../protocols/turns.ts";
+import type { RequestBody } from "./body.ts";
+import type { LedgerEntry } from "./ledger.ts";
+
+export interface ExchangeInput {
+  id: string;
+  protocol: Protocol;
+  body: RequestBody;
+  stream: boolean;
+  headers: Headers;
+  /** `?beta=true`, or empty. */
+  query: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  entry: LedgerEntry;
+}
+
+export class Exchange {
+  readonly input: ExchangeInput;
+  #decoded: ChatRequest | undefined;
+  #attempt: AbortController | undefined;
+  #cancelled: Error | undefined;
+
+  constructor(input: ExchangeInput) {
+    this.input = input;
+  }
+
+  /** The request in Clutch's own terms, decoded on first use. @throws {ProtocolError} */
+  get decoded(): ChatRequest {
+    if (this.#decoded !== undefined) return this.#decoded;
+    const request = codecs[this.input.protocol].decodeRequest(this.input.body.json());
+    request.turns = settleTurns(request.turns);
+    this.#decoded = request;
+    return request;
+  }
+
+  /** @throws {ProtocolError} like `decoded` */
+  get replyContext(): ReplyContext {
+    return {
+      request: this.decoded,
+      id: this.input.id,
+      createdAt: Math.floor(this.input.startedAt / 1000),
+      estimatedInputTokens: Math.ceil(this.input.body.bytes.length / 4),
+    };
+  }
+
+  /** The controller of the attempt that is under way; already aborted when the exchange is. */
+  startAttempt(): AbortController {
+    const controller = new AbortController();
+    if (this.#cancelled !== undefined) controller.abort(this.#cancelled);
+    this.#attempt = controller;
+    return controller;
+  }
+
+  /** Ends the attempt under way and every later one: the client has left, or the gateway must stop. */
+  cancel(reason: Error): void {
+    this.#cancelled ??= reason;
+    this.#attempt?.abort(reason);
+  }
+
+  get isCancelled(): boolean {
+    return this.#cancelled !== undefined;
+  }
+}
+
+/** The reason of a cancelled exchange whose client went away. */
+export class ClientLeft extends Error {
+  override name = "ClientLeft";
+  constructor() {
+    super("the client closed the connection");
+  }
+}

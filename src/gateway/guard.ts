@@ -1,0 +1,35 @@
+/** Keeps web pages in the user's browser away from the gateway. Pure. */
+
+/** Names under which a loopback server may be addressed. */
+const loopbackNames = new Set(["localhost", "127.0.0.1", "[::1]", "::1"]);
+
+export function isLoopback(host: string): boolean {
+  return loopbackNames.has(host) || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/**
+ * Says why a request must be refused (403), if it must. A page cannot choose its Origin, and after DNS rebinding its Host
+ * is still the attacker's name; agents send the address they were given and no Origin at all.
+ *
+ * @param boundTo the host the server listens on; beyond loopback every request needs a key, so any Host is taken there
+ */
+export function refuseForeign(headers: Headers, boundTo: string): string | undefined {
+  const host = headers.get("host");
+  if (host !== null && isLoopback(boundTo) && !isLoopback(hostName(host))) {
+    return `this gateway does not answer to the host name "${host}"`;
+  }
+  const origin = headers.get("origin");
+  if (origin !== null && !isSameOrigin(origin, host))
+    return `requests from web pages of ${JSON.stringify(origin)} are not accepted`;
+  return undefined;
+}
+
+function isSameOrigin(origin: string, host: string | null): boolean {
+  const parsed = URL.parse(origin);
+  return parsed !== null && host !== null && parsed.host === host;
+}
+
+/** `127.0.0.1:8082` -> `127.0.0.1`, `[::1]:8082` -> `[::1]`. */
+function hostName(host: string): string {
+  return host.replace(/:\d+$/, "").toLowerCase();
+}

@@ -1,0 +1,178 @@
+/**
+ * The way of one upstream stream to the client: what the client is written, and what happened on the way. Bytes in,
+ * events and bytes out; the reading, the timers and the sockets are the caller's.
+ */
+
+import type { ChatEvent, Protocol } from "../protocols/chat.ts";
+import type { Codec, GatewayError, SseMessage, StreamEncoder, StreamPlace, Transducer } from "../protocols/codec.ts";
+import { renderSse, SseReader } from "../protocols/sse.ts";
+
+export interface Lane {
+  /** True when an error event of the upstream reaches the client as it came, so that none of ours may follow it. */
+  readonly carriesErrors: boolean;
+  /** True when the client has half an event, so that nothing of ours may be written yet. */
+  readonly isMidEvent: boolean;
+  /** Takes a chunk and tells what it said; what it means for the client waits until `take`. */
+  push(chunk: Uint8Array): ChatEvent[];
+  /** The upstream has ended. */
+  end(): ChatEvent[];
+  /** The client's stream has been opened already: leave this upstream's own opening out. Only before the first `take`. */
+  skipOpening(): void;
+  /** What the client is to be written since the last call. */
+  take(): Uint8Array | undefined;
+  /** Ends the client's stream in its protocol's own error event. */
+  fail(error: GatewayError): Uint8Array;
+}
+
+type Decoder = Transducer<SseMessage, ChatEvent>;
+
+const utf8 = new TextEncoder();
+
+export function renderAll(messages: readonly SseMessage[]): Uint8Array {
+  return utf8.encode(messages.map(renderSse).join(""));
+}
+
+/** The events that open a stream. Chat has none of its own: a second role chunk changes nothing. */
+const openingEvents = {
+  messages: new Set(["message_start"]),
+  chat: new Set<string>(),
+  responses: new Set(["response.created", "response.in_progress"]),
+} as const satisfies Record<Protocol, ReadonlySet<string>>;
+
+/** Both sides speak the same protocol: the bytes go on as they came, and the decoder only watches. */
+export class PassLane implements Lane {
+  readonly carriesErrors = true;
+  isMidEvent = false;
+  readonly #codec: Codec;
+  readonly #decoder: Decoder;
+  readonly #reader = new SseReader();
+  /** Set once the opening must be left out: the client's bytes are then written anew, event by event. */
+  #rewriter: SseReader | undefined;
+  #output: Uint8Array[] = [];
+  #lastData = "";
+  readonly #place: StreamPlace;
+
+  constructor(codec: Codec, decoder: Decoder, place: Omit<StreamPlace, "sequence">) {
+    this.#codec = codec;
+    this.#decoder = decoder;
+    this.#place = { ...place, sequence: -1 };
+  }
+
+  push(chunk: Uint8Array): ChatEvent[] {
+    if (this.#rewriter === undefined) {
+      this.#output.push(chunk);
+      this.isMidEvent = !endsWithBlankLine(chunk);
+    } else this.#rewrite(this.#rewriter.push(chunk));
+    return this.#watch(this.#reader.push(chunk));
+  }
+
+  end(): ChatEvent[] {
+    if (this.#rewriter !== undefined) this.#rewrite(this.#rewriter.end());
+    const events = this.#watch(this.#reader.end());
+    events.push(...this.#decoder.end());
+    return events;
+  }
+
+  skipOpening(): void {
+    const held = this.#output;
+    this.#output = [];
+    this.isMidEvent = false;
+    this.#rewriter = new SseReader();
+    for (const chunk of held) this.#rewrite(this.#rewriter.push(chunk));
+  }
+
+  take(): Uint8Array | undefined {
+    const output = this.#output;
+    if (output.length <= 1) {
+      this.#output = [];
+      return output[0];
+    }
+    this.#output = [];
+    return Buffer.concat(output);
+  }
+
+  fail(error: GatewayError): Uint8Array {
+    const sequence = Number(/"sequence_number":\s*(\d+)/.exec(this.#lastData)?.[1] ?? -1);
+    const event = renderAll(this.#codec.encodeStreamError(error, { ...this.#place, sequence }));
+    // A line cut in half would swallow our event: end it first, and the event it belonged to.
+    return this.isMidEvent ? Buffer.concat([utf8.encode("\n\n"), event]) : event;
+  }
+
+  #rewrite(messages: readonly SseMessage[]): void {
+    const openings: ReadonlySet<string> = openingEvents[this.#codec.protocol];
+    const kept = messages.filter((message) => message.event === undefined || !openings.has(message.event));
+    if (kept.length > 0) this.#output.push(renderAll(kept));
+  }
+
+  #watch(messages: readonly SseMessage[]): ChatEvent[] {
+    const events: ChatEvent[] = [];
+    for (const message of messages) {
+      this.#lastData = message.data;
+      for (const event of this.#decoder.push(message)) {
+        if (event.type === "start" && event.id !== undefined && this.#rewriter === undefined)
+          this.#place.responseId = event.id;
+        events.push(event);
+      }
+    }
+    return events;
+  }
+}
+
+/** The sides speak different protocols. Events are encoded when they are taken, so a failed candidate leaves no trace. */
+export class TranslateLane implements Lane {
+  readonly carriesErrors = false;
+  readonly isMidEvent = false;
+  readonly #reader = new SseReader();
+  readonly #decoder: Decoder;
+  readonly #encoder: StreamEncoder;
+  #waiting: ChatEvent[] = [];
+
+  constructor(decoder: Decoder, encoder: StreamEncoder) {
+    this.#decoder = decoder;
+    this.#encoder = encoder;
+  }
+
+  push(chunk: Uint8Array): ChatEvent[] {
+    return this.pushEvents(this.#decode(this.#reader.push(chunk)));
+  }
+
+  end(): ChatEvent[] {
+    return this.pushEvents([...this.#decode(this.#reader.end()), ...this.#decoder.end()]);
+  }
+
+  /** For an upstream that answered a streaming request with one JSON object. */
+  pushEvents(events: ChatEvent[]): ChatEvent[] {
+    for (const event of events) this.#waiting.push(event);
+    return events;
+  }
+
+  skipOpening(): void {
+    this.#encoder.open();
+  }
+
+  take(): Uint8Array | undefined {
+    if (this.#waiting.length === 0) return undefined;
+    let text = "";
+    for (const event of this.#waiting) {
+      if (event.type === "error") break;
+      for (const message of this.#encoder.push(event)) text += renderSse(message);
+      if (event.type === "finish") for (const message of this.#encoder.end()) text += renderSse(message);
+    }
+    this.#waiting = [];
+    return text === "" ? undefined : utf8.encode(text);
+  }
+
+  fail(error: GatewayError): Uint8Array {
+    return renderAll(this.#encoder.fail(error));
+  }
+
+  #decode(messages: readonly SseMessage[]): ChatEvent[] {
+    const events: ChatEvent[] = [];
+    for (const message of messages) for (const event of this.#decoder.push(message)) events.push(event);
+    return events;
+  }
+}
+
+function endsWithBlankLine(chunk: Uint8Array): boolean {
+  return chunk.at(-1) === 0x0a && (chunk.at(-2) === 0x0a || (chunk.at(-2) === 0x0d && chunk.at(-3) === 0x0a));
+}

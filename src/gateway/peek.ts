@@ -1,0 +1,112 @@
+/**
+ * Reads a few top-level members of a JSON object without parsing it: an agent's body is 50 KB to 1 MB, and parsing it
+ * costs more than everything else the gateway does for a request whose bytes are passed on as they came.
+ */
+
+const quote = 0x22;
+const backslash = 0x5c;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const colon = 0x3a;
+
+/** Where a value lies: `body.subarray(start, end)`. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
+/**
+ * The span of the string value of a top-level member, quotes included. When the member stands there more than once the
+ * last one counts, as for any JSON reader. Undefined when it is absent or its value is no string.
+ *
+ * Assumes valid JSON. An unescaped `"key"` can then only be a whole string token, so every place that spells the key is
+ * found with a byte search; only its depth is left to find out, by walking to the nearer end of the body.
+ */
+export function findTopLevelString(body: Buffer, key: string): Span | undefined {
+  const start = findTopLevelValue(body, key, (byte) => byte === quote);
+  if (start === undefined) return undefined;
+  const end = skipString(body, start);
+  return end === undefined ? undefined : { start, end };
+}
+
+/** The top-level boolean of that name; undefined when absent. */
+export function findTopLevelBoolean(body: Buffer, key: string): boolean | undefined {
+  const start = findTopLevelValue(body, key, (byte) => byte === 0x74 || byte === 0x66);
+  return start === undefined ? undefined : body[start] === 0x74;
+}
+
+/** Whether the top-level member is an array that is not empty. */
+export function hasTopLevelItems(body: Buffer, key: string): boolean {
+  const start = findTopLevelValue(body, key, (byte) => byte === openBracket);
+  return start !== undefined && body[skipSpace(body, start + 1)] !== closeBracket;
+}
+
+function findTopLevelValue(body: Buffer, key: string, fits: (firstByte: number) => boolean): number | undefined {
+  const token = Buffer.from(`"${key}"`);
+  let found: number | undefined;
+  for (let at = body.indexOf(token); at >= 0; at = body.indexOf(token, at + token.length)) {
+    if (body[at - 1] === backslash) continue;
+    const afterKey = skipSpace(body, at + token.length);
+    if (body[afterKey] !== colon) continue;
+    const value = skipSpace(body, afterKey + 1);
+    const first = body[value];
+    if (first === undefined || !fits(first)) continue;
+    if (isTopLevel(body, at, value)) found = value;
+  }
+  return found;
+}
+
+/** @param key where the key's opening quote stands; @param value where its value begins */
+function isTopLevel(body: Buffer, key: number, value: number): boolean {
+  return key < body.length - value ? depthOf(body, 0, key).depth === 1 : closesWithBody(body, value);
+}
+
+/** True when the object that holds this value ends where the body ends. */
+function closesWithBody(body: Buffer, value: number): boolean {
+  const { depth, lowestAt } = depthOf(body, value, body.length);
+  return depth === -1 && skipSpace(body, lowestAt + 1) === body.length;
+}
+
+/** Nesting gained between two places outside of strings, and where it first fell below its start (-1: never). */
+function depthOf(body: Buffer, from: number, to: number): { depth: number; lowestAt: number } {
+  let depth = 0;
+  let lowestAt = -1;
+  let at = from;
+  while (at < to) {
+    const byte = body[at];
+    if (byte === quote) {
+      const end = skipString(body, at);
+      if (end === undefined) return { depth: Number.NaN, lowestAt };
+      at = end;
+      continue;
+    }
+    if (byte === openBrace || byte === openBracket) depth++;
+    else if (byte === closeBrace || byte === closeBracket) {
+      depth--;
+      if (depth < 0 && lowestAt < 0) lowestAt = at;
+    }
+    at++;
+  }
+  return { depth, lowestAt };
+}
+
+/** The place after the closing quote of the string that opens at `at`. */
+function skipString(body: Buffer, at: number): number | undefined {
+  for (let end = body.indexOf(quote, at + 1); end >= 0; end = body.indexOf(quote, end + 1)) {
+    let escapes = 0;
+    while (body[end - 1 - escapes] === backslash) escapes++;
+    if (escapes % 2 === 0) return end + 1;
+  }
+  return undefined;
+}
+
+function skipSpace(body: Buffer, at: number): number {
+  let here = at;
+  for (; here < body.length; here++) {
+    const byte = body[here];
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break;
+  }
+  return here;
+}

@@ -1,0 +1,52 @@
+/** Who sent a request: the launch token that `xx` handed to the agent, or what the agent says of itself. Pure. */
+
+import { type LaunchToken, parseLaunchToken } from "../launch-token.ts";
+
+export interface Caller {
+  launch: LaunchToken | undefined;
+  /** The token came in a header of its own, beside the agent's own login. */
+  keepsOwnLogin: boolean;
+  /** The key as the client sent it, without `Bearer `. */
+  key: string | undefined;
+  /** The agent's letter, or undefined when nothing tells. */
+  agent: string | undefined;
+  /** The agent's own session id. */
+  session: string | undefined;
+}
+
+/** User agents as measured; the letter is the one of the launch code. */
+const userAgents: readonly (readonly [prefix: string, agent: string])[] = [
+  ["claude-cli/", "c"],
+  ["codex", "x"],
+  ["QwenCode/", "q"],
+  ["opencode/", "o"],
+  ["pi ", "p"],
+];
+
+/** Claude Code, Codex, OpenCode, Pi. */
+const sessionHeaders = ["x-claude-code-session-id", "session-id", "x-session-id", "session_id"] as const;
+
+export function recognise(headers: Headers): Caller {
+  const key = headers.get("authorization")?.replace(/^bearer\s+/i, "") ?? headers.get("x-api-key") ?? undefined;
+  const own = headers.get("x-clutch-launch");
+  const launch = parseLaunchToken(own ?? key ?? "");
+  return {
+    launch,
+    keepsOwnLogin: own !== null && launch !== undefined,
+    key,
+    agent: launch?.agent ?? agentOf(headers.get("user-agent")),
+    session: firstHeader(headers, sessionHeaders),
+  };
+}
+
+function agentOf(userAgent: string | null): string | undefined {
+  return userAgent === null ? undefined : userAgents.find(([prefix]) => userAgent.startsWith(prefix))?.[1];
+}
+
+function firstHeader(headers: Headers, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const value = headers.get(name);
+    if (value !== null) return value.slice(0, 128);
+  }
+  return undefined;
+}

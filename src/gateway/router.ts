@@ -1,0 +1,201 @@
+/** Which models may answer a request, in which order, and why. Pure. */
+
+import { parseModelReference } from "../../providers/model-reference.ts";
+import type { Provider, Providers } from "../../providers/registry.ts";
+import type { Config } from "../config/schema.ts";
+import type { LaunchToken } from "../launch-token.ts";
+import type { Protocol } from "../protocols/chat.ts";
+
+export interface Target {
+  provider: Provider;
+  /** The provider's own name of the model. */
+  model: string;
+  /** The protocol it is called in. */
+  protocol: Protocol;
+  /** `client`: the client's own login is passed to its own vendor. */
+  credential: "ours" | "client";
+}
+
+export interface RoutePlan {
+  /** The rule that decided, as the ledger and messages name it. */
+  rule: string;
+  targets: Target[];
+}
+
+export interface RouteRequest {
+  protocol: Protocol;
+  /** As the client named it. */
+  model: string;
+  hasTools: boolean;
+  launch: LaunchToken | undefined;
+  /** The launch token came in its own header: the agent keeps its own login. */
+  keepsOwnLogin: boolean;
+}
+
+export interface Routing {
+  config: Config;
+  providers: Providers;
+  /** Launch letters and the models they mean. */
+  tierLetters: Readonly<Record<string, string>>;
+}
+
+export const tierNames = ["BIG", "MIDDLE", "SMALL"] as const;
+export type TierName = (typeof tierNames)[number];
+
+/** Names that `xx` hands to agents which insist on a model name. */
+const ownNames: Readonly<Record<string, TierName>> = {
+  "clutch-big": "BIG",
+  "clutch-middle": "MIDDLE",
+  "clutch-small": "SMALL",
+};
+
+/** Model families of the agents' own vendors, largest first. */
+const families: readonly (readonly [RegExp, TierName])[] = [
+  [/haiku|\bmini\b|\bnano\b|flash-lite/, "SMALL"],
+  [/sonnet/, "MIDDLE"],
+  [/opus|fable/, "BIG"],
+];
+
+/** The vendor behind an agent's own login and models, for route b. */
+const vendors: Readonly<Record<string, string>> = { c: "anthropic", x: "openai" };
+
+/** What is tried when the config names no tiers at all: free models of the default provider OpenRouter. */
+const builtInTiers = {
+  BIG: {
+    default: "moonshotai/kimi-k2.6:free",
+    cascade: ["openai/gpt-oss-120b:free", "nvidia/nemotron-3-super-120b-a12b:free", "deepseek/deepseek-v4-flash:free"],
+  },
+  MIDDLE: {
+    default: "nvidia/nemotron-3-super-120b-a12b:free",
+    cascade: ["openai/gpt-oss-120b:free", "deepseek/deepseek-v4-flash:free"],
+  },
+  SMALL: {
+    default: "nvidia/nemotron-3-nano-omni-30b-a3b-reasoning:free",
+    cascade: ["openai/gpt-oss-120b:free", "nvidia/nemotron-3-super-120b-a12b:free"],
+  },
+} as const satisfies Record<TierName, { default: string; cascade: readonly string[] }>;
+
+export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
+  const { launch } = request;
+  if (launch?.route === "b") return bypass(request, launch, routing);
+
+  const tierModel = launch?.tier === undefined ? undefined : routing.tierLetters[launch.tier];
+  const reference = readReference(request.model, routing);
+  if (tierModel !== undefined && (request.model === tierModel || !reference.isReference)) {
+    const named = ownNames[tierModel];
+    if (named !== undefined) return planTier(`launch tier ${launch?.tier}`, named, request, routing);
+    const candidates = [
+      tierModel,
+      ...(request.hasTools ? routing.config.toolcall_models : []),
+      ...tierCascade("BIG", routing),
+    ];
+    return plan(`launch tier ${launch?.tier}`, candidates, request, routing);
+  }
+  if (reference.isReference) return plan("reference", [request.model], request, routing);
+
+  const mapped = routing.config.mappings[request.model];
+  if (mapped !== undefined) return planNamed(`mapping ${request.model}`, mapped, request, routing);
+
+  const own = ownNames[request.model];
+  if (own !== undefined) return planTier(`tier ${own}`, own, request, routing);
+  const family = families.find(([pattern]) => pattern.test(request.model.toLowerCase()));
+  if (family !== undefined) return planTier(`tier ${family[1]} by family`, family[1], request, routing);
+  const fallback = routing.config.routes.default;
+  return fallback === ""
+    ? planTier("tier BIG by default", "BIG", request, routing)
+    : planNamed("default", fallback, request, routing);
+}
+
+/** Every model that a request without an explicit reference could be sent to, largest tier first. */
+export function routableModels(routing: Routing): string[] {
+  const { config } = routing;
+  const named = tierNames.flatMap((tier) => tierModels(tier, true, routing));
+  const models = [...named, ...config.toolcall_models, ...Object.keys(config.mappings), config.routes.default];
+  return [...new Set([...Object.keys(ownNames), ...models.filter((model) => model !== "")])];
+}
+
+/** The vendor's provider if the agent's login or a key of ours opens it, else the default provider; one candidate. */
+function bypass(request: RouteRequest, launch: LaunchToken, routing: Routing): RoutePlan {
+  const vendor = routing.providers.get(vendors[launch.agent] ?? "");
+  if (request.keepsOwnLogin && vendor !== undefined) {
+    const target = buildTarget(vendor, request.model, request.protocol, "client");
+    return { rule: "bypass with the agent's own login", targets: target === undefined ? [] : [target] };
+  }
+  const reference = readReference(request.model, routing);
+  if (!reference.isExplicit && vendor?.key !== undefined) {
+    const target = buildTarget(vendor, request.model, request.protocol, "ours");
+    return { rule: `bypass to ${vendor.name}`, targets: target === undefined ? [] : [target] };
+  }
+  return plan("bypass", [request.model], request, routing);
+}
+
+/** A mapping or route may name a tier or a model. */
+function planNamed(rule: string, name: string, request: RouteRequest, routing: Routing): RoutePlan {
+  const tier = tierNames.find((known) => known === name) ?? ownNames[name];
+  return tier === undefined
+    ? plan(rule, [name, ...routing.config.fallbacks], request, routing)
+    : planTier(rule, tier, request, routing);
+}
+
+function planTier(rule: string, tier: TierName, request: RouteRequest, routing: Routing): RoutePlan {
+  return plan(rule, tierModels(tier, request.hasTools, routing), request, routing);
+}
+
+function tierModels(tier: TierName, hasTools: boolean, routing: Routing): string[] {
+  const { config } = routing;
+  return [
+    settledTier(tier, config).default,
+    ...(hasTools ? config.toolcall_models : []),
+    ...tierCascade(tier, routing),
+  ];
+}
+
+function tierCascade(tier: TierName, routing: Routing): string[] {
+  return [...settledTier(tier, routing.config).cascade, ...routing.config.fallbacks];
+}
+
+/** A tier that names no model is the next larger one. */
+export function settledTier(tier: TierName, config: Config): { default: string; cascade: readonly string[] } {
+  if (config.model_tiers === undefined) return builtInTiers[tier];
+  const own = config.model_tiers[tier];
+  if (own.default !== "" || tier === "BIG") return own;
+  const larger = settledTier(tier === "SMALL" ? "MIDDLE" : "BIG", config);
+  return own.cascade.length === 0 ? larger : { default: larger.default, cascade: own.cascade };
+}
+
+function plan(rule: string, names: readonly string[], request: RouteRequest, routing: Routing): RoutePlan {
+  const targets: Target[] = [];
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (name === "") continue;
+    const { provider: id, model } = readReference(name, routing);
+    const provider = routing.providers.get(id);
+    if (provider === undefined || seen.has(`${id}:${model}`)) continue;
+    seen.add(`${id}:${model}`);
+    const target = buildTarget(provider, model, request.protocol, "ours");
+    if (target !== undefined) targets.push(target);
+  }
+  return { rule, targets };
+}
+
+/** The client's own protocol where the provider speaks it, otherwise the one that needs the least translation. */
+const preferred = {
+  messages: ["messages", "chat", "responses"],
+  chat: ["chat", "messages", "responses"],
+  responses: ["responses", "chat", "messages"],
+} as const satisfies Record<Protocol, readonly Protocol[]>;
+
+function buildTarget(
+  provider: Provider,
+  model: string,
+  client: Protocol,
+  credential: Target["credential"],
+): Target | undefined {
+  const protocol = preferred[client].find((candidate) => provider.urls[candidate] !== undefined);
+  return protocol === undefined ? undefined : { provider, model, protocol, credential };
+}
+
+function readReference(name: string, routing: Routing) {
+  const reference = parseModelReference(name, (id) => routing.providers.has(id), routing.config.default_provider);
+  return { ...reference, isReference: reference.isExplicit || name.includes("/") };
+}

@@ -1,0 +1,163 @@
+/** Puts a gateway together and on a port: config, providers, ledger and HTTP face. */
+
+import { buildProviders, keyReader } from "../../providers/registry.ts";
+import type { Fetch } from "../../providers/upstream.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import type { Env } from "../config/paths.ts";
+import { ClutchError } from "../errors.ts";
+import { describePortHolder } from "../lifecycle/port-holder.ts";
+import type { Store } from "../store/open.ts";
+import { requestQueries } from "../store/requests.ts";
+import { createApp } from "./app.ts";
+import type { CascadeDeps } from "./cascade.ts";
+import { isLoopback } from "./guard.ts";
+import { Ledger } from "./ledger.ts";
+import type { Caller } from "./recognise.ts";
+import type { Routing } from "./router.ts";
+
+export interface GatewayInput {
+  loaded: LoadedConfig;
+  /** Launch letters and the models they mean. */
+  tierLetters: Readonly<Record<string, string>>;
+  env: Env;
+  store: Store;
+  fetch: Fetch;
+  /** Undefined until a launch has made one. */
+  launchSecret(): string | undefined;
+  /** One line for the person who runs the gateway. */
+  log(line: string): void;
+  onLeft: CascadeDeps["onLeft"];
+}
+
+export interface Gateway {
+  /** `http://127.0.0.1:8082` */
+  url: string;
+  port: number;
+  /** Requests that an ended gateway had left pending. */
+  recovered: number;
+  inFlight(): number;
+  /** Replaces config and providers; requests under way keep theirs. @throws {ClutchError} and then changes nothing */
+  reload(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"]): void;
+  /** Things a person should know; they stand in /health until replaced. */
+  report(problems: string[]): void;
+  /** Refuses new requests, lets streams finish for at most `limitMs`, writes every row, closes the port and the store. */
+  stop(limitMs: number): Promise<void>;
+}
+
+/** @throws {ClutchError} `unsafe-bind`, `port-busy`, `config-invalid`, `unknown-provider` */
+export async function startGateway(input: GatewayInput): Promise<Gateway> {
+  const { host, port, require_key: requireKey } = input.loaded.config.server;
+  if (!isLoopback(host) && !requireKey) {
+    throw new ClutchError("unsafe-bind", `server.host is "${host}": others on the network could use your models`, {
+      hint: `set server.require_key to true, or listen on 127.0.0.1`,
+    });
+  }
+  const now = () => Date.now();
+  let problems: string[] = [];
+  let routing = buildRouting(input.loaded, input.tierLetters, input.env);
+  const queries = requestQueries(input.store.db);
+  const recovered = await queries.recoverPending();
+  const ledger = new Ledger({
+    queries,
+    now,
+    onWriteError: (error, waiting) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
+    },
+  });
+  const app = createApp({
+    routing: () => routing,
+    ledger,
+    cascade: () => {
+      const { first_token_ms, idle_ms, patience_ms } = routing.config.timeouts;
+      return {
+        fetch: input.fetch,
+        now,
+        firstTokenMs: first_token_ms,
+        idleMs: idle_ms,
+        patienceMs: patience_ms,
+        onLeft: input.onLeft,
+      };
+    },
+    now,
+    host,
+    admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
+    problems: () => (ledger.lostRows === 0 ? problems : [...problems, `${ledger.lostRows} ledger rows were lost`]),
+  });
+
+  const server = await listen(host, port, app.fetch);
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
+    port: server.port ?? port,
+    recovered,
+    inFlight: app.inFlight,
+    reload(loaded, tierLetters) {
+      routing = buildRouting(loaded, tierLetters, input.env);
+    },
+    report(lines) {
+      problems = lines;
+    },
+    async stop(limitMs) {
+      await app.drain(limitMs);
+      await server.stop(true);
+      await ledger.flush();
+      input.store.close();
+    },
+  };
+}
+
+function buildRouting(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"], env: Env): Routing {
+  const { config } = loaded;
+  return { config, providers: buildProviders(config, keyReader(env, runForKey)), tierLetters };
+}
+
+/** Runs a `cmd:` key command in a shell, away from the folder the user happens to stand in. */
+function runForKey(command: string): string | undefined {
+  const done = Bun.spawnSync(["/bin/sh", "-c", command], {
+    cwd: "/",
+    stdin: "ignore",
+    stderr: "inherit",
+    timeout: 30_000,
+  });
+  return done.exitCode === 0 ? done.stdout.toString() : undefined;
+}
+
+/** A launch token with the secret that only this user's launcher can read; compared in constant time. */
+function hasSecret(caller: Caller, secret: string | undefined): boolean {
+  const given = caller.launch?.secret;
+  if (given === undefined || secret === undefined) return false;
+  const digest = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest();
+  return crypto.timingSafeEqual(digest(given), digest(secret));
+}
+
+async function listen(host: string, port: number, fetch: (request: Request) => Response | Promise<Response>) {
+  try {
+    return Bun.serve({
+      hostname: host,
+      port,
+      fetch,
+      // Bun cuts silent answers after 10 s by default; a thinking model may be silent for minutes.
+      idleTimeout: 0,
+      // Larger than what is taken, so that an oversized body gets an answer in its own protocol.
+      maxRequestBodySize: 1024 * 1024 * 1024,
+      error: () =>
+        Response.json(
+          { error: { message: "the gateway failed on this request", type: "server_error" } },
+          { status: 500 },
+        ),
+    });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code !== "EADDRINUSE") {
+      throw new ClutchError("failed", `cannot listen on ${host}:${port} (${code ?? String(cause)})`, {
+        hint: "check --host and --port",
+        cause,
+      });
+    }
+    const holder = await describePortHolder(port);
+    throw new ClutchError("port-busy", `port ${port} is taken by ${holder}`, {
+      hint: "stop it, or choose another port with --port (0 takes any free one)",
+      cause,
+    });
+  }
+}

@@ -1,0 +1,20 @@
+/** OpenAI Chat Completions: the folder's one public face. */
+
+import type { Codec } from "../codec.ts";
+import { encodeError, encodeStreamError } from "./error.ts";
+import { decodeRequest, encodeRequest } from "./request.ts";
+import { decodeResponse, encodeResponse } from "./response.ts";
+import { ChatStreamDecoder, ChatStreamEncoder } from "./stream.ts";
+
+export const openaiChat: Codec = {
+  protocol: "chat",
+  decodeRequest,
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  streamDecoder: (context) => new ChatStreamDecoder(context),
+  streamEncoder: (context) => new ChatStreamEncoder(context),
+  encodeError,
+  encodeStreamError,
+  keepAlive: ": keep-alive\n\n",
+};

@@ -1,0 +1,245 @@
+/** Chat Completions requests: a client's to `ChatRequest`, and a `ChatRequest` to an upstream's body. */
+
+import {
+  type ChatRequest,
+  type Effort,
+  efforts,
+  type Json,
+  type JsonObject,
+  type OutputFormat,
+  type ReasoningRequest,
+} from "../chat.ts";
+import { type EncodedRequest, type EncodeTarget, ProtocolError, type Quirks } from "../codec.ts";
+import { fitToolNames } from "../tool-names.ts";
+import { decodeMessages } from "./client-messages.ts";
+import { decodeToolChoice, decodeTools, encodeTools } from "./tools.ts";
+import { encodeMessages } from "./upstream-messages.ts";
+import { filled, isObject } from "./wire.ts";
+
+/** The fields whose meaning crosses to other protocols; all others that a client sets are listed as dropped. */
+const readFields: ReadonlySet<string> = new Set([
+  "model",
+  "messages",
+  "stream",
+  "stream_options",
+  "tools",
+  "tool_choice",
+  "parallel_tool_calls",
+  "max_tokens",
+  "max_completion_tokens",
+  "temperature",
+  "top_p",
+  "stop",
+  "reasoning_effort",
+  "reasoning",
+  "response_format",
+  "verbosity",
+  "user",
+  "safety_identifier",
+  "prompt_cache_key",
+  "service_tier",
+]);
+
+/** OpenAI's limits. */
+const maxCacheKeyCharacters = 64;
+const maxStopSequences = 4;
+
+/** @throws {ProtocolError} where OpenAI's API answers 400, and for `n` above 1 and audio answers, which no other has. */
+export function decodeRequest(body: Json): ChatRequest {
+  if (!isObject(body)) throw new ProtocolError("The request body must be a JSON object.");
+  const model = filled(body["model"]);
+  if (model === undefined) throw new ProtocolError("model is required and must be a string.", { param: "model" });
+  const { system, turns } = decodeMessages(body["messages"]);
+  if ((readNumber(body, "n", 1) ?? 1) > 1)
+    throw new ProtocolError("Only one choice can be given (n=1).", { param: "n" });
+  if (Array.isArray(body["modalities"]) && body["modalities"].includes("audio")) {
+    throw new ProtocolError("Audio answers are not supported.", { param: "modalities" });
+  }
+  const streamOptions = body["stream_options"];
+  return {
+    model,
+    stream: readBoolean(body, "stream") ?? false,
+    system,
+    turns,
+    tools: decodeTools(body["tools"]),
+    toolChoice: decodeToolChoice(body["tool_choice"]),
+    parallelToolCalls: readBoolean(body, "parallel_tool_calls") === false ? false : undefined,
+    maxOutputTokens: readNumber(body, "max_completion_tokens", 1) ?? readNumber(body, "max_tokens", 1),
+    temperature: readNumber(body, "temperature", 0, 2),
+    topP: readNumber(body, "top_p", 0, 1),
+    stop: decodeStop(body["stop"]),
+    reasoning: decodeReasoning(body),
+    format: decodeFormat(body["response_format"]),
+    verbosity: filled(body["verbosity"]),
+    endUser: filled(body["user"]) ?? filled(body["safety_identifier"]),
+    cacheKey: filled(body["prompt_cache_key"])?.slice(0, maxCacheKeyCharacters),
+    serviceTier: serviceTiers.find((tier) => tier === body["service_tier"]),
+    includeUsage: isObject(streamOptions) && streamOptions["include_usage"] === true,
+    reasoningDisplay: "full",
+    echo: {},
+    dropped: droppedFields(body),
+  };
+}
+
+/** Tiers that other protocols know as well. */
+const serviceTiers = ["auto", "default"] as const;
+
+function droppedFields(body: JsonObject): string[] {
+  const dropped = Object.keys(body).filter((name) => !readFields.has(name) && body[name] !== null);
+  const tier = filled(body["service_tier"]);
+  if (tier !== undefined && !serviceTiers.some((known) => known === tier)) dropped.push("service_tier");
+  return dropped;
+}
+
+function decodeStop(value: Json | undefined): string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  const stop = typeof value === "string" ? [value] : value;
+  if (!Array.isArray(stop) || !stop.every((sequence) => typeof sequence === "string")) {
+    throw new ProtocolError("stop must be a string or an array of strings.", { param: "stop" });
+  }
+  const filledStop = stop.filter((sequence) => sequence !== "");
+  return filledStop.length === 0 ? undefined : filledStop;
+}
+
+/** OpenAI's `reasoning_effort`, or OpenRouter's `reasoning` with an effort or a budget. Unknown words ask for nothing. */
+function decodeReasoning(body: JsonObject): ReasoningRequest | undefined {
+  const nested = isObject(body["reasoning"]) ? body["reasoning"] : {};
+  const word = body["reasoning_effort"] ?? nested["effort"];
+  const effort = efforts.find((known) => known === word);
+  if (effort !== undefined) return { effort };
+  const budgetTokens = nested["max_tokens"];
+  return typeof budgetTokens === "number" ? { mode: "enabled", budgetTokens } : undefined;
+}
+
+function decodeFormat(value: Json | undefined): OutputFormat | undefined {
+  if (value === undefined || value === null) return undefined;
+  const type = isObject(value) ? value["type"] : undefined;
+  if (type === "text") return undefined;
+  if (type === "json_object") return { type: "json-object" };
+  const format = isObject(value) && type === "json_schema" ? value["json_schema"] : undefined;
+  if (!isObject(format)) {
+    throw new ProtocolError(
+      'response_format.type must be "text", "json_object" or "json_schema" with its json_schema.',
+      {
+        param: "response_format",
+      },
+    );
+  }
+  return {
+    type: "json-schema",
+    name: filled(format["name"]) ?? "output",
+    schema: isObject(format["schema"]) ? format["schema"] : {},
+    strict: typeof format["strict"] === "boolean" ? format["strict"] : undefined,
+  };
+}
+
+function readBoolean(body: JsonObject, name: string): boolean | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "boolean") throw new ProtocolError(`${name} must be true or false.`, { param: name });
+  return value;
+}
+
+function readNumber(body: JsonObject, name: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "number") throw new ProtocolError(`${name} must be a number.`, { param: name });
+  if (value < min || value > max) {
+    const limits = max === Number.MAX_SAFE_INTEGER ? `at least ${min}` : `between ${min} and ${max}`;
+    throw new ProtocolError(`${name} is ${value}; it must be ${limits}.`, { param: name });
+  }
+  return value;
+}
+
+/** @throws {ProtocolError} for a file id, and when the one tool that must be called runs on another vendor's side. */
+export function encodeRequest(request: ChatRequest, target: EncodeTarget): EncodedRequest {
+  const { quirks } = target;
+  const names = fitToolNames(
+    request.tools.map((tool) => tool.name),
+    64,
+  );
+  const body: JsonObject = {
+    model: target.model,
+    messages: encodeMessages(request, target, names),
+    ...encodeTools(request, names),
+    stream: request.stream,
+    ...(request.stream && quirks.streamOptions ? { stream_options: { include_usage: true } } : {}),
+    ...encodeReasoning(request.reasoning, quirks),
+  };
+  if (request.maxOutputTokens !== undefined) {
+    body[quirks.maxTokensField] = Math.min(request.maxOutputTokens, target.maxOutputTokens ?? request.maxOutputTokens);
+  }
+  if (request.temperature !== undefined) body["temperature"] = request.temperature;
+  if (request.topP !== undefined) body["top_p"] = request.topP;
+  if (request.stop !== undefined) body["stop"] = request.stop.slice(0, maxStopSequences);
+  if (request.format !== undefined) body["response_format"] = encodeFormat(request.format);
+  if (quirks.verbosity && request.verbosity !== undefined) body["verbosity"] = request.verbosity;
+  if (request.endUser !== undefined) body["user"] = request.endUser;
+  if (quirks.promptCacheKey && request.cacheKey !== undefined) body["prompt_cache_key"] = request.cacheKey;
+  if (request.serviceTier !== undefined) body["service_tier"] = request.serviceTier;
+  return { body, toolNames: names.restore };
+}
+
+function encodeReasoning(reasoning: ReasoningRequest | undefined, quirks: Quirks): JsonObject {
+  if (reasoning === undefined) return {};
+  const effort = wantedEffort(reasoning);
+  const word = effort === undefined ? undefined : acceptedEffort(effort, reasoning, quirks.efforts);
+  switch (quirks.reasoningParam) {
+    case "reasoning_effort":
+      return word === undefined ? {} : { reasoning_effort: word };
+    case "reasoning":
+      return word === undefined ? {} : { reasoning: { effort: word } };
+    // Switches without degrees. Silence leaves the choice to the server, as adaptive thinking wants it.
+    case "thinking":
+      return effort === undefined ? {} : { thinking: { type: effort === "none" ? "disabled" : "enabled" } };
+    case "enable_thinking":
+      return effort === undefined ? {} : { enable_thinking: effort !== "none" };
+    case "none":
+      return {};
+    default:
+      return quirks.reasoningParam satisfies never;
+  }
+}
+
+/** Switched off outranks a degree: Claude Code sends both, and DeepSeek answers 400 to the pair. */
+function wantedEffort({ mode, effort, budgetTokens }: ReasoningRequest): Effort | undefined {
+  if (mode === "disabled") return "none";
+  if (effort !== undefined) return effort;
+  if (mode !== "enabled") return undefined;
+  if (budgetTokens === undefined) return "medium";
+  if (budgetTokens < 4096) return "low";
+  return budgetTokens < 16384 ? "medium" : "high";
+}
+
+/** The nearest lower word that the model takes, or its least. `none` is never replaced by a degree. */
+function acceptedEffort(effort: Effort, { mode }: ReasoningRequest, accepted: readonly string[]): string | undefined {
+  // Anthropic's "disabled" is every model's default there; as the word `none` many Chat servers refuse it.
+  if (accepted.length === 0) return mode === "disabled" ? undefined : effort;
+  for (let rank = efforts.indexOf(effort); rank >= 0; rank--) {
+    const word = efforts[rank];
+    if (word !== undefined && accepted.includes(word)) return word;
+  }
+  return effort === "none" ? undefined : accepted[0];
+}
+
+function encodeFormat(format: OutputFormat): JsonObject {
+  if (format.type === "json-object") return { type: "json_object" };
+  const { name, schema, strict = isStrictSchema(schema) } = format;
+  return { type: "json_schema", json_schema: { name, schema, strict } };
+}
+
+/**
+ * Whether OpenAI would take the schema with `strict: true`: every object closed and all its properties required.
+ *
+ * @see https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+ */
+function isStrictSchema(schema: Json): boolean {
+  if (Array.isArray(schema)) return schema.every(isStrictSchema);
+  if (!isObject(schema)) return true;
+  if (schema["type"] === "object" || isObject(schema["properties"])) {
+    const properties = isObject(schema["properties"]) ? Object.keys(schema["properties"]) : [];
+    const required = Array.isArray(schema["required"]) ? schema["required"] : [];
+    if (schema["additionalProperties"] !== false || !properties.every((name) => required.includes(name))) return false;
+  }
+  return Object.values(schema).every((value) => value === undefined || isStrictSchema(value));
+}

@@ -1,0 +1,20 @@
+/** The OpenAI Responses protocol, as Codex speaks it. */
+
+import type { Codec } from "../codec.ts";
+import { encodeError } from "./error.ts";
+import { decodeRequest, encodeRequest } from "./request.ts";
+import { decodeResponse, encodeResponse } from "./response.ts";
+import { encodeStreamError, streamDecoder, streamEncoder } from "./stream.ts";
+
+export const openaiResponses: Codec = {
+  protocol: "responses",
+  decodeRequest,
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  streamDecoder,
+  streamEncoder,
+  encodeError,
+  encodeStreamError,
+  keepAlive: ": keep-alive\n\n",
+};

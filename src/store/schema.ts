@@ -1,0 +1,70 @@
+/** The ledger's tables. Times are milliseconds since 1970 (UTC), durations milliseconds, tokens counts, costs US dollars. */
+
+import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+export const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
+
+export const requests = sqliteTable(
+  "requests",
+  {
+    id: text().primaryKey(),
+    startedAt: integer("started_at").notNull(),
+    /** `pending` from before the first call until the answer's end; finalised once. */
+    status: text({ enum: requestStatuses }).notNull(),
+    protocol: text({ enum: ["messages", "chat", "responses"] }).notNull(),
+    streamed: integer({ mode: "boolean" }).notNull(),
+    /** The agent's letter, from the launch token or its headers. */
+    agent: text(),
+    /** The launch code, such as `cip`. */
+    code: text(),
+    launchId: text("launch_id"),
+    session: text(),
+    modelRequested: text("model_requested").notNull(),
+    /** Why these candidates: the name of the routing rule. */
+    rule: text(),
+    /** `provider:model` that answered. */
+    servedBy: text("served_by"),
+    attempts: integer().notNull(),
+    /** The HTTP status the client got. */
+    httpStatus: integer("http_status"),
+    error: text(),
+    /** Input that was neither read from nor written to a prompt cache. */
+    inputTokens: integer("input_tokens"),
+    cacheReadTokens: integer("cache_read_tokens"),
+    cacheWriteTokens: integer("cache_write_tokens"),
+    /** Reasoning included. */
+    outputTokens: integer("output_tokens"),
+    reasoningTokens: integer("reasoning_tokens"),
+    /** True when the upstream reported nothing and the counts are bytes/4. */
+    usageEstimated: integer("usage_estimated", { mode: "boolean" }),
+    /** Null is unknown, not zero. */
+    costUsd: real("cost_usd"),
+    durationMs: integer("duration_ms"),
+    firstTokenMs: integer("first_token_ms"),
+  },
+  (table) => [index("requests_started_at").on(table.startedAt), index("requests_status").on(table.status)],
+);
+
+export const attempts = sqliteTable(
+  "attempts",
+  {
+    requestId: text("request_id").notNull(),
+    /** From 1, in the order they were made. */
+    number: integer().notNull(),
+    provider: text().notNull(),
+    model: text().notNull(),
+    protocol: text({ enum: ["messages", "chat", "responses"] }).notNull(),
+    startedAt: integer("started_at").notNull(),
+    durationMs: integer("duration_ms").notNull(),
+    /** Null when the attempt served the request. */
+    failureKind: text("failure_kind"),
+    failureScope: text("failure_scope"),
+    httpStatus: integer("http_status"),
+    message: text(),
+    retryAfterMs: integer("retry_after_ms"),
+  },
+  (table) => [primaryKey({ columns: [table.requestId, table.number] })],
+);
+
+export type RequestRow = typeof requests.$inferInsert;
+export type AttemptRow = typeof attempts.$inferInsert;
