@@ -97,10 +97,11 @@ export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
   if (mapped !== undefined) return planNamed(`mapping ${request.model}`, mapped, request, routing);
 
   const own = ownNames[request.model];
-  if (own !== undefined) return planTier(`tier ${own}`, own, request, routing);
   const family = families.find(([pattern]) => pattern.test(request.model.toLowerCase()));
-  if (family !== undefined) return planTier(`tier ${family[1]} by family`, family[1], request, routing);
   const fallback = routing.config.routes.default;
+  if (own !== undefined) return planTier(`tier ${own}`, own, request, routing);
+  if (family !== undefined) return planTier(`tier ${family[1]} by family`, family[1], request, routing);
+  if (fallback === "" && hasNoTiers(routing.config)) return plan("no tiers configured", [request.model], request, routing);
   return fallback === ""
     ? planTier("tier BIG by default", "BIG", request, routing)
     : planNamed("default", fallback, request, routing);

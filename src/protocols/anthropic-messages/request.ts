@@ -692,12 +692,26 @@ function planThinking(
     const thinking = { type: "adaptive" } as const;
     return effort === undefined ? { thinking, maxTokens } : { thinking, effort, maxTokens };
   }
+  if (isMidRoundUnthought(request.turns)) return { maxTokens };
   const wanted = Math.max(minThinkingBudget, reasoning.budgetTokens ?? budgets[effort ?? "high"]);
   const raised =
     request.maxOutputTokens === undefined ? limit(Math.max(maxTokens, wanted + defaultMaxTokens.plain)) : maxTokens;
   const budget = Math.min(wanted, raised - 1);
   if (budget < minThinkingBudget) return { maxTokens };
   return { thinking: { type: "enabled", budget_tokens: budget }, maxTokens: raised };
+}
+
+/**
+ * Whether the last answer called tools without a thinking block of Anthropic's before them: another model gave it, or
+ * the client's protocol lost the block. Budgeted thinking then fails with "Expected `thinking` or `redacted_thinking`,
+ * but found `tool_use`"; the next user message makes it possible again. Adaptive thinking has no such rule.
+ */
+function isMidRoundUnthought(turns: Turn[]): boolean {
+  const last = turns.findLast((turn) => turn.role === "assistant");
+  if (last === undefined || !last.parts.some((part) => part.type === "tool-call")) return false;
+  return !last.parts.some(
+    (part) => part.type === "reasoning" && (part.replay?.kind === "anthropic" || part.replay?.kind === "redacted"),
+  );
 }
 
 type MessagesEffort = "low" | "medium" | "high" | "xhigh" | "max";

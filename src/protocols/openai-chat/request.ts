@@ -53,15 +53,16 @@ export function decodeRequest(body: Json): ChatRequest {
   if ((readNumber(body, "n", 1) ?? 1) > 1)
     throw new ProtocolError("Only one choice can be given (n=1).", { param: "n" });
   if (Array.isArray(body["modalities"]) && body["modalities"].includes("audio")) {
-    throw new ProtocolError("Audio answers are not supported.", { param: "modalities" });
+    throw new ProtocolError("modalities may only be text: audio answers are not supported.", { param: "modalities" });
   }
   const streamOptions = body["stream_options"];
+  const dropped = droppedFields(body);
   return {
     model,
     stream: readBoolean(body, "stream") ?? false,
     system,
     turns,
-    tools: decodeTools(body["tools"]),
+    tools: decodeTools(body["tools"], dropped),
     toolChoice: decodeToolChoice(body["tool_choice"]),
     parallelToolCalls: readBoolean(body, "parallel_tool_calls") === false ? false : undefined,
     maxOutputTokens: readNumber(body, "max_completion_tokens", 1) ?? readNumber(body, "max_tokens", 1),
@@ -77,7 +78,7 @@ export function decodeRequest(body: Json): ChatRequest {
     includeUsage: isObject(streamOptions) && streamOptions["include_usage"] === true,
     reasoningDisplay: "full",
     echo: {},
-    dropped: droppedFields(body),
+    dropped,
   };
 }
 

@@ -133,11 +133,10 @@ export class ChatStreamDecoder implements Transducer<SseMessage, ChatEvent> {
       collectDetails(this.#details, details);
     }
     const named = filled(delta["reasoning_content"]);
-    const other = named ?? filled(delta["reasoning"]);
-    if (other !== undefined) this.#reasoningField ??= named === undefined ? "reasoning" : "reasoning_content";
-    // A block whose text came by field gets details for the replay alone: Clutch repeats the whole text beside a signature.
-    const isRead = other !== undefined || this.#reasoningField !== undefined;
-    const text = isRead ? (other ?? "") : Array.isArray(details) ? detailsText(details) : "";
+    let text = named ?? filled(delta["reasoning"]) ?? "";
+    if (text !== "") this.#reasoningField ??= named === undefined ? "reasoning" : "reasoning_content";
+    // Beside a field details are for the replay alone: Clutch itself writes a block's whole text again with its signature.
+    else if (this.#reasoningField === undefined && Array.isArray(details)) text = detailsText(details);
     if (text === "") return;
     this.#isReasoning = true;
     events.push({ type: "reasoning-delta", text });

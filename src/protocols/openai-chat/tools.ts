@@ -33,23 +33,32 @@ export function customToolNames(request: ChatRequest): ReadonlySet<string> {
   return new Set(request.tools.filter((tool) => tool.origin?.kind === "custom").map((tool) => tool.name));
 }
 
-/** @throws {ProtocolError} for what OpenAI's API refuses: a tool without a name or of another type. */
-export function decodeTools(value: Json | undefined): Tool[] {
+/**
+ * Vendors' own tools, of types that no other protocol has a picture of, are left out and named in `dropped`.
+ *
+ * @throws {ProtocolError} for a tool without a type or a name.
+ */
+export function decodeTools(value: Json | undefined, dropped: string[]): Tool[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw new ProtocolError("tools must be an array.", { param: "tools" });
   const tools = new Map<string, Tool>();
   value.forEach((entry, index) => {
-    const tool = decodeTool(entry, `tools[${index}]`);
+    const param = `tools[${index}]`;
+    const type = isObject(entry) ? filled(entry["type"]) : undefined;
+    if (!isObject(entry) || type === undefined) {
+      throw new ProtocolError(`${param}.type is required.`, { param: `${param}.type` });
+    }
+    if (type !== "function" && type !== "custom") {
+      dropped.push(`tools.${type}`);
+      return;
+    }
+    const tool = decodeTool(entry, type, param);
     if (!tools.has(tool.name)) tools.set(tool.name, tool);
   });
   return [...tools.values()];
 }
 
-function decodeTool(entry: Json, param: string): Tool {
-  const type = isObject(entry) ? (entry["type"] ?? "function") : undefined;
-  if (!isObject(entry) || (type !== "function" && type !== "custom")) {
-    throw new ProtocolError(`${param}.type must be "function" or "custom".`, { param: `${param}.type` });
-  }
+function decodeTool(entry: JsonObject, type: "function" | "custom", param: string): Tool {
   const declared = entry[type];
   const name = isObject(declared) ? filled(declared["name"]) : undefined;
   if (!isObject(declared) || name === undefined) {

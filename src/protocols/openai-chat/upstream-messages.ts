@@ -63,7 +63,7 @@ class MessageWriter {
   addLateSystem(text: string): void {
     if (text === "") return;
     if (this.#quirks.systemFirstOnly) {
-      this.#user.push({ type: "text", text: `<system-reminder>\n${text}\n</system-reminder>` });
+      this.#user.push({ type: "text", text: asReminder(text) });
       return;
     }
     this.#flushUser();
@@ -151,6 +151,11 @@ class MessageWriter {
       ? { type: "text", text, cache_control: cacheControl }
       : { type: "text", text };
   }
+}
+
+/** The marks by which agents' own prompts tell instructions in a user message; Claude Code puts them there itself. */
+function asReminder(text: string): string {
+  return text.startsWith("<system-reminder>") ? text : `<system-reminder>\n${text}\n</system-reminder>`;
 }
 
 /**

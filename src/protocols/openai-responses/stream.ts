@@ -97,6 +97,8 @@ class ResponsesStreamDecoder implements Transducer<SseMessage, ChatEvent> {
   #events: ChatEvent[] = [];
   #hasStarted = false;
   #hasEnded = false;
+  /** An event that is not JSON: half of one when nothing follows it, else a server that does not speak the protocol. */
+  #unreadable: string | undefined;
   #hasOpenText = false;
   #openReasoning: ReasoningInput | undefined;
   #calls = 0;
@@ -110,16 +112,13 @@ class ResponsesStreamDecoder implements Transducer<SseMessage, ChatEvent> {
     const { data } = message;
     // Some proxies close every kind of stream in the manner of Chat.
     if (data.trim() === "" || data === "[DONE]") return [];
+    if (this.#unreadable !== undefined) return this.#failUnreadable(this.#unreadable);
     let event: Json;
     try {
       event = JSON.parse(data);
     } catch {
-      this.#emit({
-        type: "error",
-        error: { kind: "malformed", message: `the upstream sent an event that is not JSON: ${data.slice(0, 200)}` },
-      });
-      this.#hasEnded = true;
-      return this.#flush();
+      this.#unreadable = data;
+      return [];
     }
     if (isObject(event)) this.#read(readString(event["type"]) ?? message.event ?? "", event);
     return this.#flush();
@@ -131,6 +130,12 @@ class ResponsesStreamDecoder implements Transducer<SseMessage, ChatEvent> {
     // Pi sends again when it reads "connection lost" and "server error"; other wordings end its run.
     const message = "connection lost before the response was complete (server error): the upstream ended early";
     return [{ type: "error", error: { kind: "incomplete", message } }];
+  }
+
+  #failUnreadable(data: string): ChatEvent[] {
+    this.#hasEnded = true;
+    const message = `the upstream sent an event that is not JSON: ${data.slice(0, 200)}`;
+    return [{ type: "error", error: { kind: "malformed", message } }];
   }
 
   #emit(event: ChatEvent): void {
