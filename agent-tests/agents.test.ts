@@ -28,7 +28,7 @@ import {
 } from "./scripted-upstream.ts";
 
 const [firstModel, secondModel, thirdModel] = cascadeModels;
-const agentLimitMs = 90_000;
+const agentLimitMs = 60_000;
 
 // ---- the agents
 
@@ -179,17 +179,17 @@ async function runScenario(agent: Agent, protocol: Protocol, scenario: Scenario,
   let gateway: RunningGateway | undefined;
   try {
     gateway = await startGateway({ home: join(root, "clutch"), env, upstream: { url: upstream.url, protocol } });
-    const main = () => upstream.requests.filter((request) => request.part === "main");
-    await scenario.run(buildBench(agent, root, launchEnv(env, gateway), main));
+    await scenario.run(buildBench(agent, root, launchEnv(env, gateway), upstream.mainRequests));
     expectCleanRequests(upstream.requests, protocol);
+    expect(await gateway.stop()).toBe(0);
+    expect(gateway.log()).not.toMatch(/cannot be written|internal error/i);
   } catch (error) {
     console.error(`--- gateway (${agent.name}, ${protocol}, ${scenario.name})\n${gateway?.log() ?? "did not start"}`);
     throw error;
   } finally {
-    const status = await gateway?.stop();
+    await gateway?.stop();
     await upstream.stop();
     await rm(root, { recursive: true, force: true });
-    if (status !== undefined && status !== 0) console.error(`the gateway ended with ${status ?? "SIGKILL"}`);
   }
 }
 
@@ -235,7 +235,11 @@ function buildBench(agent: Agent, root: string, env: Record<string, string>, mai
 
 async function run(argv: string[], cwd: string, env: Record<string, string>): Promise<Finished> {
   const child = Bun.spawn(argv, { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: agentLimitMs });
-  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   return { code: child.exitCode, stdout, stderr };
 }
 
@@ -284,6 +288,7 @@ interface Outcome {
 const outcomes: Outcome[] = [];
 
 function printOutcomes(): void {
+  if (outcomes.length === 0) return;
   const rows = [{ agent: "agent", upstream: "upstream", scenario: "scenario", result: "result" }, ...outcomes];
   const width = (key: keyof Outcome) => Math.max(...rows.map((row) => row[key].length));
   const line = (row: Outcome) =>
@@ -307,8 +312,9 @@ if (obstacle !== undefined) {
   });
 }
 
+afterAll(printOutcomes);
+
 describe.skipIf(obstacle !== undefined)("agents", () => {
-  afterAll(printOutcomes);
   const binFolder = installed.ok ? installed.binFolder : "";
   for (const agent of agents) {
     for (const protocol of agent.upstreams) {

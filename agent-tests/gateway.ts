@@ -1,7 +1,7 @@
 /** The compiled gateway as a child process, in a home and on a port of its own. */
 
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject, Protocol } from "../src/protocols/chat.ts";
 
@@ -46,7 +46,8 @@ export function missingExecutables(): string | undefined {
 /** Starts the gateway and waits until it is healthy. @throws {Error} with what it printed */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   await mkdir(options.home, { recursive: true });
-  await Bun.write(join(options.home, "config.json"), JSON.stringify(buildConfig(options), null, 2));
+  const config = JSON.stringify(buildConfig(options), null, 2);
+  await writeFile(join(options.home, "config.json"), config, { mode: 0o600 });
   const port = findFreePort();
   const child = Bun.spawn([executables.clutch, "serve", "--host", "127.0.0.1", "--port", String(port)], {
     cwd: options.home,
@@ -61,7 +62,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   };
   const drained = Promise.all([collect(child.stdout, onText), collect(child.stderr, onText)]);
   const stop = async () => {
-    const status = await endChild(child);
+    // null for one that a signal had to end
+    const status = child.exitCode ?? (await endChild(child));
     await drained;
     return status;
   };

@@ -210,7 +210,11 @@ interface Finished {
 async function run(argv: string[], cwd: string, timeoutMs: number, env: NodeJS.ProcessEnv): Promise<Finished> {
   try {
     const child = Bun.spawn(argv, { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: timeoutMs });
-    const [out, error] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    const [out, error] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
     return { code: child.exitCode, output: `${out}\n${error}` };
   } catch (error) {
     return { code: -1, output: error instanceof Error ? error.message : String(error) };

@@ -42,4 +42,4 @@ CREATE TABLE `requests` (
 );
 --> statement-breakpoint
 CREATE INDEX `requests_started_at` ON `requests` (`started_at`);--> statement-breakpoint
-CREATE INDEX `requests_status` ON `requests` (`status`);
+CREATE INDEX `requests_pending` ON `requests` (`status`) WHERE "requests"."status" = 'pending';

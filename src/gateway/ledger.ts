@@ -72,6 +72,13 @@ export class Ledger {
     }
   }
 
+  /** The last flush. @returns how many rows the disk has refused, now or before */
+  async close(): Promise<number> {
+    await this.flush();
+    clearTimeout(this.#timer);
+    return this.lostRows + this.#dirty.size;
+  }
+
   #note(row: RequestRow): void {
     this.#dirty.set(row.id, row);
     this.#schedule(flushMs);

@@ -18,8 +18,8 @@ export interface Span {
 }
 
 /**
- * The span of the string value of a top-level member, quotes included. When the member stands there more than once the
- * last one counts, as for any JSON reader. Undefined when it is absent or its value is no string.
+ * The span of the string value of a top-level member, quotes included; the first one, should it stand there twice.
+ * Undefined when it is absent or its value is no string.
  *
  * Assumes valid JSON. An unescaped `"key"` can then only be a whole string token, so every place that spells the key is
  * found with a byte search; only its depth is left to find out, by walking to the nearer end of the body.
@@ -44,18 +44,17 @@ export function hasTopLevelItems(body: Buffer, key: string): boolean {
 }
 
 function findTopLevelValue(body: Buffer, key: string, fits: (firstByte: number) => boolean): number | undefined {
-  const token = Buffer.from(`"${key}"`);
-  let found: number | undefined;
-  for (let at = body.indexOf(token); at >= 0; at = body.indexOf(token, at + token.length)) {
+  const token = `"${key}"`;
+  for (let at = body.indexOf(token, 0, "latin1"); at >= 0; at = body.indexOf(token, at + token.length, "latin1")) {
     if (body[at - 1] === backslash) continue;
     const afterKey = skipSpace(body, at + token.length);
     if (body[afterKey] !== colon) continue;
     const value = skipSpace(body, afterKey + 1);
     const first = body[value];
     if (first === undefined || !fits(first)) continue;
-    if (isTopLevel(body, at, value)) found = value;
+    if (isTopLevel(body, at, value)) return value;
   }
-  return found;
+  return undefined;
 }
 
 /** @param key where the key's opening quote stands; @param value where its value begins */

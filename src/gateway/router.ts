@@ -101,7 +101,8 @@ export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
   const fallback = routing.config.routes.default;
   if (own !== undefined) return planTier(`tier ${own}`, own, request, routing);
   if (family !== undefined) return planTier(`tier ${family[1]} by family`, family[1], request, routing);
-  if (fallback === "" && hasNoTiers(routing.config)) return plan("no tiers configured", [request.model], request, routing);
+  if (fallback === "" && hasNoTiers(routing.config))
+    return plan("no tiers configured", [request.model], request, routing);
   return fallback === ""
     ? planTier("tier BIG by default", "BIG", request, routing)
     : planNamed("default", fallback, request, routing);
@@ -153,6 +154,11 @@ function tierModels(tier: TierName, hasTools: boolean, routing: Routing): string
 
 function tierCascade(tier: TierName, routing: Routing): string[] {
   return [...settledTier(tier, routing.config).cascade, ...routing.config.fallbacks];
+}
+
+/** Without tiers the built-in ones serve OpenRouter; another default provider is asked for the model as it was named. */
+function hasNoTiers(config: Config): boolean {
+  return config.model_tiers === undefined && config.default_provider !== "openrouter";
 }
 
 /** A tier that names no model is the next larger one. */

@@ -100,7 +100,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     async stop(limitMs) {
       await app.drain(limitMs);
       await server.stop(true);
-      await ledger.flush();
+      const lost = await ledger.close();
+      if (lost > 0) input.log(`${lost} ledger rows could not be written`);
       input.store.close();
     },
   };

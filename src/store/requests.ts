@@ -1,6 +1,7 @@
 /** The queries on requests and their attempts; there is no SQL elsewhere. Asynchronous, so that a server database fits later. */
 
-import { eq, getTableColumns, sql } from "drizzle-orm";
+import type { Database } from "bun:sqlite";
+import { eq, getTableColumns, type Param, type Placeholder, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { type AttemptRow, attempts, type RequestRow, requests } from "./schema.ts";
@@ -14,19 +15,19 @@ export interface RequestQueries {
 }
 
 export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
-  const saveRequest = db
-    .insert(requests)
-    .values(placeholders(requests))
-    .onConflictDoUpdate({ target: requests.id, set: excluded(requests) })
-    .prepare();
-  const saveAttempt = db.insert(attempts).values(placeholders(attempts)).onConflictDoNothing().prepare();
-  const requestDefaults = nulls(requests);
-  const attemptDefaults = nulls(attempts);
+  const saveRequest = prepareSave(
+    db,
+    db
+      .insert(requests)
+      .values(placeholders(requests))
+      .onConflictDoUpdate({ target: requests.id, set: excluded(requests) }),
+  );
+  const saveAttempt = prepareSave(db, db.insert(attempts).values(placeholders(attempts)).onConflictDoNothing());
   return {
     async save(requestRows, attemptRows) {
       db.transaction(() => {
-        for (const row of requestRows) saveRequest.run({ ...requestDefaults, ...row });
-        for (const row of attemptRows) saveAttempt.run({ ...attemptDefaults, ...row });
+        for (const row of requestRows) saveRequest(row);
+        for (const row of attemptRows) saveAttempt(row);
       });
     },
     async recoverPending() {
@@ -60,6 +61,19 @@ function excluded(table: SQLiteTable): Record<string, ReturnType<typeof sql.raw>
   );
 }
 
-function nulls(table: SQLiteTable): Record<string, null> {
-  return Object.fromEntries(Object.keys(getTableColumns(table)).map((key) => [key, null]));
+/**
+ * Drizzle writes the statement and SQLite runs it directly: binding through drizzle costs as much again as the insert
+ * itself, and this runs once or twice for every request. Rows hold only what SQLite binds as it is (booleans as 0 and 1).
+ */
+function prepareSave(
+  db: BunSQLiteDatabase,
+  query: { toSQL(): { sql: string; params: unknown[] } },
+): (row: object) => void {
+  const { sql: text, params } = query.toSQL();
+  const keys = params.map((param) => ((param as Param).value as Placeholder).name);
+  const statement = (db as unknown as { $client: Database }).$client.prepare(text);
+  return (row) => {
+    const values = row as Record<string, string | number | boolean | null | undefined>;
+    statement.run(...keys.map((key) => values[key] ?? null));
+  };
 }

@@ -1,5 +1,6 @@
 /** The ledger's tables. Times are milliseconds since 1970 (UTC), durations milliseconds, tokens counts, costs US dollars. */
 
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 export const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
@@ -42,7 +43,11 @@ export const requests = sqliteTable(
     durationMs: integer("duration_ms"),
     firstTokenMs: integer("first_token_ms"),
   },
-  (table) => [index("requests_started_at").on(table.startedAt), index("requests_status").on(table.status)],
+  (table) => [
+    index("requests_started_at").on(table.startedAt),
+    // Only looked for at start, so only pending rows are worth an entry.
+    index("requests_pending").on(table.status).where(sql`${table.status} = 'pending'`),
+  ],
 );
 
 export const attempts = sqliteTable(

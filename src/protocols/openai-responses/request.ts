@@ -91,7 +91,9 @@ export function decodeRequest(body: Json): ChatRequest {
   const maxOutputTokens = checkedNumber(body, "max_output_tokens");
   const temperature = checkedNumber(body, "temperature");
   const topP = checkedNumber(body, "top_p");
+  const isKnownTier = serviceTier === "auto" || serviceTier === "default";
   if (isSet(effort) && !isEffort(effort)) dropped.push("reasoning.effort");
+  if (isSet(serviceTier) && !isKnownTier) dropped.push("service_tier");
   return {
     model,
     stream: body["stream"] === true,
@@ -108,7 +110,7 @@ export function decodeRequest(body: Json): ChatRequest {
     ...(verbosity === undefined ? {} : { verbosity }),
     ...(endUser === undefined ? {} : { endUser }),
     ...(cacheKey === undefined ? {} : { cacheKey: fitTo64(cacheKey) }),
-    ...(serviceTier === "auto" || serviceTier === "default" ? { serviceTier } : {}),
+    ...(isKnownTier ? { serviceTier } : {}),
     // `reasoning.summary` asks for a summary to be made; text that exists anyway costs nothing to show.
     reasoningDisplay: "full",
     echo: readEcho(body),
@@ -757,7 +759,7 @@ function writeToolChoice(choice: ToolChoice, tools: readonly Tool[], names: Fitt
 function writeReasoning(request: ChatRequest, known: readonly string[]): JsonObject | undefined {
   if (request.reasoning === undefined) return undefined;
   const effort = writeEffort(request.reasoning, known);
-  const isOff = request.reasoning.mode === "disabled" || effort === "none";
+  const isOff = request.reasoning.mode === "disabled" || request.reasoning.effort === "none";
   // Without the word no summary is made, and the client would see no thinking at all.
   const summary = request.reasoningDisplay === "full" && !isOff ? "auto" : undefined;
   if (effort === undefined && summary === undefined) return undefined;

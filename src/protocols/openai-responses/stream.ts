@@ -93,7 +93,6 @@ class ResponsesStreamDecoder implements Transducer<SseMessage, ChatEvent> {
   readonly #context: DecodeContext;
   /** By `output_index`, and by item id for servers that leave the index out; Copilot's item ids change with each event. */
   readonly #items = new Map<number | string, ReadItem>();
-  readonly #seenKinds = new Set<ReadItem["kind"]>();
   #events: ChatEvent[] = [];
   #hasStarted = false;
   #hasEnded = false;
@@ -225,16 +224,15 @@ class ResponsesStreamDecoder implements Transducer<SseMessage, ChatEvent> {
   #finish(event: JsonObject): void {
     const response = readObject(event["response"]) ?? {};
     const error = response["error"];
-    if (response["status"] === "failed" || (error !== undefined && error !== null)) {
+    const hasFailed = response["status"] === "failed" || response["status"] === "cancelled";
+    if (hasFailed || (error !== undefined && error !== null)) {
       this.#fail(event);
       return;
     }
-    for (const [index, item] of readArray(response["output"]).entries()) {
-      if (isObject(item)) this.#settle(item, index);
-    }
+    this.#settle(readArray(response["output"]));
     this.#closeReasoning();
     this.#closeText();
-    for (const item of new Set(this.#items.values())) if (item.kind === "call") this.#endCall(item);
+    for (const item of this.#items.values()) if (item.kind === "call") this.#endCall(item);
     const usage = readUsage(response["usage"]);
     // Not every server repeats the status inside the object; the event's name says it too.
     const status = event["type"] === "response.incomplete" ? "incomplete" : (response["status"] ?? "completed");
@@ -243,25 +241,32 @@ class ResponsesStreamDecoder implements Transducer<SseMessage, ChatEvent> {
     this.#hasEnded = true;
   }
 
-  /** Takes what only the terminal event tells about an item: often nothing, sometimes all of it. */
-  #settle(item: JsonObject, index: number): void {
-    const kind = kindOf(item);
-    const id = readString(item["id"]);
-    const byId = id === undefined ? undefined : this.#items.get(id);
-    const byIndex = this.#items.get(index);
-    const known = byId ?? (byIndex?.kind === kind ? byIndex : undefined);
-    if (known !== undefined) {
-      this.#complete(known, item);
-      return;
+  /**
+   * Takes what only the terminal event tells of its items: often nothing, sometimes all. Ids and places of some servers
+   * change up to the end, so an item that matches none counts as one of those streamed as long as such are left: what
+   * was streamed must not be said twice, nor a call be lost.
+   */
+  #settle(output: readonly Json[]): void {
+    const streamed = new Set(this.#items.values());
+    const unmatched: JsonObject[] = [];
+    for (const [index, item] of output.entries()) {
+      if (!isObject(item)) continue;
+      const known: ReadItem | undefined = this.#find({ output_index: index, item_id: item["id"] }, kindOf(item));
+      if (known === undefined || !streamed.delete(known)) unmatched.push(item);
+      else this.#complete(known, item);
     }
-    // Ids and numbers of some servers change up to the end. What was streamed must not be said twice.
-    if (!this.#seenKinds.has(kind)) this.#complete(this.#register(newItem(item), undefined, id), item);
+    const left = [...streamed];
+    for (const item of unmatched) {
+      const kind = kindOf(item);
+      const at = left.findIndex((candidate) => candidate.kind === kind);
+      if (at >= 0) left.splice(at, 1);
+      else this.#complete(this.#register(newItem(item), undefined, undefined), item);
+    }
   }
 
   #register<Item extends ReadItem>(item: Item, index: number | undefined, id: string | undefined): Item {
     if (index !== undefined) this.#items.set(index, item);
     if (id !== undefined) this.#items.set(id, item);
-    this.#seenKinds.add(item.kind);
     if (item.kind === "opaque") this.#emit({ type: "opaque" });
     return item;
   }

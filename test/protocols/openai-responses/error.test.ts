@@ -51,11 +51,7 @@ const rows: Row[] = [
     { status: 402, type: "insufficient_quota", code: "insufficient_quota" },
     "insufficient_quota",
   ],
-  [
-    { kind: "permission", message: "m" },
-    { status: 403, type: "permission_error", code: null },
-    "permission_error",
-  ],
+  [{ kind: "permission", message: "m" }, { status: 403, type: "permission_error", code: null }, "permission_error"],
   [
     { kind: "not-found", message: "m" },
     { status: 404, type: "invalid_request_error", code: "model_not_found" },

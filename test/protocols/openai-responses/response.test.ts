@@ -95,7 +95,11 @@ describe("decodeResponse()", () => {
       { status: "failed", output: [], error: { code: "server_error", message: "boom" } },
       { message: "boom", code: "server_error", status: 500 },
     ],
-    ["a response that is not done", { status: "queued", output: [] }, { message: 'the upstream\'s response has status "queued"' }],
+    [
+      "a response that is not done",
+      { status: "queued", output: [] },
+      { message: 'the upstream\'s response has status "queued"' },
+    ],
     ["no output", { id: "x" }, { message: "the upstream's answer has no output" }],
     ["a message in place of an answer", { detail: "Not Found" }, { message: "Not Found" }],
     ["a list", [], { message: "the upstream's answer is not a JSON object" }],

@@ -61,6 +61,9 @@ const cases: Record<string, ChatEvent[]> = {
     { type: "tool-start", call: 0, id: "call_abc", name: "shell" },
     { type: "tool-delta", call: 0, json: '{"cmd":"ls"}' },
     { type: "tool-end", call: 0 },
+    { type: "tool-start", call: 1, id: "call_def", name: "read" },
+    { type: "tool-delta", call: 1, json: "{}" },
+    { type: "tool-end", call: 1 },
     { type: "finish", reason: "tool-calls", usage },
   ],
   "interleaved-calls": [
@@ -219,7 +222,9 @@ describe("streamDecoder()", () => {
   test("skips blank arguments before the object, and gives a call of blanks an empty one", () => {
     const added = { type: "function_call", call_id: "c", name: "f", arguments: "" };
     const delta = { type: "response.function_call_arguments.delta", output_index: 0, delta: " \n" };
-    expect(decodeEvents([{ type: "response.output_item.added", output_index: 0, item: added }, delta, completed])).toEqual([
+    expect(
+      decodeEvents([{ type: "response.output_item.added", output_index: 0, item: added }, delta, completed]),
+    ).toEqual([
       { type: "tool-start", call: 0, id: "c", name: "f" },
       { type: "tool-delta", call: 0, json: "{}" },
       { type: "tool-end", call: 0 },
@@ -236,6 +241,21 @@ describe("streamDecoder()", () => {
         { type: "response.completed", response: { status: "completed", output: [reasoning, message] } },
       ]),
     ).toEqual([{ type: "text-delta", text: "once" }, { type: "text-end" }, stop]);
+  });
+
+  test("finds a call that was never streamed beside one that was", () => {
+    const call = (id: string) => ({ id, type: "function_call", call_id: id, name: "f", arguments: "{}" });
+    const calls = (number: number, id: string): ChatEvent[] => [
+      { type: "tool-start", call: number, id, name: "f" },
+      { type: "tool-delta", call: number, json: "{}" },
+      { type: "tool-end", call: number },
+    ];
+    expect(
+      decodeEvents([
+        { type: "response.output_item.done", output_index: 0, item: call("a") },
+        { type: "response.completed", response: { output: [call("a"), call("b")] } },
+      ]),
+    ).toEqual([...calls(0, "a"), ...calls(1, "b"), { type: "finish", reason: "tool-calls" }]);
   });
 
   test("reports hosted tools as opaque and ignores everything it does not know", () => {

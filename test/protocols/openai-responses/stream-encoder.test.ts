@@ -266,7 +266,7 @@ describe("streamEncoder() writes the grammar:", () => {
         { type: "tool-delta", call: 0, json: '{"in' },
         { type: "tool-delta", call: 0, json: 'put": "say(\\"' },
         { type: "tool-delta", call: 0, json: 'hi\\"); \\ud83c\\udf' },
-        { type: "tool-delta", call: 0, json: '89\\' },
+        { type: "tool-delta", call: 0, json: "89\\" },
         { type: "tool-delta", call: 0, json: 'n"}' },
         { type: "tool-end", call: 0 },
       ],

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import type { Json, JsonObject, Tool, ToolOrigin } from "../../../src/protocols/chat.ts";
-import { buildCall, RawInputReader, readCall, ToolDeclarations } from "../../../src/protocols/openai-responses/tools.ts";
+import {
+  buildCall,
+  RawInputReader,
+  readCall,
+  ToolDeclarations,
+} from "../../../src/protocols/openai-responses/tools.ts";
 
 const schema = { type: "object", properties: { a: { type: "string" } } };
 
@@ -226,6 +231,11 @@ describe("RawInputReader gives the same text in any slicing:", () => {
       expect(reader.push(json.slice(0, cut)) + reader.push(json.slice(cut)) + reader.end()).toBe(text);
     }
     const reader = new RawInputReader();
-    expect([...json].flatMap((character) => character.split("")).map((unit) => reader.push(unit)).join("") + reader.end()).toBe(text);
+    expect(
+      [...json]
+        .flatMap((character) => character.split(""))
+        .map((unit) => reader.push(unit))
+        .join("") + reader.end(),
+    ).toBe(text);
   });
 });
