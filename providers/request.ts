@@ -6,7 +6,8 @@ import type { Provider } from "./registry.ts";
 export interface UpstreamRequest {
   url: string;
   headers: Record<string, string>;
-  body: Buffer | string;
+  /** Text, bytes, or bytes in pieces that follow each other. */
+  body: string | Buffer | readonly Buffer[];
 }
 
 /** The client's headers that an upstream of the same protocol may see; everything else stays here. */

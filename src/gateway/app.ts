@@ -12,6 +12,7 @@ import { ClientLeft, Exchange } from "./exchange.ts";
 import { refuseForeign } from "./guard.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Caller, recognise } from "./recognise.ts";
+import { Roster } from "./roster.ts";
 import { planRoute, type Routing, routableModels, type Target } from "./router.ts";
 import { StreamReply } from "./stream-reply.ts";
 
@@ -37,6 +38,11 @@ export interface App {
   drain(limitMs: number): Promise<void>;
 }
 
+/** A request under way, and how to end it early. */
+interface UnderWay {
+  stop(error: GatewayError): void;
+}
+
 const inbound = {
   "/v1/messages": "messages",
   "/v1/chat/completions": "chat",
@@ -45,22 +51,20 @@ const inbound = {
 
 export function createApp(deps: AppDeps): App {
   const startedAt = deps.now();
-  const replies = new Set<StreamReply>();
-  const waiting = new Set<Exchange>();
+  const underWay = new Roster<UnderWay>();
   let draining = false;
   let allEnded: (() => void) | undefined;
-  const inFlight = () => replies.size + waiting.size;
-  const ended = () => {
-    if (inFlight() === 0) allEnded?.();
+  const inFlight = () => underWay.size;
+  /** @returns how to take it off again */
+  const enter = (place: UnderWay) => {
+    const leave = underWay.add(place);
+    return () => {
+      leave();
+      if (inFlight() === 0) allEnded?.();
+    };
   };
 
   const app = new Hono();
-
-  app.use(async (c, next) => {
-    const refusal = refuseForeign(c.req.raw.headers, deps.host);
-    if (refusal === undefined) return next();
-    return sendError(protocolOf(c.req.path), { kind: "permission", message: refusal });
-  });
 
   app.on("HEAD", "*", (c) => c.body(null, 200));
 
@@ -174,10 +178,11 @@ export function createApp(deps: AppDeps): App {
       entry,
     });
     raw.signal.addEventListener("abort", () => exchange.cancel(new ClientLeft()));
-    waiting.add(exchange);
+    const place: UnderWay = { stop: (error) => exchange.cancel(new Error(error.message)) };
+    const leave = enter(place);
     const cascadeDeps = deps.cascade();
     const cascade = runSafely(exchange, route.targets, cascadeDeps);
-    if (!stream) return answerWhole(exchange, await cascade);
+    if (!stream) return answerWhole(exchange, await cascade, leave);
 
     const { patienceMs } = cascadeDeps;
     let patience: ReturnType<typeof setTimeout> | undefined;
@@ -189,17 +194,13 @@ export function createApp(deps: AppDeps): App {
     ]);
     clearTimeout(patience);
     if (early === undefined && !canBeDecoded(exchange)) early = await cascade;
-    if (early !== undefined && !early.ok) return answerWhole(exchange, early);
+    if (early !== undefined && !early.ok) return answerWhole(exchange, early, leave);
     const reply = new StreamReply(exchange, {
       now: deps.now,
       idleMs: cascadeDeps.idleMs,
-      onEnd: () => {
-        replies.delete(reply);
-        ended();
-      },
+      onEnd: leave,
     });
-    waiting.delete(exchange);
-    replies.add(reply);
+    place.stop = (error) => reply.interrupt(error);
     if (early === undefined) {
       reply.open();
       void cascade.then((result) => reply.adopt(result));
@@ -229,9 +230,8 @@ export function createApp(deps: AppDeps): App {
     }
   }
 
-  function answerWhole(exchange: Exchange, result: CascadeResult): Response {
+  function answerWhole(exchange: Exchange, result: CascadeResult, leave: () => void): Response {
     const { entry, protocol } = exchange.input;
-    waiting.delete(exchange);
     let response: Response;
     if (!result.ok) {
       const error = { ...result.error, requestId: exchange.input.id };
@@ -257,12 +257,17 @@ export function createApp(deps: AppDeps): App {
         ...(given.usage === undefined ? {} : { usage: given.usage }),
       });
     }
-    ended();
+    leave();
     return response;
   }
 
   return {
-    fetch: (request) => app.fetch(request),
+    fetch(request) {
+      // Before the router rather than as its middleware, which would put every request through one more promise.
+      const refusal = refuseForeign(request.headers, deps.host);
+      if (refusal === undefined) return app.fetch(request);
+      return sendError(protocolOf(new URL(request.url).pathname), { kind: "permission", message: refusal });
+    },
     inFlight,
     async drain(limitMs) {
       draining = true;
@@ -278,8 +283,7 @@ export function createApp(deps: AppDeps): App {
         kind: "overloaded",
         message: "connection lost: the gateway was stopped (server error)",
       };
-      for (const reply of [...replies]) reply.interrupt(error);
-      for (const exchange of [...waiting]) exchange.cancel(new Error(error.message));
+      for (const place of underWay.list()) place.stop(error);
       await Bun.sleep(100);
     },
   };

@@ -68,15 +68,11 @@ export class RequestBody {
     return this.#parsed;
   }
 
-  /** The body as it came, with another model name in it. */
-  withModel(name: string): Buffer {
+  /** The body as it came with another model name in it, in pieces that follow each other. */
+  withModel(name: string): Buffer | Buffer[] {
     const { span, name: current } = this.#locateModel();
     if (name === current) return this.bytes;
-    return Buffer.concat([
-      this.bytes.subarray(0, span.start),
-      Buffer.from(JSON.stringify(name)),
-      this.bytes.subarray(span.end),
-    ]);
+    return [this.bytes.subarray(0, span.start), Buffer.from(JSON.stringify(name)), this.bytes.subarray(span.end)];
   }
 
   #locateModel(): { name: string; span: Span } {
