@@ -18,7 +18,6 @@ import { openStore } from "../src/store/open.ts";
 const drainLimitMs = 30_000;
 
 export async function serve(flags: ServerFlags, env: Env): Promise<number> {
-  liftFetchLimit(env);
   const homes = resolveHomes(env);
   let loaded = await loadConfig(homes, env, flags);
   const store = openStore(homes.database);
@@ -61,17 +60,6 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   const code = await untilSignal(gateway);
   stopWatching();
   return code;
-}
-
-/**
- * Bun runs 256 fetches at a time per process, so the 257th stream would wait for another to end; it reads the variable
- * that lifts this only at start. The executable therefore replaces itself once (3 ms); run from source, the limit stays.
- */
-function liftFetchLimit(env: Env): void {
-  const isCompiled = Bun.main.startsWith("/$bunfs/");
-  if (!isCompiled || env["BUN_CONFIG_MAX_HTTP_REQUESTS"] !== undefined || process.execve === undefined) return;
-  const lifted = { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: "4096" };
-  process.execve(process.execPath, [process.argv0, ...process.argv.slice(2)], lifted);
 }
 
 /** SIGTERM, SIGINT and SIGHUP drain; a second one ends at once. */

@@ -14,8 +14,21 @@ async function main(): Promise<number> {
     console.log(version);
     return 0;
   }
+  if (args[0] === "serve") liftFetchLimit();
   const { runClutch } = await import("./cli.ts");
   return runClutch(args.length === 0 ? ["--help"] : args, process.env);
+}
+
+/**
+ * Bun runs 256 fetches at a time per process, so the 257th stream would wait for another to end; it reads the variable
+ * that lifts this only at start. The executable therefore replaces itself, before anything else is loaded (4 ms). Run
+ * from source, the limit stays.
+ */
+function liftFetchLimit(): void {
+  const isCompiled = Bun.main.startsWith("/$bunfs/");
+  if (!isCompiled || process.env["BUN_CONFIG_MAX_HTTP_REQUESTS"] !== undefined || process.execve === undefined) return;
+  const lifted = { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: "4096" };
+  process.execve(process.execPath, [process.argv0, ...process.argv.slice(2)], lifted);
 }
 
 try {
