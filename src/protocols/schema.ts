@@ -1,6 +1,7 @@
 /** JSON Schemas of tool arguments, changed as little as a strict server demands. */
 
 import type { Json, JsonObject } from "./chat.ts";
+import { isObject } from "./json.ts";
 
 /**
  * A schema that OpenAI and Anthropic take: `type` and `properties` present (OpenAI: "object schema missing properties"),
@@ -101,8 +102,4 @@ function propertiesOf(schema: JsonObject): JsonObject {
 function requiredOf(schema: JsonObject): string[] {
   const required = schema["required"];
   return Array.isArray(required) ? required.filter((name) => typeof name === "string") : [];
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -2,7 +2,7 @@
 
 import type { Json, JsonObject } from "../chat.ts";
 import type { GatewayError, SseMessage } from "../codec.ts";
-import { isObject } from "./wire.ts";
+import { isObject } from "../json.ts";
 
 const replies = {
   "invalid-request": { status: 400, type: "invalid_request_error" },

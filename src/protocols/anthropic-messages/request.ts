@@ -28,18 +28,11 @@ import {
 } from "../chat.ts";
 import { type EncodedRequest, type EncodeTarget, ProtocolError, type Quirks } from "../codec.ts";
 import { unwrapReasoning } from "../envelope.ts";
+import { isObject } from "../json.ts";
 import { mergeRootUnions, repairSchema } from "../schema.ts";
 import { fitToolNames } from "../tool-names.ts";
 import { renderInput } from "./response.ts";
-import {
-  type Block,
-  type DocumentBlock,
-  type ImageBlock,
-  isObject,
-  type Message,
-  type TextBlock,
-  type ToolResultBlock,
-} from "./wire.ts";
+import type { Block, DocumentBlock, ImageBlock, Message, TextBlock, ToolResultBlock } from "./wire.ts";
 
 // ---------------------------------------------------------------------------------------------------------------------
 // From the client

@@ -13,10 +13,10 @@ import type {
 } from "../chat.ts";
 import { type DecodeContext, MalformedAnswer, type ReplyContext } from "../codec.ts";
 import { wrapReplay } from "../envelope.ts";
+import { isObject } from "../json.ts";
 import { readError } from "./error.ts";
 import {
   type Block,
-  isObject,
   type StopReason,
   stopReasons,
   type TextBlock,

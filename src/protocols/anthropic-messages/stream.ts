@@ -2,6 +2,7 @@
 
 import type { ChatEvent, ChatRequest, FinishReason, Json, JsonObject, Replay, Usage } from "../chat.ts";
 import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamEncoder, Transducer } from "../codec.ts";
+import { isObject } from "../json.ts";
 import { encodeStreamError, readError } from "./error.ts";
 import {
   decodeFinish,
@@ -13,7 +14,6 @@ import {
   missingCallId,
   renderInput,
 } from "./response.ts";
-import { isObject } from "./wire.ts";
 
 /** A content block that the upstream has opened and not yet closed. */
 type OpenBlock =

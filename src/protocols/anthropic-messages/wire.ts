@@ -5,7 +5,7 @@
  * @see https://platform.claude.com/docs/en/api/messages
  */
 
-import type { FinishReason, Json, JsonObject } from "../chat.ts";
+import type { FinishReason, JsonObject } from "../chat.ts";
 
 export type TextBlock = { type: "text"; text: string; cache_control?: JsonObject };
 
@@ -59,7 +59,3 @@ export const stopReasons = {
 } as const satisfies Record<FinishReason, string>;
 
 export type StopReason = (typeof stopReasons)[FinishReason];
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

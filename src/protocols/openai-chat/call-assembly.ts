@@ -1,7 +1,8 @@
 /** Puts the fragments of streamed tool calls together: servers disagree about ids, indexes and repeated names. */
 
 import type { ChatEvent, Json } from "../chat.ts";
-import { filled, inventCallId, isObject } from "./wire.ts";
+import { isObject } from "../json.ts";
+import { filled, inventCallId } from "./wire.ts";
 
 interface Call {
   id: string;

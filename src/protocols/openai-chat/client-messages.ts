@@ -15,10 +15,11 @@ import type {
   UserPart,
 } from "../chat.ts";
 import { ProtocolError } from "../codec.ts";
+import { isObject } from "../json.ts";
 import { argumentsText } from "./call-assembly.ts";
 import { decodeDetails } from "./reasoning-details.ts";
 import { wrapInput } from "./tools.ts";
-import { contentText, filled, isObject } from "./wire.ts";
+import { contentText, filled } from "./wire.ts";
 
 export interface DecodedMessages {
   system: SystemText[];

@@ -2,7 +2,8 @@
 
 import type { Json, JsonObject, StreamError } from "../chat.ts";
 import type { GatewayError, SseMessage } from "../codec.ts";
-import { filled, isObject } from "./wire.ts";
+import { isObject } from "../json.ts";
+import { filled } from "./wire.ts";
 
 interface ErrorRow {
   status: number;

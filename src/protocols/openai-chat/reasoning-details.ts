@@ -6,7 +6,8 @@
  */
 
 import type { Json, JsonObject, ReasoningPart, Replay } from "../chat.ts";
-import { filled, isObject } from "./wire.ts";
+import { isObject } from "../json.ts";
+import { filled } from "./wire.ts";
 
 const anthropicFormat = "anthropic-claude-v1";
 

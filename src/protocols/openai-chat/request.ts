@@ -10,11 +10,12 @@ import {
   type ReasoningRequest,
 } from "../chat.ts";
 import { type EncodedRequest, type EncodeTarget, ProtocolError, type Quirks } from "../codec.ts";
+import { isObject } from "../json.ts";
 import { fitToolNames } from "../tool-names.ts";
 import { decodeMessages } from "./client-messages.ts";
 import { decodeToolChoice, decodeTools, encodeTools } from "./tools.ts";
 import { encodeMessages } from "./upstream-messages.ts";
-import { filled, isObject } from "./wire.ts";
+import { filled } from "./wire.ts";
 
 /** The fields whose meaning crosses to other protocols; all others that a client sets are listed as dropped. */
 const readFields: ReadonlySet<string> = new Set([

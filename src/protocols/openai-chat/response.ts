@@ -3,6 +3,7 @@
 import { normalizeArguments } from "../arguments.ts";
 import type { AssistantPart, ChatResponse, Json, JsonObject, ToolCall } from "../chat.ts";
 import { type DecodeContext, MalformedAnswer, type ReplyContext } from "../codec.ts";
+import { isObject } from "../json.ts";
 import { argumentsText } from "./call-assembly.ts";
 import { brokenOff, readError } from "./error.ts";
 import { decodeFinish, failureLabels, finishLabels } from "./finish.ts";
@@ -11,7 +12,7 @@ import { ThinkTagSplitter } from "./think-tags.ts";
 import { customToolNames, unwrapInput } from "./tools.ts";
 import { joinTexts } from "./upstream-messages.ts";
 import { decodeUsage, encodeUsage } from "./usage.ts";
-import { contentText, filled, inventCallId, isObject, type WireAssistantMessage, type WireToolCall } from "./wire.ts";
+import { contentText, filled, inventCallId, type WireAssistantMessage, type WireToolCall } from "./wire.ts";
 
 /** @throws {MalformedAnswer} for an error in a 200, an answer that broke off, and for a body without a message. */
 export function decodeResponse(body: Json, context: DecodeContext): ChatResponse {

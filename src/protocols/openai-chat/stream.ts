@@ -2,6 +2,7 @@
 
 import type { ChatEvent, FinishReason, Json, JsonObject, Replay, Usage } from "../chat.ts";
 import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamEncoder, Transducer } from "../codec.ts";
+import { isObject } from "../json.ts";
 import { CallAssembly } from "./call-assembly.ts";
 import { brokenOff, encodeStreamError, type ReportedError, readError } from "./error.ts";
 import { decodeFinish, failureLabels, finishLabels } from "./finish.ts";
@@ -9,7 +10,7 @@ import { collectDetails, detailsText, encodeDetails, replayOf } from "./reasonin
 import { type TaggedText, ThinkTagSplitter } from "./think-tags.ts";
 import { customToolNames, unwrapInput } from "./tools.ts";
 import { decodeUsage, encodeUsage } from "./usage.ts";
-import { contentText, filled, isObject } from "./wire.ts";
+import { contentText, filled } from "./wire.ts";
 
 /**
  * The answer is whole once a finish reason or `[DONE]` has been seen. `finish` waits for `[DONE]` or the end of the

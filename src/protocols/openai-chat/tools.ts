@@ -2,9 +2,10 @@
 
 import type { ChatRequest, Json, JsonObject, Tool, ToolChoice } from "../chat.ts";
 import { ProtocolError } from "../codec.ts";
+import { isObject } from "../json.ts";
 import { repairSchema } from "../schema.ts";
 import type { FittedToolNames } from "../tool-names.ts";
-import { filled, isObject, type WireTool } from "./wire.ts";
+import { filled, type WireTool } from "./wire.ts";
 
 /** The argument that carries a custom tool's free text. */
 const inputArgument = "input";

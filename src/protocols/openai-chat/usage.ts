@@ -1,7 +1,7 @@
 /** Token counts: Chat counts cached input inside `prompt_tokens`, Clutch keeps the kinds apart. */
 
 import type { Json, JsonObject, Usage } from "../chat.ts";
-import { isObject } from "./wire.ts";
+import { isObject } from "../json.ts";
 
 /** Undefined when the upstream counted nothing: `null`, no object, or none of the two totals. */
 export function decodeUsage(usage: Json | undefined): Usage | undefined {

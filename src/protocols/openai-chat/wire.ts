@@ -6,6 +6,7 @@
  */
 
 import type { Json, JsonObject } from "../chat.ts";
+import { isObject } from "../json.ts";
 
 export type WireTextPart = { type: "text"; text: string; cache_control?: JsonObject };
 
@@ -43,10 +44,6 @@ export type WireTool = {
   type: "function";
   function: { name: string; description?: string; parameters: JsonObject; strict: boolean };
 };
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 /** The string when there is something in it: servers write absence as a missing field, `null` and `""` alike. */
 export function filled(value: Json | undefined): string | undefined {

@@ -24,10 +24,11 @@ import {
   type UserPart,
 } from "../chat.ts";
 import { type EncodedRequest, type EncodeTarget, ProtocolError } from "../codec.ts";
+import { isObject } from "../json.ts";
 import { type FittedToolNames, fitToolNames } from "../tool-names.ts";
 import { readEncrypted, readReasoningText } from "./response.ts";
 import { isWebSearchType, readCall, ToolDeclarations } from "./tools.ts";
-import { isObject, readArray, readObject, readString } from "./wire.ts";
+import { readArray, readObject, readString } from "./wire.ts";
 
 /** Fields that are read, or that mean nothing here: Clutch stores nothing, and always asks for encrypted reasoning. */
 const knownFields: ReadonlySet<string> = new Set([

@@ -12,13 +12,13 @@ import type {
 } from "../chat.ts";
 import { type DecodeContext, MalformedAnswer, type ReplyContext } from "../codec.ts";
 import { unwrapReplay, wrapReplay } from "../envelope.ts";
+import { isObject } from "../json.ts";
 import { readError } from "./error.ts";
 import { buildCall, flattenName, readCall } from "./tools.ts";
 import {
   type ContentPart,
   type ItemStatus,
   idPrefix,
-  isObject,
   type MessageItem,
   type OutputItem,
   type ReasoningItem,

@@ -13,6 +13,7 @@ import type {
   StreamPlace,
   Transducer,
 } from "../codec.ts";
+import { isObject } from "../json.ts";
 import { failedResponseError, readError } from "./error.ts";
 import {
   buildContentPart,
@@ -44,7 +45,6 @@ import {
   type ContentPart,
   type ItemStatus,
   idPrefix,
-  isObject,
   type OutputItem,
   readArray,
   readNumber,

@@ -6,6 +6,7 @@
 
 import { normalizeArguments, parseArguments } from "../arguments.ts";
 import type { Json, JsonObject, Tool, ToolOrigin } from "../chat.ts";
+import { isObject } from "../json.ts";
 import { repairSchema } from "../schema.ts";
 import {
   type CallItem,
@@ -13,7 +14,6 @@ import {
   type FunctionCallItem,
   type ItemStatus,
   idPrefix,
-  isObject,
   readArray,
   readNumber,
   readObject,

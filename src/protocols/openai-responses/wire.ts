@@ -5,6 +5,7 @@
  */
 
 import type { Json, JsonObject } from "../chat.ts";
+import { isObject } from "../json.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
@@ -79,10 +80,6 @@ export const idPrefix = {
   shell_call: "sh",
   apply_patch_call: "apc",
 } as const satisfies Record<OutputItem["type"], string>;
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 export function readObject(value: Json | undefined): JsonObject | undefined {
   return isObject(value) ? value : undefined;
