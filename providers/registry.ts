@@ -16,6 +16,8 @@ export interface Provider {
   key: string | undefined;
   /** Where a missing key would have to be put; undefined when none is needed. */
   keySource: string | undefined;
+  /** Anthropic itself: the only one that is meant to read Claude Code's attribution block. */
+  isAnthropic: boolean;
   /** Sent with every request, over Clutch's own. */
   headers: Readonly<Record<string, string>>;
   quirks: Quirks;
@@ -93,6 +95,7 @@ function buildProvider(
     messagesAuth: row?.messagesAuth ?? "x-api-key",
     key: spec === undefined ? undefined : readKey(spec),
     keySource: spec === undefined ? undefined : describeKeySource(id, spec),
+    isAnthropic: urls.messages !== undefined && /(^|\.)anthropic\.com$/.test(new URL(urls.messages).hostname),
     headers: own?.headers ?? {},
     quirks: { ...plainQuirks, ...row?.quirks },
   };

@@ -48,6 +48,8 @@ export interface UpstreamHeadersInput {
    */
   credential: "ours" | "client";
   stream: boolean;
+  /** Values of the client's `anthropic-beta` that this upstream is known to refuse. */
+  refusedBetas: readonly string[];
 }
 
 export function buildUpstreamHeaders(input: UpstreamHeadersInput): Record<string, string> {
@@ -62,6 +64,7 @@ export function buildUpstreamHeaders(input: UpstreamHeadersInput): Record<string
         const value = input.client.get(name);
         if (value !== null) headers[name] = value;
       }
+      dropBetas(headers, input.refusedBetas);
     }
     const { key } = input.provider;
     if (input.protocol === "messages") headers["anthropic-version"] ??= "2023-06-01";
@@ -76,6 +79,14 @@ export function buildUpstreamHeaders(input: UpstreamHeadersInput): Record<string
   headers["accept-encoding"] = "identity";
   for (const [name, value] of Object.entries(input.provider.headers)) headers[name.toLowerCase()] = value;
   return headers;
+}
+
+function dropBetas(headers: Record<string, string>, refused: readonly string[]): void {
+  const sent = headers["anthropic-beta"];
+  if (sent === undefined || refused.length === 0) return;
+  const kept = sent.split(",").filter((beta) => !refused.includes(beta.trim()));
+  if (kept.length === 0) delete headers["anthropic-beta"];
+  else headers["anthropic-beta"] = kept.join(",");
 }
 
 /** Forwards the client's query (`?beta=true`) to an upstream of the same protocol only. */

@@ -8,6 +8,7 @@ import { codecs } from "../protocols/index.ts";
 import { version } from "../version.ts";
 import { BodyTooLarge, RequestBody, readBody } from "./body.ts";
 import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
+import type { TokenCounter } from "./count-endpoint.ts";
 import { ClientLeft, Exchange } from "./exchange.ts";
 import { refuseForeign } from "./guard.ts";
 import type { Ledger } from "./ledger.ts";
@@ -15,11 +16,14 @@ import { type Caller, recognise } from "./recognise.ts";
 import { Roster } from "./roster.ts";
 import { planRoute, type Routing, routableModels, type Target } from "./router.ts";
 import { StreamReply } from "./stream-reply.ts";
+import type { Calibration } from "./token-count.ts";
 
 export interface AppDeps {
   /** Read anew for each request, so that a changed config takes effect at once. */
   routing(): Routing;
   ledger: Ledger;
+  counter: TokenCounter;
+  calibration: Calibration;
   cascade(): CascadeDeps;
   /** Milliseconds since 1970. */
   now(): number;
@@ -68,7 +72,9 @@ export function createApp(deps: AppDeps): App {
 
   app.on("HEAD", "*", (c) => c.body(null, 200));
 
-  for (const [path, protocol] of Object.entries(inbound)) app.post(path, (c) => answer(c, protocol));
+  app.post("/v1/messages/count_tokens", (c) => accept(c, "messages", count));
+
+  for (const [path, protocol] of Object.entries(inbound)) app.post(path, (c) => accept(c, protocol, answer));
 
   app.get("/v1/responses", (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return notFound(c);
@@ -76,6 +82,15 @@ export function createApp(deps: AppDeps): App {
       { error: { message: "WebSocket is not offered here: use POST /v1/responses", type: "invalid_request_error" } },
       426,
     );
+  });
+
+  // Nothing is stored here, and compaction belongs to the agent: what a client may look for is not there, plainly.
+  app.post("/v1/responses/compact", notFound);
+  app.on(["GET", "DELETE"], "/v1/responses/:id", notFound);
+
+  app.get("/v1/models/:id{.+}", (c) => {
+    const id = routableModels(deps.routing()).find((known) => known === c.req.param("id"));
+    return id === undefined ? notFound(c) : c.json({ id, object: "model", created: 0, owned_by: "clutch" });
   });
 
   app.get("/v1/models", (c) => {
@@ -116,7 +131,10 @@ export function createApp(deps: AppDeps): App {
     });
   });
 
-  async function answer(c: Context, protocol: Protocol): Promise<Response> {
+  type Answer = (protocol: Protocol, raw: Request, body: RequestBody, caller: Caller) => Promise<Response>;
+
+  /** What every request with a body goes through first; mistakes are told in the client's protocol. */
+  async function accept(c: Context, protocol: Protocol, next: Answer): Promise<Response> {
     if (draining) {
       return sendError(protocol, {
         kind: "overloaded",
@@ -132,10 +150,8 @@ export function createApp(deps: AppDeps): App {
         message: "this gateway requires a key: start the agent with xx",
       });
     }
-    let body: RequestBody;
     try {
-      body = new RequestBody(await readBody(raw));
-      return await serve(protocol, raw, body, caller);
+      return await next(protocol, raw, new RequestBody(await readBody(raw)), caller);
     } catch (cause) {
       const told = describeBadRequest(cause);
       if (told === undefined) throw cause;
@@ -143,7 +159,14 @@ export function createApp(deps: AppDeps): App {
     }
   }
 
-  async function serve(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
+  async function count(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
+    const { keepsOwnLogin, launch } = caller;
+    const asked = { protocol, model: body.model, hasTools: false, launch, keepsOwnLogin };
+    const [target] = planRoute(asked, deps.routing()).targets;
+    return Response.json(await deps.counter.count(body, raw.headers, target));
+  }
+
+  async function answer(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
     const { model, stream } = body;
     const now = deps.now();
     const id = makeId(now);
@@ -198,6 +221,7 @@ export function createApp(deps: AppDeps): App {
     const reply = new StreamReply(exchange, {
       now: deps.now,
       idleMs: cascadeDeps.idleMs,
+      onUsage: (servedBy, usage) => deps.calibration.observe(servedBy, body.bytes.length, usage),
       onEnd: leave,
     });
     place.stop = (error) => reply.interrupt(error);
@@ -248,11 +272,13 @@ export function createApp(deps: AppDeps): App {
       headers.set("content-type", "application/json");
       response = new Response(given.body, { status: given.status, headers });
       const now = deps.now();
+      const servedBy = renderModelReference({ provider: target.provider.id, model: target.model });
       recordAttempt(exchange, target, attemptStartedAt, now - attemptStartedAt, undefined);
+      if (given.usage !== undefined) deps.calibration.observe(servedBy, exchange.input.body.bytes.length, given.usage);
       entry.finish({
         status: "completed",
         httpStatus: given.status,
-        servedBy: renderModelReference({ provider: target.provider.id, model: target.model }),
+        servedBy,
         firstTokenMs: now - exchange.input.startedAt,
         ...(given.usage === undefined ? {} : { usage: given.usage }),
       });

@@ -1,11 +1,14 @@
 /** One attempt at one target: build, send, hold back until it proves itself. What comes of it is a value, never a throw. */
 
 import { classifyAnswer, classifyStreamError, type Failure, failure } from "../../providers/failure.ts";
+import { dropWrappedReasoning, findAttribution, holdsWrappedReasoning } from "../../providers/hygiene.ts";
+import { applyLesson, type Lesson, type Lessons, learn, nothingLearnt } from "../../providers/lessons.ts";
 import { buildUpstreamHeaders, buildUpstreamUrl, type UpstreamRequest } from "../../providers/request.ts";
 import { classifyThrown, type Fetch, LimitReached, readStart, sendUpstream } from "../../providers/upstream.ts";
-import type { ChatEvent, Json, Usage } from "../protocols/chat.ts";
+import type { ChatEvent, Json, JsonObject, Usage } from "../protocols/chat.ts";
 import { type DecodeContext, MalformedAnswer, ProtocolError } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
+import { RequestBody } from "./body.ts";
 import { commits, eventsOf, isEmptyAnswer } from "./commit.ts";
 import type { Exchange } from "./exchange.ts";
 import { type Lane, PassLane, TranslateLane } from "./lane.ts";
@@ -17,6 +20,8 @@ export interface AttemptDeps {
   now(): number;
   /** Time without a first content after which the next candidate is asked; the last one has none. */
   firstTokenMs: number;
+  /** What targets have taught us by refusing requests. */
+  lessons: Lessons;
   /** Longest silence of a stream that has begun. */
   idleMs: number;
 }
@@ -58,19 +63,12 @@ export async function attemptTarget(
     ? undefined
     : setTimeout(() => controller.abort(new LimitReached(`no answer within ${limitMs / 1000} s`)), limitMs);
   try {
-    const built = buildRequest(exchange, target);
-    if (!built.ok) return built;
-    const sent = await sendUpstream(deps.fetch, built.request, controller.signal);
-    if (!sent.ok) return sent;
-    const { response } = sent;
-    if (!response.ok) {
-      const text = await readStart(response);
-      return { ok: false, failure: classifyAnswer(response.status, response.headers, text, deps.now()) };
-    }
+    const asked = await ask(exchange, target, controller.signal, deps);
+    if (!asked.ok) return asked;
+    const { response, context } = asked;
     const isEventStream = response.headers.get("content-type")?.includes("text/event-stream") === true;
-    if (stream && isEventStream)
-      return await readUntilCommit(exchange, target, response, built.context, controller, isLast);
-    return await readWhole(exchange, target, response, built.context, controller, isLast);
+    if (stream && isEventStream) return await readUntilCommit(exchange, target, response, context, controller, isLast);
+    return await readWhole(exchange, target, response, context, controller, isLast);
   } catch (cause) {
     return { ok: false, failure: classifyThrown(cause, controller.signal) };
   } finally {
@@ -78,11 +76,44 @@ export async function attemptTarget(
   }
 }
 
-type Built = { ok: true; request: UpstreamRequest; context: DecodeContext } | { ok: false; failure: Failure };
+type Asked = { ok: true; response: Response; context: DecodeContext } | { ok: false; failure: Failure };
 
-function buildRequest(exchange: Exchange, target: Target): Built {
+/** How often one attempt may change its request because the target refused a field. */
+const maxLessons = 3;
+
+/** Sends the request; a refusal that teaches something is answered by sending it once more, changed. */
+async function ask(exchange: Exchange, target: Target, signal: AbortSignal, deps: AttemptDeps): Promise<Asked> {
+  const key = `${target.provider.id}:${target.model}@${target.protocol}`;
+  for (let learnt = 0; ; learnt++) {
+    const built = buildRequest(exchange, target, deps.lessons.recall(key, deps.now()));
+    if (!built.ok) return built;
+    const sent = await sendUpstream(deps.fetch, built.request, signal);
+    if (!sent.ok) return sent;
+    const { response } = sent;
+    if (response.ok) return { ok: true, response, context: built.context };
+    const text = await readStart(response);
+    const why = classifyAnswer(response.status, response.headers, text, deps.now());
+    const lesson = learnt < maxLessons ? learn(why, target.protocol, built.wireBody()) : undefined;
+    if (lesson === undefined || !changes(lesson, target.protocol === exchange.input.protocol))
+      return { ok: false, failure: why };
+    deps.lessons.keep(key, lesson, deps.now());
+  }
+}
+
+/** Bytes that are passed on know no encoder flags: only what a lesson says of fields and headers changes them. */
+function changes(lesson: Lesson, isPassedOn: boolean): boolean {
+  const { dropFields, renameFields, dropBetas, quirks } = lesson;
+  const changesWire = dropFields.length > 0 || Object.keys(renameFields).length > 0 || dropBetas.length > 0;
+  return changesWire || (!isPassedOn && Object.keys(quirks).length > 0);
+}
+
+type Built =
+  | { ok: true; request: UpstreamRequest; context: DecodeContext; wireBody(): JsonObject }
+  | { ok: false; failure: Failure };
+
+function buildRequest(exchange: Exchange, target: Target, lesson: Lesson): Built {
   const { provider, protocol, credential } = target;
-  const { body, headers: client, query, stream } = exchange.input;
+  const { headers: client, query, stream } = exchange.input;
   if (credential === "ours" && provider.key === undefined && provider.keySource !== undefined) {
     return { ok: false, failure: failure("no-key", `no API key for ${provider.name}: ${provider.keySource}`) };
   }
@@ -90,15 +121,24 @@ function buildRequest(exchange: Exchange, target: Target): Built {
   const url = buildUpstreamUrl(provider, protocol, sameProtocol, query);
   if (url === undefined)
     return { ok: false, failure: failure("not-found", `${provider.name} does not speak ${protocol}`) };
-  const headers = buildUpstreamHeaders({ provider, protocol, sameProtocol, client, credential, stream });
+  const refusedBetas = lesson.dropBetas;
+  const headers = buildUpstreamHeaders({ provider, protocol, sameProtocol, client, credential, stream, refusedBetas });
   if (sameProtocol) {
     const context = { quirks: provider.quirks, toolNames: nothingRenamed };
-    return { ok: true, request: { url, headers, body: body.withModel(target.model) }, context };
+    const body = passOn(exchange.input.body, target, lesson);
+    return {
+      ok: true,
+      request: { url, headers, body },
+      context,
+      wireBody: () => exchange.input.body.json() as JsonObject,
+    };
   }
   try {
-    const encoded = codecs[protocol].encodeRequest(exchange.decoded, { model: target.model, quirks: provider.quirks });
-    const context = { quirks: provider.quirks, toolNames: encoded.toolNames };
-    return { ok: true, request: { url, headers, body: JSON.stringify(encoded.body) }, context };
+    const quirks = { ...provider.quirks, ...lesson.quirks };
+    const encoded = codecs[protocol].encodeRequest(exchange.decoded, { model: target.model, quirks });
+    const body = applyLesson(encoded.body, lesson);
+    const context = { quirks, toolNames: encoded.toolNames };
+    return { ok: true, request: { url, headers, body: JSON.stringify(body) }, context, wireBody: () => body };
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause;
     return {
@@ -106,6 +146,18 @@ function buildRequest(exchange: Exchange, target: Target): Built {
       failure: failure("bad-request", cause.message, cause.code === undefined ? {} : { code: cause.code }),
     };
   }
+}
+
+/** The client's own bytes with the target's model in them; parsed only when something inside has to go. */
+function passOn(body: RequestBody, target: Target, lesson: Lesson): UpstreamRequest["body"] {
+  const { model, protocol, provider } = target;
+  const isRewritten = lesson.dropFields.length > 0 || Object.keys(lesson.renameFields).length > 0;
+  if (isRewritten || (protocol !== "chat" && holdsWrappedReasoning(body.bytes))) {
+    const cleaned = applyLesson(dropWrappedReasoning(body.json() as JsonObject, protocol), lesson);
+    return passOn(new RequestBody(Buffer.from(JSON.stringify(cleaned))), target, nothingLearnt);
+  }
+  const cut = protocol === "messages" && !provider.isAnthropic ? findAttribution(body.bytes) : undefined;
+  return body.withModel(model, cut);
 }
 
 async function readUntilCommit(

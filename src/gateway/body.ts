@@ -14,6 +14,8 @@ export const maxBodyBytes = 32 * 1024 * 1024;
  */
 export const parseAtOnceBytes = 8 * 1024;
 
+const nothing = Buffer.alloc(0);
+
 export class BodyTooLarge extends Error {
   override name = "BodyTooLarge";
   constructor() {
@@ -68,11 +70,21 @@ export class RequestBody {
     return this.#parsed;
   }
 
-  /** The body as it came with another model name in it, in pieces that follow each other. */
-  withModel(name: string): Buffer | Buffer[] {
+  /** The body as it came, with another model name in it and one range left out, in pieces that follow each other. */
+  withModel(name: string, cut?: { start: number; end: number }): Buffer | Buffer[] {
     const { span, name: current } = this.#locateModel();
-    if (name === current) return this.bytes;
-    return [this.bytes.subarray(0, span.start), Buffer.from(JSON.stringify(name)), this.bytes.subarray(span.end)];
+    const edits = name === current ? [] : [{ ...span, put: Buffer.from(JSON.stringify(name)) }];
+    if (cut !== undefined) edits.push({ ...cut, put: nothing });
+    if (edits.length === 0) return this.bytes;
+    edits.sort((left, right) => left.start - right.start);
+    const pieces: Buffer[] = [];
+    let at = 0;
+    for (const { start, end, put } of edits) {
+      pieces.push(this.bytes.subarray(at, start), put);
+      at = end;
+    }
+    pieces.push(this.bytes.subarray(at));
+    return pieces;
   }
 
   #locateModel(): { name: string; span: Span } {

@@ -4,7 +4,7 @@
  */
 
 import type { ChatEvent, Protocol } from "../protocols/chat.ts";
-import type { Codec, GatewayError, SseMessage, StreamEncoder, StreamPlace, Transducer } from "../protocols/codec.ts";
+import type { Codec, GatewayError, SseMessage, StreamDecoder, StreamEncoder, StreamPlace } from "../protocols/codec.ts";
 import { renderSse, SseReader } from "../protocols/sse.ts";
 
 export interface Lane {
@@ -12,6 +12,8 @@ export interface Lane {
   readonly carriesErrors: boolean;
   /** True when the client has half an event, so that nothing of ours may be written yet. */
   readonly isMidEvent: boolean;
+  /** Only bookkeeping of the upstream can follow: if it breaks off now, `end` still tells of a whole answer. */
+  readonly isWhole: boolean;
   /** Takes a chunk and tells what it said; what it means for the client waits until `take`. */
   push(chunk: Uint8Array): ChatEvent[];
   /** The upstream has ended. */
@@ -23,8 +25,6 @@ export interface Lane {
   /** Ends the client's stream in its protocol's own error event. */
   fail(error: GatewayError): Uint8Array;
 }
-
-type Decoder = Transducer<SseMessage, ChatEvent>;
 
 const utf8 = new TextEncoder();
 
@@ -44,7 +44,7 @@ export class PassLane implements Lane {
   readonly carriesErrors = true;
   isMidEvent = false;
   readonly #codec: Codec;
-  readonly #decoder: Decoder;
+  readonly #decoder: StreamDecoder;
   readonly #reader = new SseReader();
   /** Set once the opening must be left out: the client's bytes are then written anew, event by event. */
   #rewriter: SseReader | undefined;
@@ -52,10 +52,14 @@ export class PassLane implements Lane {
   #lastData = "";
   readonly #place: StreamPlace;
 
-  constructor(codec: Codec, decoder: Decoder, place: Omit<StreamPlace, "sequence">) {
+  constructor(codec: Codec, decoder: StreamDecoder, place: Omit<StreamPlace, "sequence">) {
     this.#codec = codec;
     this.#decoder = decoder;
     this.#place = { ...place, sequence: -1 };
+  }
+
+  get isWhole(): boolean {
+    return this.#decoder.isWhole === true;
   }
 
   push(chunk: Uint8Array): ChatEvent[] {
@@ -123,13 +127,17 @@ export class TranslateLane implements Lane {
   readonly carriesErrors = false;
   readonly isMidEvent = false;
   readonly #reader = new SseReader();
-  readonly #decoder: Decoder;
+  readonly #decoder: StreamDecoder;
   readonly #encoder: StreamEncoder;
   #waiting: ChatEvent[] = [];
 
-  constructor(decoder: Decoder, encoder: StreamEncoder) {
+  constructor(decoder: StreamDecoder, encoder: StreamEncoder) {
     this.#decoder = decoder;
     this.#encoder = encoder;
+  }
+
+  get isWhole(): boolean {
+    return this.#decoder.isWhole === true;
   }
 
   push(chunk: Uint8Array): ChatEvent[] {

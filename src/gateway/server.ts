@@ -1,5 +1,6 @@
 /** Puts a gateway together and on a port: config, providers, ledger and HTTP face. */
 
+import { Lessons } from "../../providers/lessons.ts";
 import { buildProviders, keyReader } from "../../providers/registry.ts";
 import type { Fetch } from "../../providers/upstream.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -10,10 +11,13 @@ import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
 import { createApp } from "./app.ts";
 import type { CascadeDeps } from "./cascade.ts";
+import { TokenCounter } from "./count-endpoint.ts";
 import { isLoopback } from "./guard.ts";
 import { Ledger } from "./ledger.ts";
 import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
+
+import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
   loaded: LoadedConfig;
@@ -65,7 +69,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
     },
   });
+  const lessons = new Lessons();
+  const calibration = new Calibration();
   const app = createApp({
+    counter: new TokenCounter(input.fetch, now, calibration),
+    calibration,
     routing: () => routing,
     ledger,
     cascade: () => {
@@ -75,6 +83,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         now,
         firstTokenMs: first_token_ms,
         idleMs: idle_ms,
+        lessons,
         patienceMs: patience_ms,
         onLeft: input.onLeft,
       };

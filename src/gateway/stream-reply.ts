@@ -16,11 +16,16 @@ import type { Target } from "./router.ts";
 /** Longest silence towards the client in ms: Claude Code warns after 20 s without a byte. */
 const keepAliveMs = 15_000;
 
+/** How long a whole answer is read on, in ms: some Chat servers send usage after the finish reason, some never close. */
+const lateUsageMs = 5_000;
+
 const utf8 = new TextEncoder();
 
 export interface StreamReplyDeps {
   now(): number;
   idleMs: number;
+  /** Told at the end what the upstream reported, with `provider:model`. */
+  onUsage(servedBy: string, usage: Usage): void;
   /** Told once, when the answer has ended one way or another. */
   onEnd(): void;
 }
@@ -43,6 +48,7 @@ export class StreamReply {
   #usage: Usage | undefined;
   #firstTokenMs: number | undefined;
   #isOver = false;
+  #isSettling = false;
   #keepAlive: ReturnType<typeof setTimeout> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
@@ -88,7 +94,8 @@ export class StreamReply {
     const broken = this.#watch(answer.events);
     this.#flush();
     if (answer.reader === undefined) this.#finish(broken);
-    else this.#refresh();
+    else if (answer.lane.isWhole) this.#settleSoon();
+    else this.#limitSilence(this.#deps.idleMs);
     this.#wakeWhenServing?.();
   }
 
@@ -119,12 +126,16 @@ export class StreamReply {
           this.#finish(broken);
           return;
         }
-        this.#idle?.refresh();
+        if (!lane.isWhole) this.#idle?.refresh();
+        else if (!this.#isSettling) this.#settleSoon();
         if (wrote) return;
       }
     } catch (cause) {
       if (this.#isOver) return;
-      this.#finish(classifyThrown(cause, controller.signal));
+      if (!lane.isWhole) return this.#finish(classifyThrown(cause, controller.signal));
+      const broken = this.#watch(lane.end());
+      this.#flush();
+      this.#finish(broken);
     }
   }
 
@@ -174,15 +185,20 @@ export class StreamReply {
     else this.#write(utf8.encode(codecs[this.#exchange.input.protocol].keepAlive));
   }
 
-  #refresh(): void {
-    const { idleMs } = this.#deps;
+  #settleSoon(): void {
+    this.#isSettling = true;
+    this.#limitSilence(lateUsageMs);
+  }
+
+  #limitSilence(limitMs: number): void {
+    clearTimeout(this.#idle);
+    if (limitMs === 0) return;
     const { controller } = (this.#serving as Serving).answer;
-    if (idleMs === 0) return;
     this.#idle = setTimeout(() => {
       controller.abort(
-        new LimitReached(`connection lost: the upstream was silent for ${idleMs / 1000} s (server error)`),
+        new LimitReached(`connection lost: the upstream was silent for ${limitMs / 1000} s (server error)`),
       );
-    }, idleMs);
+    }, limitMs);
   }
 
   /** Ends everything once: timers, the client's stream, the ledger. */
@@ -193,18 +209,21 @@ export class StreamReply {
     clearTimeout(this.#idle);
     const { input } = this.#exchange;
     const serving = this.#serving;
+    let servedBy: string | undefined;
     if (serving !== undefined) {
       const { target, attemptStartedAt } = serving;
+      servedBy = renderModelReference({ provider: target.provider.id, model: target.model });
       recordAttempt(this.#exchange, target, attemptStartedAt, this.#deps.now() - attemptStartedAt, why);
+      if (this.#usage !== undefined) this.#deps.onUsage(servedBy, this.#usage);
     }
+    const { error, status } = ending;
     input.entry.finish({
-      ...ending,
+      status,
+      error,
       httpStatus: 200,
-      ...(serving === undefined
-        ? {}
-        : { servedBy: renderModelReference({ provider: serving.target.provider.id, model: serving.target.model }) }),
-      ...(this.#usage === undefined ? {} : { usage: this.#usage }),
-      ...(this.#firstTokenMs === undefined ? {} : { firstTokenMs: this.#firstTokenMs }),
+      servedBy,
+      usage: this.#usage,
+      firstTokenMs: this.#firstTokenMs,
     });
     this.#close();
     this.#wakeWhenServing?.();

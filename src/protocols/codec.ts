@@ -122,7 +122,7 @@ export interface Codec {
   decodeResponse(body: Json, context: DecodeContext): ChatResponse;
   encodeResponse(response: ChatResponse, context: ReplyContext): JsonObject;
   /** The upstream's stream. Never throws: what it cannot read becomes an `error` event. */
-  streamDecoder(context: DecodeContext): Transducer<SseMessage, ChatEvent>;
+  streamDecoder(context: DecodeContext): StreamDecoder;
   /** The client's stream. */
   streamEncoder(context: ReplyContext): StreamEncoder;
   encodeError(error: GatewayError): { status: number; body: JsonObject };
@@ -130,6 +130,15 @@ export interface Codec {
   encodeStreamError(error: GatewayError, place: StreamPlace): SseMessage[];
   /** Bytes that keep a silent stream alive once it has been opened: an event or an SSE comment, with its blank line. */
   readonly keepAlive: string;
+}
+
+/** Reads one upstream stream. */
+export interface StreamDecoder extends Transducer<SseMessage, ChatEvent> {
+  /**
+   * The answer is whole, though `finish` is still to come: only bookkeeping can follow (a late usage chunk), so a stream
+   * that now breaks or falls silent has lost nothing.
+   */
+  readonly isWhole?: boolean;
 }
 
 /**

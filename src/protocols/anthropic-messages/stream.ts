@@ -1,7 +1,7 @@
 /** Anthropic's event stream, read tolerantly and written strictly. @see https://platform.claude.com/docs/en/build-with-claude/streaming */
 
 import type { ChatEvent, ChatRequest, FinishReason, Json, JsonObject, Replay, Usage } from "../chat.ts";
-import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamEncoder, Transducer } from "../codec.ts";
+import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamDecoder, StreamEncoder } from "../codec.ts";
 import { isObject } from "../json.ts";
 import { encodeStreamError, readError } from "./error.ts";
 import {
@@ -27,7 +27,7 @@ type OpenBlock =
  * Success is `message_stop` and nothing else. Blocks are keyed by the upstream's index (a Map: the index is a number
  * from outside), and one that lacks its start or stop event is made whole.
  */
-export class MessagesStreamDecoder implements Transducer<SseMessage, ChatEvent> {
+export class MessagesStreamDecoder implements StreamDecoder {
   readonly #context: DecodeContext;
   readonly #blocks = new Map<Json | undefined, OpenBlock>();
   /** The index of the block of kind `reasoning` that is open. */

@@ -1,7 +1,7 @@
 /** Streams of `chat.completion.chunk`: an upstream's to our events, and our events to a client's. */
 
 import type { ChatEvent, FinishReason, Json, JsonObject, Replay, Usage } from "../chat.ts";
-import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamEncoder, Transducer } from "../codec.ts";
+import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamDecoder, StreamEncoder } from "../codec.ts";
 import { isObject } from "../json.ts";
 import { CallAssembly } from "./call-assembly.ts";
 import { brokenOff, encodeStreamError, type ReportedError, readError } from "./error.ts";
@@ -16,7 +16,7 @@ import { contentText, filled } from "./wire.ts";
  * The answer is whole once a finish reason or `[DONE]` has been seen. `finish` waits for `[DONE]` or the end of the
  * stream, because usage may come in a last chunk with empty `choices`. Whatever follows the last event is ignored.
  */
-export class ChatStreamDecoder implements Transducer<SseMessage, ChatEvent> {
+export class ChatStreamDecoder implements StreamDecoder {
   readonly #calls: CallAssembly;
   readonly #thinkTags: ThinkTagSplitter | undefined;
   #isStarted = false;
@@ -30,6 +30,10 @@ export class ChatStreamDecoder implements Transducer<SseMessage, ChatEvent> {
   constructor(context: DecodeContext) {
     this.#calls = new CallAssembly(context.toolNames);
     this.#thinkTags = context.quirks.thinkTags ? new ThinkTagSplitter() : undefined;
+  }
+
+  get isWhole(): boolean {
+    return this.#finishLabel !== undefined;
   }
 
   push(message: SseMessage): ChatEvent[] {

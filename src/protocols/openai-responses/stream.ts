@@ -9,9 +9,9 @@ import type {
   GatewayError,
   ReplyContext,
   SseMessage,
+  StreamDecoder,
   StreamEncoder,
   StreamPlace,
-  Transducer,
 } from "../codec.ts";
 import { isObject } from "../json.ts";
 import { failedResponseError, readError } from "./error.ts";
@@ -89,7 +89,7 @@ interface CallInput {
   held: string;
 }
 
-class ResponsesStreamDecoder implements Transducer<SseMessage, ChatEvent> {
+class ResponsesStreamDecoder implements StreamDecoder {
   readonly #context: DecodeContext;
   /** By `output_index`, and by item id for servers that leave the index out; Copilot's item ids change with each event. */
   readonly #items = new Map<number | string, ReadItem>();
@@ -506,7 +506,7 @@ function newCall(isCustom: boolean): CallInput {
   return { kind: "call", isDone: false, isEnded: false, isCustom, hasDeltas: false, held: "" };
 }
 
-export function streamDecoder(context: DecodeContext): Transducer<SseMessage, ChatEvent> {
+export function streamDecoder(context: DecodeContext): StreamDecoder {
   return new ResponsesStreamDecoder(context);
 }
 
