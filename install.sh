@@ -34,11 +34,23 @@ bindir=""
 say() { printf '  %-13s %s\n' "$step" "$1"; }
 more() { printf '  %-13s %s\n' "" "$1"; }
 
+# npm tells the cause first and how it is used at length; compilers tell the cause last.
+show_log() {
+  grep -vE '^(npm (error|warn))?[[:space:]]*$|EBADENGINE|npm error +(\[|-|aliases)' "$log" >"$work/shown" || true
+  if [ "$(wc -l <"$work/shown")" -le 14 ]; then
+    sed 's/^/  | /' "$work/shown"
+  else
+    head -n 7 "$work/shown" | sed 's/^/  | /'
+    echo "  | ..."
+    tail -n 6 "$work/shown" | sed 's/^/  | /'
+  fi
+}
+
 # fail CAUSE NEXT: the end.
 fail() {
   if [ -n "$log" ] && [ -s "$log" ]; then
     printf '\n' >&2
-    grep -v '^[[:space:]]*$' "$log" | tail -n 12 | sed 's/^/  | /' >&2
+    show_log >&2
     keep=${work%/*}/clutch-install-$$.log
     if cp "$log" "$keep" 2>/dev/null; then printf '  the whole log: %s\n' "$keep" >&2; fi
   fi
@@ -311,7 +323,8 @@ tell_path_line() {
   esac
   line="export PATH=\"$folder:\$PATH\""
   # shellcheck disable=SC2088 # for people to read
-  case "${SHELL##*/}" in
+  shell=${SHELL:-}
+  case "${shell##*/}" in
     zsh) file="~/.zshrc" ;;
     bash) if [ "$(uname -s)" = Darwin ]; then file="~/.bash_profile"; else file="~/.bashrc"; fi ;;
     fish)

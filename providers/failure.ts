@@ -19,6 +19,7 @@ export type FailureKind =
   | "bad-request"
   | "too-large"
   | "no-key"
+  | "unsupported"
   | "aborted";
 
 export interface Failure {
@@ -60,6 +61,7 @@ export const reactions = {
   "bad-request": { failsOver: false, scope: "request", tells: "invalid-request" },
   "too-large": { failsOver: false, scope: "request", tells: "too-large" },
   "no-key": { failsOver: true, scope: "key", tells: "authentication" },
+  unsupported: { failsOver: true, scope: "model", tells: "not-implemented" },
   aborted: { failsOver: false, scope: "request", tells: "upstream" },
 } as const satisfies Record<FailureKind, Reaction>;
 

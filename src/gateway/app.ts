@@ -2,15 +2,17 @@
 
 import { type Context, Hono } from "hono";
 import { renderModelReference } from "../../providers/model-reference.ts";
+import { answerWithoutSearch } from "../protocols/anthropic-messages/web-search.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import { type GatewayError, ProtocolError } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
 import { version } from "../version.ts";
 import { BodyTooLarge, RequestBody, readBody } from "./body.ts";
-import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
+import { type CascadeDeps, type CascadeResult, type LeftCandidate, recordAttempt, runCascade } from "./cascade.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
 import { ClientLeft, Exchange } from "./exchange.ts";
 import { refuseForeign } from "./guard.ts";
+import { renderAll } from "./lane.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Caller, recognise } from "./recognise.ts";
 import { Roster } from "./roster.ts";
@@ -230,8 +232,7 @@ export function createApp(deps: AppDeps): App {
       void cascade.then((result) => reply.adopt(result));
     } else reply.adopt(early);
     const headers = replyHeaders(exchange, early);
-    headers.set("content-type", "text/event-stream; charset=utf-8");
-    headers.set("cache-control", "no-cache");
+    for (const [name, value] of Object.entries(streamHeaders)) headers.set(name, value);
     return new Response(reply.body, { status: 200, headers });
   }
 
@@ -257,7 +258,15 @@ export function createApp(deps: AppDeps): App {
   function answerWhole(exchange: Exchange, result: CascadeResult, leave: () => void): Response {
     const { entry, protocol } = exchange.input;
     let response: Response;
-    if (!result.ok) {
+    const unsearched = result.ok ? undefined : explainSearch(exchange, result.left);
+    if (unsearched !== undefined) {
+      response = unsearched;
+      entry.finish({
+        status: "error",
+        httpStatus: response.status,
+        error: "web search is not available for any candidate",
+      });
+    } else if (!result.ok) {
       const error = { ...result.error, requestId: exchange.input.id };
       response = sendError(protocol, error, replyHeaders(exchange, result));
       entry.finish({
@@ -314,6 +323,20 @@ export function createApp(deps: AppDeps): App {
     },
   };
 }
+
+/** A Messages client whose search no candidate can run gets it said as a tool error, whole or streamed. */
+function explainSearch(exchange: Exchange, left: readonly LeftCandidate[]): Response | undefined {
+  const { id, protocol, stream, body } = exchange.input;
+  const [first] = left;
+  const isUnsupported = left.every(({ failure }) => failure.kind === "unsupported");
+  if (protocol !== "messages" || first === undefined || !isUnsupported) return undefined;
+  const { whole, streamed } = answerWithoutSearch(id, body.model, first.failure.message);
+  const headers = { "x-clutch-request-id": id, "x-clutch-served-by": "clutch:local" };
+  if (!stream) return Response.json(whole, { headers });
+  return new Response(renderAll(streamed), { headers: { ...headers, ...streamHeaders } });
+}
+
+const streamHeaders = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" };
 
 /** Opening a stream ahead of the upstream needs the request's own terms; one that has none waits for the upstream's word. */
 function canBeDecoded(exchange: Exchange): boolean {

@@ -5,6 +5,7 @@ import { dropWrappedReasoning, findAttribution, holdsWrappedReasoning } from "..
 import { applyLesson, type Lesson, type Lessons, learn, nothingLearnt } from "../../providers/lessons.ts";
 import { buildUpstreamHeaders, buildUpstreamUrl, type UpstreamRequest } from "../../providers/request.ts";
 import { classifyThrown, type Fetch, LimitReached, readStart, sendUpstream } from "../../providers/upstream.ts";
+import { demandsServerTool } from "../protocols/anthropic-messages/web-search.ts";
 import type { ChatEvent, Json, JsonObject, Usage } from "../protocols/chat.ts";
 import { type DecodeContext, MalformedAnswer, ProtocolError } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
@@ -135,6 +136,9 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson): Built
   }
   try {
     const quirks = { ...provider.quirks, ...lesson.quirks };
+    if (demandsServerTool(exchange.decoded) && (protocol === "chat" || !quirks.webSearch)) {
+      return { ok: false, failure: failure("unsupported", `web_search is not available for model ${target.model}`) };
+    }
     const encoded = codecs[protocol].encodeRequest(exchange.decoded, { model: target.model, quirks });
     const body = applyLesson(encoded.body, lesson);
     const context = { quirks, toolNames: encoded.toolNames };

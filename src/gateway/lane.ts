@@ -28,7 +28,7 @@ export interface Lane {
 
 const utf8 = new TextEncoder();
 
-export function renderAll(messages: readonly SseMessage[]): Uint8Array {
+export function renderAll(messages: readonly SseMessage[]): Uint8Array<ArrayBuffer> {
   return utf8.encode(messages.map(renderSse).join(""));
 }
 

@@ -1,0 +1,151 @@
+import { describe, expect, test } from "bun:test";
+import { buildProviders, type Provider } from "../../providers/registry.ts";
+import { buildUpstreamHeaders, buildUpstreamUrl, type UpstreamHeadersInput } from "../../providers/request.ts";
+import { parseConfig } from "../../src/config/schema.ts";
+
+const providers = buildProviders(
+  parseConfig(
+    {
+      providers: {
+        headed: {
+          base_url: "http://h/v1",
+          api_key: "k",
+          headers: { "X-Team": "a", Authorization: "Custom z", Accept: "text/plain" },
+        },
+      },
+    },
+    "c.json",
+  ),
+  () => "sk-ours",
+);
+
+function named(id: string): Provider {
+  const provider = providers.get(id);
+  if (provider === undefined) throw new Error(`no ${id}`);
+  return provider;
+}
+
+/** Everything that must not travel, beside what may. */
+const fromAgent = {
+  authorization: "Bearer xx-cip-launch1-secret",
+  "x-api-key": "xx-cip-launch1-secret",
+  "x-clutch-launch": "xx-cib-launch1",
+  cookie: "session=1",
+  host: "127.0.0.1:8082",
+  connection: "keep-alive",
+  "content-length": "999",
+  "content-encoding": "gzip",
+  "transfer-encoding": "chunked",
+  "accept-encoding": "br",
+  accept: "*/*",
+  "content-type": "text/plain",
+  "proxy-authorization": "Basic x",
+  te: "trailers",
+  "x-stainless-os": "Linux",
+  "x-codex-turn-metadata": "{}",
+  "x-claude-code-session-id": "s1",
+  "session-id": "s2",
+  "x-forwarded-for": "1.2.3.4",
+  "user-agent": "claude-cli/2.1",
+  "anthropic-beta": "context-management-2025-06-27",
+  "anthropic-version": "2024-01-01",
+  "openai-beta": "responses=v1",
+  "x-codex-beta-features": "x",
+};
+
+const always = { "content-type": "application/json", "accept-encoding": "identity" };
+const whole = { ...always, accept: "application/json" };
+const streamed = { ...always, accept: "text/event-stream" };
+const forwarded = {
+  "user-agent": "claude-cli/2.1",
+  "anthropic-beta": "context-management-2025-06-27",
+  "anthropic-version": "2024-01-01",
+  "openai-beta": "responses=v1",
+  "x-codex-beta-features": "x",
+};
+const bearer = { authorization: "Bearer sk-ours" };
+
+type Ask = Pick<UpstreamHeadersInput, "protocol" | "sameProtocol" | "credential" | "stream">;
+
+const ask = (protocol: Ask["protocol"], changes: Partial<Ask> = {}): Ask => ({
+  protocol,
+  sameProtocol: true,
+  credential: "ours",
+  stream: false,
+  ...changes,
+});
+
+describe("buildUpstreamHeaders() sends", () => {
+  const other = { sameProtocol: false };
+  const cases: [name: string, provider: string, ask: Ask, headers: Record<string, string>][] = [
+    ["Messages to Anthropic", "anthropic", ask("messages"), { ...forwarded, "x-api-key": "sk-ours", ...whole }],
+    ["Messages to OpenRouter with a bearer", "openrouter", ask("messages"), { ...forwarded, ...bearer, ...whole }],
+    ["a stream of Messages", "anthropic", ask("messages", { stream: true }), { ...forwarded, "x-api-key": "sk-ours", ...streamed }],
+    ["Messages for a client of another protocol", "anthropic", ask("messages", other), { "anthropic-version": "2023-06-01", "x-api-key": "sk-ours", ...whole }],
+    ["Chat", "openai", ask("chat"), { ...forwarded, ...bearer, ...whole }],
+    ["Chat for a client of another protocol", "openai", ask("chat", other), { ...bearer, ...whole }],
+    ["Responses", "openai", ask("responses", { stream: true }), { ...forwarded, ...bearer, ...streamed }],
+    ["Responses for a client of another protocol", "openai", ask("responses", { ...other, stream: true }), { ...bearer, ...streamed }],
+    ["the config's headers over its own", "headed", ask("chat", other), { ...whole, "x-team": "a", authorization: "Custom z", accept: "text/plain" }],
+  ];
+  test.each(cases)("%s", (_name, provider, input, headers) => {
+    const client = new Headers(fromAgent);
+    expect(buildUpstreamHeaders({ ...input, provider: named(provider), client })).toEqual(headers);
+  });
+
+  test("no credential at all to a provider without a key", () => {
+    const provider = { ...named("ollama"), key: undefined };
+    const client = new Headers(fromAgent);
+    expect(buildUpstreamHeaders({ ...ask("messages", other), provider, client })).toEqual({
+      "anthropic-version": "2023-06-01",
+      ...whole,
+    });
+  });
+
+  test("the API version that Messages needs when the client names none", () => {
+    const client = new Headers({ "user-agent": "curl/8" });
+    expect(buildUpstreamHeaders({ ...ask("messages"), provider: named("anthropic"), client })).toEqual({
+      "user-agent": "curl/8",
+      "anthropic-version": "2023-06-01",
+      "x-api-key": "sk-ours",
+      ...whole,
+    });
+  });
+
+  test("the client's own login and headers to its own vendor, without what is ours or the connection's", () => {
+    const client = new Headers({ ...fromAgent, authorization: "Bearer sk-ant-oat-1" });
+    client.delete("x-api-key");
+    const input = { ...ask("messages", { credential: "client", stream: true }), provider: named("anthropic"), client };
+    expect(buildUpstreamHeaders(input)).toEqual({
+      ...forwarded,
+      authorization: "Bearer sk-ant-oat-1",
+      "x-stainless-os": "Linux",
+      "x-codex-turn-metadata": "{}",
+      "x-claude-code-session-id": "s1",
+      "session-id": "s2",
+      "x-forwarded-for": "1.2.3.4",
+      ...streamed,
+    });
+  });
+
+  test("no key of ours beside the client's login, not even where it brought none", () => {
+    const input = { ...ask("messages", { credential: "client" }), provider: named("anthropic"), client: new Headers() };
+    expect(buildUpstreamHeaders(input)).toEqual(whole);
+  });
+});
+
+describe("buildUpstreamUrl()", () => {
+  const base = "https://api.anthropic.com/v1/messages";
+  const cases: [name: string, sameProtocol: boolean, query: string, url: string][] = [
+    ["adds the query for the same protocol", true, "?beta=true", `${base}?beta=true`],
+    ["leaves it out for another protocol", false, "?beta=true", base],
+    ["does without a query", true, "", base],
+  ];
+  test.each(cases)("%s", (_name, sameProtocol, query, url) => {
+    expect(buildUpstreamUrl(named("anthropic"), "messages", sameProtocol, query)).toBe(url);
+  });
+
+  test("has none for a protocol that the provider does not speak", () => {
+    expect(buildUpstreamUrl(named("anthropic"), "chat", true, "?a=b")).toBeUndefined();
+  });
+});
