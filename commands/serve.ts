@@ -57,6 +57,8 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     }
   });
 
+  // One forgotten rejection must not take every other agent's stream down with it.
+  process.on("unhandledRejection", (reason) => log(`unexpected: ${reason instanceof Error ? reason.stack : reason}`));
   const code = await untilSignal(gateway);
   stopWatching();
   return code;

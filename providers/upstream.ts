@@ -84,3 +84,25 @@ export async function readStart(response: Response, limit = 64 * 1024): Promise<
   }
   return Buffer.concat(chunks).toString("utf8");
 }
+
+/** How long an upstream may take to end a body whose last event has been read (ms). */
+const readOutMs = 1_000;
+
+/**
+ * Reads what little follows an answer's last event, so that the connection can be used again; one that is kept open is
+ * given up. Never throws.
+ */
+export async function readOut(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  const timer = setTimeout(() => reader.cancel().catch(ignoreRejection), readOutMs);
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The answer is complete; how its connection ends changes nothing.
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function ignoreRejection(): void {
+  // Cancelling rejects when the body was aborted first; both mean the same.
+}

@@ -4,7 +4,14 @@ import { classifyAnswer, classifyStreamError, type Failure, failure } from "../.
 import { dropWrappedReasoning, findAttribution, holdsWrappedReasoning } from "../../providers/hygiene.ts";
 import { applyLesson, type Lesson, type Lessons, learn, nothingLearnt } from "../../providers/lessons.ts";
 import { buildUpstreamHeaders, buildUpstreamUrl, type UpstreamRequest } from "../../providers/request.ts";
-import { classifyThrown, type Fetch, LimitReached, readStart, sendUpstream } from "../../providers/upstream.ts";
+import {
+  classifyThrown,
+  type Fetch,
+  LimitReached,
+  readOut,
+  readStart,
+  sendUpstream,
+} from "../../providers/upstream.ts";
 import { demandsServerTool } from "../protocols/anthropic-messages/web-search.ts";
 import type { ChatEvent, Json, JsonObject, Usage } from "../protocols/chat.ts";
 import { type DecodeContext, MalformedAnswer, ProtocolError } from "../protocols/codec.ts";
@@ -182,8 +189,6 @@ async function readUntilCommit(
     answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen },
   });
   const leave = (why: Failure): Outcome => {
-    // The reader of an aborted body rejects; nobody waits for this one any more.
-    reader?.cancel().catch(ignoreCancelled);
     controller.abort(new Error("left for another candidate"));
     return { ok: false, failure: why };
   };
@@ -203,7 +208,7 @@ async function readUntilCommit(
     const isOver = read.done || last === "finish" || last === "error";
     if (hasContent || isOver) {
       if (!isOver) return live(reader);
-      reader?.cancel().catch(ignoreCancelled);
+      if (reader !== undefined && !read.done) void readOut(reader);
       return live(undefined);
     }
   }
@@ -290,7 +295,3 @@ function buildLane(exchange: Exchange, target: Target, context: DecodeContext): 
 
 /** The decoder of a lane whose events are handed to it ready-made. */
 const silent = { push: () => [], end: () => [] };
-
-function ignoreCancelled(): void {
-  // Cancelling rejects when the body was aborted first; both mean the same.
-}

@@ -2,7 +2,7 @@
 
 import { classifyStreamError, type Failure, failure } from "../../providers/failure.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
-import { classifyThrown, LimitReached } from "../../providers/upstream.ts";
+import { classifyThrown, LimitReached, readOut } from "../../providers/upstream.ts";
 import type { ChatEvent, StreamError, Usage } from "../protocols/chat.ts";
 import type { GatewayError, StreamEncoder } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
@@ -49,6 +49,7 @@ export class StreamReply {
   #firstTokenMs: number | undefined;
   #isOver = false;
   #isSettling = false;
+  #isReading = false;
   #keepAlive: ReturnType<typeof setTimeout> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
@@ -115,19 +116,21 @@ export class StreamReply {
     const { lane, controller } = (this.#serving as Serving).answer;
     try {
       for (;;) {
+        this.#isReading = true;
+        this.#idle?.refresh();
         const read = await reader.read();
+        this.#isReading = false;
         if (this.#isOver) return;
         const events = read.value === undefined ? lane.end() : lane.push(read.value);
         const broken = this.#watch(events);
         const wrote = this.#flush();
         const last = events.at(-1)?.type;
         if (read.done || last === "finish" || last === "error") {
-          reader.cancel().catch(ignoreCancelled);
           this.#finish(broken);
+          if (!read.done) void readOut(reader);
           return;
         }
-        if (!lane.isWhole) this.#idle?.refresh();
-        else if (!this.#isSettling) this.#settleSoon();
+        if (lane.isWhole && !this.#isSettling) this.#settleSoon();
         if (wrote) return;
       }
     } catch (cause) {
@@ -195,9 +198,10 @@ export class StreamReply {
     if (limitMs === 0) return;
     const { controller } = (this.#serving as Serving).answer;
     this.#idle = setTimeout(() => {
-      controller.abort(
-        new LimitReached(`connection lost: the upstream was silent for ${limitMs / 1000} s (server error)`),
-      );
+      const message = `connection lost: the upstream was silent for ${limitMs / 1000} s (server error)`;
+      // While nobody reads, it is the client that is slow.
+      if (this.#isReading) controller.abort(new LimitReached(message));
+      else this.#idle?.refresh();
     }, limitMs);
   }
 
@@ -241,8 +245,4 @@ export class StreamReply {
 
 function isFailure(broken: StreamError | Failure): broken is Failure {
   return "scope" in broken;
-}
-
-function ignoreCancelled(): void {
-  // Cancelling rejects when the body was aborted first; both mean the same.
 }
