@@ -207,14 +207,14 @@ install_dependencies() {
   find_bun
   started=$(date +%s)
   if [ -n "$npm" ]; then
-    say "npm ci (downloads about 90 MB)"
+    say "npm ci (downloads up to 200 MB)"
     if ! download npm_ci; then
       if [ -z "$own_bun" ] || tells "$network_trouble"; then fail_download "npm ci"; fi
       more "npm ci failed; trying with $own_bun"
       if ! download bun_ci; then fail_download "bun install"; fi
     fi
   elif [ -n "$own_bun" ]; then
-    say "bun install (downloads about 90 MB)"
+    say "bun install (downloads up to 200 MB)"
     if ! download bun_ci; then fail_download "bun install"; fi
   elif [ -n "$old_npm" ]; then
     fail "npm $old_npm is too old for package-lock.json" "install a newer Node.js (20 or later), then ./install.sh again"
@@ -244,7 +244,7 @@ is_pinned() { [ "$("$bun" --version 2>>"$log")" = "$bun_version" ]; }
 
 fail_download() {
   if tells 'ENOSPC|[Nn]o space left|NoSpaceLeft'; then
-    fail "$1 failed, the disk is full" "free 600 MB in $root and 200 MB in ${work%/*} (TMPDIR names another), then again"
+    fail "$1 failed, the disk is full" "free 500 MB in $root and 200 MB in ${work%/*} (or name another folder in TMPDIR)"
   elif tells 'CERT|certificate'; then
     fail "$1 failed, the registry's certificate is not trusted" \
       "name your certificates in NODE_EXTRA_CA_CERTS=<file.pem>, then ./install.sh again"
@@ -322,18 +322,17 @@ tell_path_line() {
     *) folder=$bindir ;;
   esac
   line="export PATH=\"$folder:\$PATH\""
-  # shellcheck disable=SC2088 # for people to read
+  file=.profile
   shell=${SHELL:-}
   case "${shell##*/}" in
-    zsh) file="~/.zshrc" ;;
-    bash) if [ "$(uname -s)" = Darwin ]; then file="~/.bash_profile"; else file="~/.bashrc"; fi ;;
+    zsh) file=.zshrc ;;
+    bash) if [ "$(uname -s)" = Darwin ]; then file=.bash_profile; else file=.bashrc; fi ;;
     fish)
-      file="~/.config/fish/config.fish"
+      file=.config/fish/config.fish
       line="fish_add_path \"$folder\""
       ;;
-    *) file="~/.profile" ;;
   esac
-  say "$bindir is not in it. Add this line to $file and open a new terminal:"
+  say "$bindir is not in it. Add this line to ~/$file and open a new terminal:"
   more "  $line"
 }
 

@@ -34,6 +34,9 @@ interface AgentPackage {
 const agentPackages: readonly AgentPackage[] = [
   { program: "claude", package: "@anthropic-ai/claude-code", postInstall: "install.cjs" },
   { program: "codex", package: "@openai/codex" },
+  { program: "qwen", package: "@qwen-code/qwen-code" },
+  { program: "pi", package: "@earendil-works/pi-coding-agent" },
+  { program: "opencode", package: "opencode-ai", postInstall: "postinstall.mjs" },
 ];
 
 const lockFolder = join(import.meta.dir, "agents");

@@ -75,6 +75,14 @@ export const catalog = {
     messagesAuth: "x-api-key",
     quirks: { reasoningParam: "none" },
   },
+  // https://ai.google.dev/gemini-api/docs/openai; its base ends in a path of its own
+  gemini: {
+    name: "Gemini",
+    bases: { chat: "https://generativelanguage.googleapis.com/v1beta/openai" },
+    keyEnv: "GEMINI_API_KEY",
+    messagesAuth: "bearer",
+    quirks: { thoughtSignatures: true },
+  },
   // https://docs.ollama.com: Messages since 0.14; no key
   ollama: {
     name: "Ollama",

@@ -14,7 +14,7 @@ import {
 } from "../../providers/upstream.ts";
 import { demandsServerTool } from "../protocols/anthropic-messages/web-search.ts";
 import type { ChatEvent, Json, JsonObject, Usage } from "../protocols/chat.ts";
-import { type DecodeContext, MalformedAnswer, ProtocolError } from "../protocols/codec.ts";
+import { type CallSignatures, type DecodeContext, MalformedAnswer, ProtocolError } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
 import { RequestBody } from "./body.ts";
 import { commits, eventsOf, isEmptyAnswer } from "./commit.ts";
@@ -30,6 +30,8 @@ export interface AttemptDeps {
   firstTokenMs: number;
   /** What targets have taught us by refusing requests. */
   lessons: Lessons;
+  /** What upstreams want back with tool calls. */
+  signatures: CallSignatures;
   /** Longest silence of a stream that has begun. */
   idleMs: number;
 }
@@ -93,7 +95,7 @@ const maxLessons = 3;
 async function ask(exchange: Exchange, target: Target, signal: AbortSignal, deps: AttemptDeps): Promise<Asked> {
   const key = `${target.provider.id}:${target.model}@${target.protocol}`;
   for (let learnt = 0; ; learnt++) {
-    const built = buildRequest(exchange, target, deps.lessons.recall(key, deps.now()));
+    const built = buildRequest(exchange, target, deps.lessons.recall(key, deps.now()), deps);
     if (!built.ok) return built;
     const sent = await sendUpstream(deps.fetch, built.request, signal);
     if (!sent.ok) return sent;
@@ -119,7 +121,7 @@ type Built =
   | { ok: true; request: UpstreamRequest; context: DecodeContext; wireBody(): JsonObject }
   | { ok: false; failure: Failure };
 
-function buildRequest(exchange: Exchange, target: Target, lesson: Lesson): Built {
+function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: AttemptDeps): Built {
   const { provider, protocol, credential } = target;
   const { headers: client, query, stream } = exchange.input;
   if (credential === "ours" && provider.key === undefined && provider.keySource !== undefined) {
@@ -146,9 +148,10 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson): Built
     if (demandsServerTool(exchange.decoded) && (protocol === "chat" || !quirks.webSearch)) {
       return { ok: false, failure: failure("unsupported", `web_search is not available for model ${target.model}`) };
     }
-    const encoded = codecs[protocol].encodeRequest(exchange.decoded, { model: target.model, quirks });
+    const { signatures } = deps;
+    const encoded = codecs[protocol].encodeRequest(exchange.decoded, { model: target.model, quirks, signatures });
     const body = applyLesson(encoded.body, lesson);
-    const context = { quirks, toolNames: encoded.toolNames };
+    const context = { quirks, toolNames: encoded.toolNames, signatures };
     return { ok: true, request: { url, headers, body: JSON.stringify(body) }, context, wireBody: () => body };
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause;

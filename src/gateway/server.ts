@@ -17,6 +17,7 @@ import { Ledger } from "./ledger.ts";
 import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
 
+import { SignatureMemory } from "./signature-memory.ts";
 import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
@@ -70,6 +71,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
   });
   const lessons = new Lessons();
+  const signatures = new SignatureMemory();
   const calibration = new Calibration();
   const app = createApp({
     counter: new TokenCounter(input.fetch, now, calibration),
@@ -84,6 +86,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         firstTokenMs: first_token_ms,
         idleMs: idle_ms,
         lessons,
+        signatures,
         patienceMs: patience_ms,
         onLeft: input.onLeft,
       };

@@ -35,6 +35,8 @@ export interface Quirks {
   toolImages: boolean;
   /** [chat] Reasoning comes as `<think>...</think>` at the start of content. */
   thinkTags: boolean;
+  /** [chat] Gemini: calls in history carry a thought signature. */
+  thoughtSignatures: boolean;
   /** [chat] Ask for usage in streams. */
   streamOptions: boolean;
   /** [chat, responses] Send prompt_cache_key. */
@@ -64,6 +66,7 @@ export const plainQuirks: Quirks = {
   cacheControl: false,
   toolImages: false,
   thinkTags: false,
+  thoughtSignatures: false,
   streamOptions: true,
   promptCacheKey: false,
   verbosity: false,
@@ -81,6 +84,13 @@ export interface EncodeTarget {
   quirks: Quirks;
   /** The model's largest output in tokens, if known: limits are clamped to it. */
   maxOutputTokens?: number;
+  signatures?: CallSignatures;
+}
+
+/** Remembers, for a while, what an upstream wants back with a tool call but no client can carry. */
+export interface CallSignatures {
+  keep(callId: string, signature: string): void;
+  find(callId: string): string | undefined;
 }
 
 export interface EncodedRequest {
@@ -93,6 +103,7 @@ export interface EncodedRequest {
 export interface DecodeContext {
   quirks: Quirks;
   toolNames: ReadonlyMap<string, string>;
+  signatures?: CallSignatures;
 }
 
 /** What encoding an answer needs: the client's request, and the ids this answer goes by. */

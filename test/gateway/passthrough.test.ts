@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Protocol } from "../../src/protocols/chat.ts";
 import { emptyStreamed, ledgerUsage, paths, pieces, protocols, streamed, whole } from "../support/answers.ts";
-import { json, type Reply, sse } from "../support/fake-upstream.ts";
+import { json, type Reply, sse, startFakeUpstream } from "../support/fake-upstream.ts";
 import { startTestGateway, upstreamKey } from "../support/gateway.ts";
 
 /** Bytes no serialiser would write: odd spacing and numbers, unknown fields, a `model` inside, and one in a text. */
@@ -154,23 +154,20 @@ describe.each(protocols)("%s to an upstream of the same protocol", (protocol) =>
 });
 
 test("an agent's own login goes to its own vendor, without anything of ours", async () => {
+  const vendor = await startFakeUpstream({ "claude-opus-5-5": json(whole.messages) });
   await using gateway = await startTestGateway({
-    replies: { "claude-opus-5-5": json(whole.messages) },
-    config: { providers: {}, default_provider: "openrouter" },
-  });
-  const { port } = gateway.upstream;
-  await using own = await startTestGateway({
     replies: {},
     config: {
-      providers: { anthropic: { base_url: `http://127.0.0.1:${port}`, api_key: "sk-ours" } },
-      default_provider: "openrouter",
+      providers: { anthropic: { base_url: `http://127.0.0.1:${vendor.port}`, api_key: "sk-ours" } },
+      default_provider: "anthropic",
     },
   });
-  const response = await own.ask("messages", "claude-opus-5-5", false, {
+  const response = await gateway.ask("messages", "claude-opus-5-5", false, {
     headers: { authorization: "Bearer sk-ant-oat-own", "x-clutch-launch": "xx-cib-launch1", "x-app": "cli" },
   });
+  await vendor.stop();
   expect(response.status).toBe(200);
-  const headers = gateway.upstream.requests[0]?.headers ?? {};
+  const headers = vendor.requests[0]?.headers ?? {};
   expect(headers["authorization"]).toBe("Bearer sk-ant-oat-own");
   expect(headers["x-api-key"]).toBeUndefined();
   expect(headers["x-app"]).toBe("cli");

@@ -76,7 +76,7 @@ describe("classifyAnswer()", () => {
         headers: { "anthropic-ratelimit-requests-reset": "2025-11-20T01:00:00Z" },
         body: { type: "error", error: { type: "rate_limit_error", message: "This request would exceed your limit" } },
       },
-      { kind: "rate-limit", scope: "model", message: "This request would exceed your limit", status: 429, code: "rate_limit_error", retryAfterMs: 2_800_000 },
+      { kind: "rate-limit", scope: "model", message: "This request would exceed your limit", status: 429, code: "rate_limit_error", retryAfterMs: 400_000 },
     ],
     [
       "OpenAI without quota, which waiting does not mend",

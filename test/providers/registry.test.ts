@@ -36,6 +36,7 @@ describe("buildProviders()", () => {
       key: "sk-env",
       keySource: "set OPENAI_API_KEY or providers.openai.api_key",
       headers: {},
+      isAnthropic: false,
       quirks: { ...plainQuirks, ...catalog.openai.quirks },
     });
   });
@@ -50,6 +51,7 @@ describe("buildProviders()", () => {
       key: "x",
       keySource: "set providers.mybox.api_key",
       headers: { "X-Team": "a" },
+      isAnthropic: false,
       quirks: plainQuirks,
     });
   });
@@ -74,6 +76,17 @@ describe("buildProviders()", () => {
       messages: "http://box:11434/v1/messages",
       responses: "http://box:11434/v1/responses",
     });
+  });
+
+  const vendors: [name: string, id: string, own: JsonObject, isAnthropic: boolean][] = [
+    ["the built-in row", "anthropic", {}, true],
+    ["a custom row at its address", "mine", { base_url: "https://api.anthropic.com", protocol: "messages" }, true],
+    ["its row moved to another server", "anthropic", { base_url: "http://127.0.0.1:9/v1" }, false],
+    ["another vendor with Messages", "deepseek", {}, false],
+    ["a name that only looks like it", "mine", { base_url: "https://notanthropic.com", protocol: "messages" }, false],
+  ];
+  test.each(vendors)("knows Anthropic itself by its host: %s", (_name, id, own, isAnthropic) => {
+    expect(provider(id, own).isAnthropic).toBe(isAnthropic);
   });
 
   const versions: [base: string, url: string][] = [

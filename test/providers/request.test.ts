@@ -65,13 +65,14 @@ const forwarded = {
 };
 const bearer = { authorization: "Bearer sk-ours" };
 
-type Ask = Pick<UpstreamHeadersInput, "protocol" | "sameProtocol" | "credential" | "stream">;
+type Ask = Omit<UpstreamHeadersInput, "provider" | "client">;
 
 const ask = (protocol: Ask["protocol"], changes: Partial<Ask> = {}): Ask => ({
   protocol,
   sameProtocol: true,
   credential: "ours",
   stream: false,
+  refusedBetas: [],
   ...changes,
 });
 
@@ -131,6 +132,26 @@ describe("buildUpstreamHeaders() sends", () => {
   test("no key of ours beside the client's login, not even where it brought none", () => {
     const input = { ...ask("messages", { credential: "client" }), provider: named("anthropic"), client: new Headers() };
     expect(buildUpstreamHeaders(input)).toEqual(whole);
+  });
+});
+
+describe("buildUpstreamHeaders() leaves out refused betas:", () => {
+  const cases: [name: string, refused: string[], sent: string, kept: string | undefined][] = [
+    ["the only one", ["a-2025-01-01"], "a-2025-01-01", undefined],
+    ["one of several", ["b-2025-01-01"], "a-2025-01-01, b-2025-01-01,c-2025-01-01", "a-2025-01-01,c-2025-01-01"],
+    ["none that was not sent", ["z-2025-01-01"], "a-2025-01-01,b-2025-01-01", "a-2025-01-01,b-2025-01-01"],
+  ];
+  test.each(cases)("%s", (_name, refusedBetas, sent, kept) => {
+    const client = new Headers({ "anthropic-beta": sent });
+    const input = { ...ask("messages", { refusedBetas }), provider: named("anthropic"), client };
+    expect(buildUpstreamHeaders(input)["anthropic-beta"]).toBe(kept as string);
+  });
+
+  test("not from the client's own login, whose vendor shall say so itself", () => {
+    const client = new Headers({ "anthropic-beta": "a-2025-01-01" });
+    const changes = { credential: "client" as const, refusedBetas: ["a-2025-01-01"] };
+    const input = { ...ask("messages", changes), provider: named("anthropic"), client };
+    expect(buildUpstreamHeaders(input)["anthropic-beta"]).toBe("a-2025-01-01");
   });
 });
 

@@ -1,7 +1,9 @@
 /** Puts the fragments of streamed tool calls together: servers disagree about ids, indexes and repeated names. */
 
-import type { ChatEvent, Json } from "../chat.ts";
+import type { ChatEvent, Json, JsonObject } from "../chat.ts";
+import type { CallSignatures, DecodeContext } from "../codec.ts";
 import { isObject } from "../json.ts";
+import { readSignature } from "./thought-signature.ts";
 import { filled, inventCallId } from "./wire.ts";
 
 interface Call {
@@ -28,8 +30,11 @@ export class CallAssembly {
   #last: Call | undefined;
   #started = 0;
 
-  constructor(toolNames: ReadonlyMap<string, string>) {
+  readonly #signatures: CallSignatures | undefined;
+
+  constructor({ toolNames, signatures }: Pick<DecodeContext, "toolNames" | "signatures">) {
     this.#toolNames = toolNames;
+    this.#signatures = signatures;
   }
 
   get hasCalls(): boolean {
@@ -42,6 +47,13 @@ export class CallAssembly {
     const detail = isObject(entry["function"]) ? entry["function"] : {};
     const index = typeof entry["index"] === "number" ? entry["index"] : undefined;
     this.#take(filled(entry["id"]), index, filled(detail["name"]), detail["arguments"], events);
+    this.keepSignature(entry);
+  }
+
+  /** A signature stands in the call's own entry, or beside the calls in the delta: it is the last call's. */
+  keepSignature(holder: JsonObject): void {
+    const signature = readSignature(holder);
+    if (signature !== undefined && this.#last !== undefined) this.#signatures?.keep(this.#last.id, signature);
   }
 
   /** The `delta.function_call` of the time before parallel calls. */

@@ -9,6 +9,7 @@ import { brokenOff, readError } from "./error.ts";
 import { decodeFinish, failureLabels, finishLabels } from "./finish.ts";
 import { collectDetails, detailsText, encodeDetails, replayOf } from "./reasoning-details.ts";
 import { ThinkTagSplitter } from "./think-tags.ts";
+import { readSignature } from "./thought-signature.ts";
 import { customToolNames, unwrapInput } from "./tools.ts";
 import { joinTexts } from "./upstream-messages.ts";
 import { decodeUsage, encodeUsage } from "./usage.ts";
@@ -33,7 +34,7 @@ export function decodeResponse(body: Json, context: DecodeContext): ChatResponse
     throw new MalformedAnswer(failure.message, failure);
   }
   const message = choice["message"];
-  const calls = decodeCalls(message, context.toolNames);
+  const calls = decodeCalls(message, context);
   return {
     id: filled(body["id"]),
     model: filled(body["model"]),
@@ -68,20 +69,23 @@ function decodeText(message: JsonObject, hasThinkTags: boolean): AssistantPart[]
   return parts;
 }
 
-function decodeCalls(message: JsonObject, toolNames: ReadonlyMap<string, string>): ToolCall[] {
+function decodeCalls(message: JsonObject, { toolNames, signatures }: DecodeContext): ToolCall[] {
   const calls: ToolCall[] = [];
   const ids = new Set<string>();
-  const add = (id: string | undefined, detail: Json | undefined) => {
+  const add = (id: string | undefined, detail: Json | undefined, signature?: string) => {
     const name = isObject(detail) ? filled(detail["name"]) : undefined;
     if (!isObject(detail) || name === undefined) return;
     // Each entry of a whole answer is a call of its own, so a repeated id is the server's mistake.
     const ownId = id === undefined || ids.has(id) ? inventCallId() : id;
     ids.add(ownId);
     const text = normalizeArguments(argumentsText(detail["arguments"]));
+    if (signature !== undefined) signatures?.keep(ownId, signature);
     calls.push({ type: "tool-call", id: ownId, name: toolNames.get(name) ?? name, arguments: text });
   };
   if (Array.isArray(message["tool_calls"])) {
-    for (const entry of message["tool_calls"]) if (isObject(entry)) add(filled(entry["id"]), entry["function"]);
+    for (const entry of message["tool_calls"]) {
+      if (isObject(entry)) add(filled(entry["id"]), entry["function"], readSignature(entry));
+    }
   }
   if (calls.length === 0) add(undefined, message["function_call"]);
   return calls;

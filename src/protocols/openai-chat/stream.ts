@@ -28,7 +28,7 @@ export class ChatStreamDecoder implements StreamDecoder {
   #details: JsonObject[] = [];
 
   constructor(context: DecodeContext) {
-    this.#calls = new CallAssembly(context.toolNames);
+    this.#calls = new CallAssembly(context);
     this.#thinkTags = context.quirks.thinkTags ? new ThinkTagSplitter() : undefined;
   }
 
@@ -123,6 +123,7 @@ export class ChatStreamDecoder implements StreamDecoder {
     if (Array.isArray(calls) && calls.length > 0) {
       this.#settleText(events);
       for (const call of calls) this.#calls.push(call, events);
+      this.#calls.keepSignature(delta);
     }
     if (isObject(delta["function_call"])) {
       this.#settleText(events);

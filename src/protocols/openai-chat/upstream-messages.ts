@@ -1,13 +1,14 @@
 /** Our turns as the `messages` of an upstream, in the order that its chat template takes. */
 
 import type { AssistantPart, ChatRequest, DocumentPart, ImagePart, Replay, ToolResult, UserPart } from "../chat.ts";
-import { type EncodeTarget, ProtocolError, type Quirks } from "../codec.ts";
+import { type CallSignatures, type EncodeTarget, ProtocolError, type Quirks } from "../codec.ts";
 import type { FittedToolNames } from "../tool-names.ts";
+import { signedContent } from "./thought-signature.ts";
 import type { WireAssistantMessage, WireMessage, WirePart, WireTextPart, WireToolCall } from "./wire.ts";
 
 /** @throws {ProtocolError} for a file that only its own vendor can resolve. */
 export function encodeMessages(request: ChatRequest, target: EncodeTarget, names: FittedToolNames): WireMessage[] {
-  const writer = new MessageWriter(target.quirks, names);
+  const writer = new MessageWriter(target, names);
   writer.addSystem(request);
   for (const turn of request.turns) {
     switch (turn.role) {
@@ -42,8 +43,11 @@ class MessageWriter {
   /** Of the latest assistant turn: which tool a result belongs to. */
   #callNames = new Map<string, string>();
 
-  constructor(quirks: Quirks, names: FittedToolNames) {
+  readonly #signatures: CallSignatures | undefined;
+
+  constructor({ quirks, signatures }: EncodeTarget, names: FittedToolNames) {
     this.#quirks = quirks;
+    this.#signatures = signatures;
     this.#names = names;
   }
 
@@ -88,7 +92,10 @@ class MessageWriter {
       if (part.type === "tool-call") {
         this.#callNames.set(part.id, part.name);
         const detail = { name: this.#names.wire(part.name), arguments: part.arguments };
-        calls.push({ id: part.id, type: "function", function: detail });
+        const call: WireToolCall = { id: part.id, type: "function", function: detail };
+        if (this.#quirks.thoughtSignatures)
+          call.extra_content = signedContent(part.id, calls.length === 0, this.#signatures);
+        calls.push(call);
       } else if (part.type === "reasoning" && part.replay !== undefined) addReplay(reasoning, part.text, part.replay);
     }
     // A refusal of another vendor's model is history like any text; servers that ignore `refusal` would see nothing.

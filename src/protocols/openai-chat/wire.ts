@@ -17,7 +17,7 @@ export type WirePart =
   | { type: "input_audio"; input_audio: { data: string; format: string } };
 
 export type WireToolCall =
-  | { id: string; type: "function"; function: { name: string; arguments: string } }
+  | { id: string; type: "function"; function: { name: string; arguments: string }; extra_content?: Json }
   | { id: string; type: "custom"; custom: { name: string; input: string } };
 
 /** The assistant's message in a history and, with its role, in a whole answer. */
