@@ -1,8 +1,9 @@
 /** Anthropic Messages: the protocol of Claude Code, and of the upstreams that speak like Anthropic. */
 
 import type { Codec } from "../codec.ts";
+import { decodeRequest } from "./decode-request.ts";
+import { encodeRequest } from "./encode-request.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
-import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
 import { MessagesStreamDecoder, MessagesStreamEncoder } from "./stream.ts";
 

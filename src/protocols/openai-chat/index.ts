@@ -1,8 +1,9 @@
 /** OpenAI Chat Completions: the folder's one public face. */
 
 import type { Codec } from "../codec.ts";
+import { decodeRequest } from "./decode-request.ts";
+import { encodeRequest } from "./encode-request.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
-import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
 import { ChatStreamDecoder, ChatStreamEncoder } from "./stream.ts";
 

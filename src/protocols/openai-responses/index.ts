@@ -1,8 +1,9 @@
 /** The OpenAI Responses protocol, as Codex speaks it. */
 
 import type { Codec } from "../codec.ts";
+import { decodeRequest } from "./decode-request.ts";
+import { encodeRequest } from "./encode-request.ts";
 import { encodeError } from "./error.ts";
-import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
 import { encodeStreamError, streamDecoder, streamEncoder } from "./stream.ts";
 

@@ -96,3 +96,10 @@ export function readNumber(value: Json | undefined): number | undefined {
 export function readArray(value: Json | undefined): readonly Json[] {
   return Array.isArray(value) ? value : [];
 }
+
+/** Both limits are OpenAI's: call ids and cache keys of more than 64 characters are refused. */
+export function fitTo64(text: string): string {
+  if (text.length <= 64) return text;
+  const hash = new Bun.CryptoHasher("sha256").update(text).digest("hex");
+  return `${text.slice(0, 47)}_${hash.slice(0, 16)}`;
+}
