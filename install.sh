@@ -6,6 +6,8 @@
 # folder nothing but the two programs appears.
 set -eu
 unset CDPATH
+# Otherwise Bun keeps what it has transpiled in the home folder.
+export BUN_RUNTIME_TRANSPILER_CACHE_PATH=0
 
 usage() {
   cat <<'END'
@@ -36,7 +38,7 @@ more() { printf '  %-13s %s\n' "" "$1"; }
 
 # npm tells the cause first and how it is used at length; compilers tell the cause last.
 show_log() {
-  grep -vE '^(npm (error|warn))?[[:space:]]*$|EBADENGINE|npm error +(\[|-|aliases)' "$log" >"$work/shown" || true
+  grep -vE '^(npm (error|warn))?[[:space:]]*$|EBADENGINE|A complete log of this run|npm error +(\[|-|aliases)' "$log" >"$work/shown" || true
   if [ "$(wc -l <"$work/shown")" -le 14 ]; then
     sed 's/^/  | /' "$work/shown"
   else
@@ -159,16 +161,17 @@ network_trouble="$network_trouble|FailedToOpenSocket|UnableToConnect|Unable to c
 
 tells() { grep -qE "$1" "$work/attempt.log"; }
 
-# Three attempts, but only trouble with the network is worth another.
+# Three attempts, but only trouble with the network is worth another, and not when npm itself has waited for minutes.
 download() {
   attempt=1
+  first=$(date +%s)
   while :; do
     if "$@" >"$work/attempt.log" 2>&1; then
       cat "$work/attempt.log" >>"$log"
       return 0
     fi
     cat "$work/attempt.log" >>"$log"
-    if [ "$attempt" -eq 3 ] || ! tells "$network_trouble"; then return 1; fi
+    if [ "$attempt" -eq 3 ] || [ $(($(date +%s) - first)) -gt 120 ] || ! tells "$network_trouble"; then return 1; fi
     more "attempt $attempt of 3 failed, the next one in 3 s"
     attempt=$((attempt + 1))
     sleep 3
@@ -263,7 +266,7 @@ fail_download() {
 # ---- compiling and installing
 
 compile() {
-  BUN_RUNTIME_TRANSPILER_CACHE_PATH=0 "$bun" run build >"$work/attempt.log" 2>&1 </dev/null
+  "$bun" run build >"$work/attempt.log" 2>&1 </dev/null
 }
 
 build() {

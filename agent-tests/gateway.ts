@@ -5,9 +5,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject, Protocol } from "../src/protocols/chat.ts";
 
-const distFolder = join(import.meta.dir, "..", "dist");
+const distFolder = process.env.CLUTCH_BIN || join(import.meta.dir, "..", "dist");
 
-/** What `npm run build` leaves. */
+/** What `npm run build` leaves in dist, or in the folder that `CLUTCH_BIN` names. */
 export const executables = { clutch: join(distFolder, "clutch"), xx: join(distFolder, "xx") };
 
 /** The key that the gateway has for the upstream: the only credential that may arrive there. */

@@ -4,22 +4,35 @@
  */
 
 import type { Json, JsonObject, Protocol } from "../src/protocols/chat.ts";
+import { isObject } from "../src/protocols/json.ts";
+import { type Answer, type ErrorKind, type Event, type Part, type Writer, writers } from "./wire-answers.ts";
+import { objects } from "./wire-requests.ts";
 
 /** What one call is answered with. Where a protocol has its own wording or header, that one is used. */
 export type Reply =
-  | { kind: "text"; text: string }
-  /** A call of one of the client's tools; `input` are its arguments. */
-  | { kind: "tool"; name: string; input: JsonObject }
+  | { kind: "answer"; parts: readonly Part[] }
   /** 429 with a reset header. */
   | { kind: "rate-limit"; resetSeconds: number }
   /** 200 with not one byte of body. */
   | { kind: "empty" }
   /** 529. */
   | { kind: "overloaded" }
-  /** The first half of a streamed answer, then the connection breaks. */
-  | { kind: "cut"; text: string }
+  /** 400: more context than the model takes. */
+  | { kind: "overflow" }
+  /** The first half of a streamed answer; then the connection breaks, or the body ends as if all had been said. */
+  | { kind: "cut"; text: string; ending: "broken" | "silent" }
   /** Nothing at all, until the client gives up. */
   | { kind: "hang" };
+
+/** An answer of one part. */
+export function say(text: string): Reply {
+  return { kind: "answer", parts: [{ kind: "text", text }] };
+}
+
+/** An answer of several parts. */
+export function answer(...parts: Part[]): Reply {
+  return { kind: "answer", parts };
+}
 
 /**
  * Replies in order; the last one of a list repeats. A model with a list of its own uses that, all others share `calls`.
@@ -91,17 +104,6 @@ export function startScriptedUpstream(script: Script, options: UpstreamOptions =
   };
 }
 
-/** The outputs of tools that a request brings back, in order, as plain text; whatever the protocol. */
-export function toolResults(request: RecordedRequest): string[] {
-  return objects(request.body.messages ?? request.body.input).flatMap((item) => {
-    if (item.role === "tool") return [plainText(item.content)];
-    if (item.type === "function_call_output" || item.type === "custom_tool_call_output")
-      return [plainText(item.output)];
-    const blocks = objects(item.content).filter((block) => block.type === "tool_result");
-    return blocks.map((block) => plainText(block.content));
-  });
-}
-
 // ---- taking a request in
 
 const paths: Readonly<Record<string, Protocol>> = {
@@ -125,7 +127,8 @@ async function recordRequest(request: Request, isSideCall: (body: JsonObject) =>
   };
 }
 
-function hasNoTools(body: JsonObject): boolean {
+/** The usual sign of a side call: titles, summaries and the like. */
+export function hasNoTools(body: JsonObject): boolean {
   const offered = objects(body.tools).length > 0;
   // Codex's default model declares its tools inside the input
   const inInput = objects(body.input).some((item) => item.type === "additional_tools");
@@ -146,27 +149,6 @@ function replyPicker(script: Script): (model: string) => Reply {
 
 // ---- giving an answer out
 
-/** One server-sent event; `data` is text only for Chat's `[DONE]`. */
-interface Event {
-  event?: string;
-  data: JsonObject | string;
-}
-
-interface Answer {
-  id: string;
-  model: string;
-  output: { kind: "text"; text: string } | { kind: "tool"; name: string; input: JsonObject };
-  /** Chat streams tell the usage only to clients that asked. */
-  includeUsage: boolean;
-}
-
-interface Writer {
-  whole(answer: Answer): JsonObject;
-  stream(answer: Answer): Event[];
-  error(status: number, message: string): JsonObject;
-  rateLimitHeaders(resetSeconds: number): Record<string, string>;
-}
-
 function answerProbe(request: Request, recorded: RecordedRequest): Response {
   if (request.headers.get("upgrade") === "websocket") return new Response("no WebSocket here", { status: 426 });
   if (request.method === "HEAD") return new Response(null);
@@ -176,7 +158,7 @@ function answerProbe(request: Request, recorded: RecordedRequest): Response {
 
 function answerSideCall(protocol: Protocol, recorded: RecordedRequest): Response {
   const wantsJson = /"json_schema"|"json_object"/.test(JSON.stringify(recorded.body));
-  return answerWith(protocol, recorded, { kind: "text", text: wantsJson ? '{"title":"Side call"}' : "Side call" });
+  return answerWith(protocol, recorded, [{ kind: "text", text: wantsJson ? '{"title":"Side call"}' : "Side call" }]);
 }
 
 function answerMainCall(
@@ -187,20 +169,19 @@ function answerMainCall(
 ): Response | Promise<Response> {
   const writer = writers[protocol];
   switch (reply.kind) {
-    case "text":
-    case "tool":
-      return answerWith(protocol, recorded, reply);
+    case "answer":
+      return answerWith(protocol, recorded, reply.parts);
     case "rate-limit": {
       const headers = { "retry-after": String(reply.resetSeconds), ...writer.rateLimitHeaders(reply.resetSeconds) };
-      const message = `Rate limit reached for model ${recorded.model}`;
-      return Response.json(writer.error(429, message), { status: 429, headers });
+      return answerError(writer, reply.kind, recorded.model, headers);
     }
     case "overloaded":
-      return Response.json(writer.error(529, "Overloaded"), { status: 529 });
+    case "overflow":
+      return answerError(writer, reply.kind, recorded.model);
     case "empty":
       return new Response("", { headers: { "content-type": contentType(recorded.body) } });
     case "cut":
-      return cutAnswer(writer, buildAnswer(recorded, { kind: "text", text: reply.text }));
+      return cutAnswer(writer, buildAnswer(recorded, [{ kind: "text", text: reply.text }]), reply.ending);
     case "hang":
       return new Promise((resolve) => {
         signal.addEventListener("abort", () => resolve(new Response(null, { status: 499 })));
@@ -208,24 +189,29 @@ function answerMainCall(
   }
 }
 
-function answerWith(protocol: Protocol, recorded: RecordedRequest, output: Answer["output"]): Response {
-  const answer = buildAnswer(recorded, output);
-  if (recorded.body.stream !== true) return Response.json(writers[protocol].whole(answer));
-  return streamResponse(writers[protocol].stream(answer), "whole");
+function answerWith(protocol: Protocol, recorded: RecordedRequest, parts: readonly Part[]): Response {
+  const built = buildAnswer(recorded, parts);
+  if (recorded.body.stream !== true) return Response.json(writers[protocol].whole(built));
+  return streamResponse(writers[protocol].stream(built), "whole");
 }
 
-function cutAnswer(writer: Writer, answer: Answer): Response {
-  const events = writer.stream(answer);
-  return streamResponse(events.slice(0, Math.ceil(events.length / 2)), "broken");
+function answerError(writer: Writer, kind: ErrorKind, model: string, headers: Record<string, string> = {}): Response {
+  const { status, body } = writer.error(kind, model);
+  return Response.json(body, { status, headers });
+}
+
+function cutAnswer(writer: Writer, whole: Answer, ending: "broken" | "silent"): Response {
+  const events = writer.stream(whole);
+  return streamResponse(events.slice(0, Math.ceil(events.length / 2)), ending);
 }
 
 let answersGiven = 0;
 
-function buildAnswer(recorded: RecordedRequest, output: Answer["output"]): Answer {
+function buildAnswer(recorded: RecordedRequest, parts: readonly Part[]): Answer {
   answersGiven += 1;
   const streamOptions = recorded.body.stream_options;
   const includeUsage = isObject(streamOptions) && streamOptions.include_usage === true;
-  return { id: `script${answersGiven}`, model: recorded.model, output, includeUsage };
+  return { id: `script${answersGiven}`, model: recorded.model, parts, includeUsage };
 }
 
 function contentType(body: JsonObject): string {
@@ -233,7 +219,7 @@ function contentType(body: JsonObject): string {
 }
 
 /** Each event is a write of its own; a `broken` stream ends without the protocol's and HTTP's own ending. */
-function streamResponse(events: readonly Event[], ending: "whole" | "broken"): Response {
+function streamResponse(events: readonly Event[], ending: "whole" | "broken" | "silent"): Response {
   const encoder = new TextEncoder();
   const stream = new ReadableStream<Uint8Array>({
     async start(controller) {
@@ -241,8 +227,8 @@ function streamResponse(events: readonly Event[], ending: "whole" | "broken"): R
         controller.enqueue(encoder.encode(renderEvent(event)));
         await Bun.sleep(1);
       }
-      if (ending === "whole") controller.close();
-      else controller.error(new Error("scripted cut"));
+      if (ending === "broken") controller.error(new Error("scripted cut"));
+      else controller.close();
     },
   });
   return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-cache" } });
@@ -251,236 +237,6 @@ function streamResponse(events: readonly Event[], ending: "whole" | "broken"): R
 function renderEvent({ event, data }: Event): string {
   const text = typeof data === "string" ? data : JSON.stringify(data);
   return event === undefined ? `data: ${text}\n\n` : `event: ${event}\ndata: ${text}\n\n`;
-}
-
-/** The text in pieces of a few characters, as models send it. */
-function pieces(text: string): string[] {
-  return text.match(/[\s\S]{1,8}/g) ?? [];
-}
-
-// ---- Anthropic Messages
-
-const messagesWriter: Writer = {
-  whole: (answer) => ({
-    ...messagesOpening(answer),
-    content: [messagesBlock(answer)],
-    stop_reason: messagesStop(answer),
-    usage: { input_tokens: 120, output_tokens: 12 },
-  }),
-  stream: (answer) => [
-    typed({ type: "message_start", message: messagesOpening(answer) }),
-    typed({ type: "ping" }),
-    typed({ type: "content_block_start", index: 0, content_block: messagesBlockOpening(answer) }),
-    ...messagesDeltas(answer).map((delta) => typed({ type: "content_block_delta", index: 0, delta })),
-    typed({ type: "content_block_stop", index: 0 }),
-    typed({
-      type: "message_delta",
-      delta: { stop_reason: messagesStop(answer), stop_sequence: null },
-      usage: { output_tokens: 12 },
-    }),
-    typed({ type: "message_stop" }),
-  ],
-  error: (status, message) => ({
-    type: "error",
-    error: { type: status === 429 ? "rate_limit_error" : "overloaded_error", message },
-  }),
-  rateLimitHeaders: (resetSeconds) => ({ "anthropic-ratelimit-requests-reset": isoIn(resetSeconds) }),
-};
-
-function messagesOpening(answer: Answer): JsonObject {
-  return {
-    id: `msg_${answer.id}`,
-    type: "message",
-    role: "assistant",
-    model: answer.model,
-    content: [],
-    stop_reason: null,
-    stop_sequence: null,
-    usage: { input_tokens: 120, output_tokens: 1 },
-  };
-}
-
-function messagesBlock({ id, output }: Answer): JsonObject {
-  if (output.kind === "text") return { type: "text", text: output.text };
-  return { type: "tool_use", id: `toolu_${id}`, name: output.name, input: output.input };
-}
-
-function messagesBlockOpening(answer: Answer): JsonObject {
-  const block = messagesBlock(answer);
-  return answer.output.kind === "text" ? { ...block, text: "" } : { ...block, input: {} };
-}
-
-function messagesDeltas({ output }: Answer): JsonObject[] {
-  if (output.kind === "text") return pieces(output.text).map((text) => ({ type: "text_delta", text }));
-  return pieces(JSON.stringify(output.input)).map((json) => ({ type: "input_json_delta", partial_json: json }));
-}
-
-function messagesStop({ output }: Answer): string {
-  return output.kind === "text" ? "end_turn" : "tool_use";
-}
-
-// ---- OpenAI Chat Completions
-
-const chatUsage: JsonObject = { prompt_tokens: 120, completion_tokens: 12, total_tokens: 132 };
-
-const chatWriter: Writer = {
-  whole: (answer) => ({
-    ...chatFrame(answer, "chat.completion"),
-    choices: [{ index: 0, message: chatMessage(answer), finish_reason: chatFinish(answer) }],
-    usage: chatUsage,
-  }),
-  stream: (answer) => [
-    chatChunk(answer, { role: "assistant", content: answer.output.kind === "text" ? "" : null }),
-    ...chatDeltas(answer).map((delta) => chatChunk(answer, delta)),
-    chatChunk(answer, {}, chatFinish(answer)),
-    ...(answer.includeUsage
-      ? [{ data: { ...chatFrame(answer, "chat.completion.chunk"), choices: [], usage: chatUsage } }]
-      : []),
-    { data: "[DONE]" },
-  ],
-  error: openaiError,
-  rateLimitHeaders: openaiRateLimitHeaders,
-};
-
-function chatFrame(answer: Answer, object: string): JsonObject {
-  return { id: `chatcmpl-${answer.id}`, object, created: nowSeconds(), model: answer.model };
-}
-
-function chatChunk(answer: Answer, delta: JsonObject, finish: string | null = null): Event {
-  const choices = [{ index: 0, delta, finish_reason: finish }];
-  return { data: { ...chatFrame(answer, "chat.completion.chunk"), choices } };
-}
-
-function chatMessage({ id, output }: Answer): JsonObject {
-  if (output.kind === "text") return { role: "assistant", content: output.text };
-  const call = { name: output.name, arguments: JSON.stringify(output.input) };
-  return { role: "assistant", content: null, tool_calls: [{ id: `call_${id}`, type: "function", function: call }] };
-}
-
-function chatDeltas({ id, output }: Answer): JsonObject[] {
-  if (output.kind === "text") return pieces(output.text).map((content) => ({ content }));
-  const opening = { index: 0, id: `call_${id}`, type: "function", function: { name: output.name, arguments: "" } };
-  const rest = pieces(JSON.stringify(output.input)).map((json) => ({ index: 0, function: { arguments: json } }));
-  return [opening, ...rest].map((call) => ({ tool_calls: [call] }));
-}
-
-function chatFinish({ output }: Answer): string {
-  return output.kind === "text" ? "stop" : "tool_calls";
-}
-
-// ---- OpenAI Responses
-
-const responsesWriter: Writer = {
-  whole: (answer) => responsesObject(answer, "completed"),
-  stream: (answer) =>
-    [
-      { type: "response.created", response: responsesObject(answer, "in_progress") },
-      { type: "response.in_progress", response: responsesObject(answer, "in_progress") },
-      { type: "response.output_item.added", output_index: 0, item: responsesItem(answer, "in_progress") },
-      ...responsesDeltas(answer),
-      { type: "response.output_item.done", output_index: 0, item: responsesItem(answer, "completed") },
-      { type: "response.completed", response: responsesObject(answer, "completed") },
-    ].map((event, sequence) => typed({ ...event, sequence_number: sequence })),
-  error: openaiError,
-  rateLimitHeaders: openaiRateLimitHeaders,
-};
-
-function responsesObject(answer: Answer, status: "in_progress" | "completed"): JsonObject {
-  const isDone = status === "completed";
-  return {
-    id: `resp_${answer.id}`,
-    object: "response",
-    created_at: nowSeconds(),
-    status,
-    model: answer.model,
-    output: isDone ? [responsesItem(answer, "completed")] : [],
-    usage: isDone
-      ? {
-          input_tokens: 120,
-          input_tokens_details: { cached_tokens: 0 },
-          output_tokens: 12,
-          output_tokens_details: { reasoning_tokens: 0 },
-          total_tokens: 132,
-        }
-      : null,
-  };
-}
-
-function responsesItem({ id, output }: Answer, status: "in_progress" | "completed"): JsonObject {
-  const isDone = status === "completed";
-  if (output.kind === "text") {
-    const content = isDone ? [responsesText(output.text)] : [];
-    return { id: `msg_${id}`, type: "message", role: "assistant", status, content };
-  }
-  const json = isDone ? JSON.stringify(output.input) : "";
-  return { id: `fc_${id}`, type: "function_call", call_id: `call_${id}`, name: output.name, arguments: json, status };
-}
-
-function responsesText(text: string): JsonObject {
-  return { type: "output_text", text, annotations: [] };
-}
-
-function responsesDeltas({ id, output }: Answer): ({ type: string } & JsonObject)[] {
-  if (output.kind === "tool") {
-    const place = { item_id: `fc_${id}`, output_index: 0 };
-    const json = JSON.stringify(output.input);
-    return [
-      ...pieces(json).map((delta) => ({ type: "response.function_call_arguments.delta", ...place, delta })),
-      { type: "response.function_call_arguments.done", ...place, arguments: json },
-    ];
-  }
-  const place = { item_id: `msg_${id}`, output_index: 0, content_index: 0 };
-  return [
-    { type: "response.content_part.added", ...place, part: responsesText("") },
-    ...pieces(output.text).map((delta) => ({ type: "response.output_text.delta", ...place, delta })),
-    { type: "response.output_text.done", ...place, text: output.text },
-    { type: "response.content_part.done", ...place, part: responsesText(output.text) },
-  ];
-}
-
-const writers: Readonly<Record<Protocol, Writer>> = {
-  messages: messagesWriter,
-  chat: chatWriter,
-  responses: responsesWriter,
-};
-
-// ---- shared by the writers and readers
-
-/** An event whose name is the type in its data, as Anthropic and Responses send them. */
-function typed(data: { type: string } & JsonObject): Event {
-  return { event: data.type, data };
-}
-
-function openaiError(status: number, message: string): JsonObject {
-  const code = status === 429 ? "rate_limit_exceeded" : "server_overloaded";
-  return { error: { message, type: status === 429 ? "requests" : "server_error", param: null, code } };
-}
-
-function openaiRateLimitHeaders(resetSeconds: number): Record<string, string> {
-  return { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": `${resetSeconds}s` };
-}
-
-function isoIn(seconds: number): string {
-  return new Date(Date.now() + seconds * 1000).toISOString();
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function objects(value: Json | undefined): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
-}
-
-function plainText(value: Json | undefined): string {
-  if (typeof value === "string") return value;
-  return objects(value)
-    .map((part) => (typeof part.text === "string" ? part.text : ""))
-    .join("");
 }
 
 function parseObject(text: string): JsonObject {

@@ -10,6 +10,7 @@ import recordedRequest from "../src/demo/recorded-request.txt" with { type: "tex
 import { type DemoModel, demoModels, expectedAnswer, startDemoUpstreams } from "../src/demo/upstreams.ts";
 import { describeFailure } from "../src/gateway/cascade.ts";
 import { startGateway } from "../src/gateway/server.ts";
+import { keepLoopbackDirect } from "../src/loopback-direct.ts";
 import type { Json } from "../src/protocols/chat.ts";
 import { SseReader } from "../src/protocols/sse.ts";
 import { openStore } from "../src/store/open.ts";
@@ -22,6 +23,7 @@ const firstTokenMs = 900;
 
 /** @returns 0 only if the right answer arrived by the expected way */
 export async function demo(env: Env): Promise<number> {
+  keepLoopbackDirect(process.env);
   const home = mkdtempSync(join(tmpdir(), "clutch-demo-"));
   const removeHome = () => rmSync(home, { recursive: true, force: true });
   const onSignal = () => {
@@ -62,6 +64,11 @@ async function play(home: string): Promise<string[]> {
       );
     },
   });
+  let isStopped = false;
+  const stopGateway = async () => {
+    if (!isStopped) await gateway.stop(1000);
+    isStopped = true;
+  };
   try {
     console.log(pc.bold("One recorded Claude Code request through a cascade that misbehaves (no keys, no network)"));
     console.log(`  gateway   ${gateway.url}, in a temporary home`);
@@ -76,7 +83,7 @@ async function play(home: string): Promise<string[]> {
       );
     });
     console.log(`\n  answer    ${answer.text}`);
-    await gateway.stop(1000);
+    await stopGateway();
     const recorded = await readLedger(home, answer.requestId);
     console.log(`  cost      ${renderCost(recorded?.request)}`);
     console.log(
@@ -84,6 +91,7 @@ async function play(home: string): Promise<string[]> {
     );
     return findWrongs(answer, upstreams.calls, recorded);
   } finally {
+    await stopGateway();
     await upstreams.stop();
   }
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import pc from "picocolors";
-import { readLauncherSettings } from "../launcher/settings.ts";
+import { readTierLetters } from "../launcher/settings.ts";
 import { renderModelReference } from "../providers/model-reference.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type LoadedConfig, loadConfig, type ServerFlags } from "../src/config/load.ts";
@@ -12,18 +12,20 @@ import { renderError } from "../src/errors.ts";
 import { describeFailure } from "../src/gateway/cascade.ts";
 import { type Gateway, startGateway } from "../src/gateway/server.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
+import { keepLoopbackDirect } from "../src/loopback-direct.ts";
 import { openStore } from "../src/store/open.ts";
 
 /** How long streams may go on after the first signal. */
 const drainLimitMs = 30_000;
 
 export async function serve(flags: ServerFlags, env: Env): Promise<number> {
+  keepLoopbackDirect(process.env);
   const homes = resolveHomes(env);
   let loaded = await loadConfig(homes, env, flags);
   const store = openStore(homes.database);
   const gateway = await startGateway({
     loaded,
-    tierLetters: await readTierLetters(homes, env),
+    tierLetters: await tierLetters(homes),
     env,
     store,
     fetch,
@@ -47,7 +49,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   const stopWatching = watchConfigFile(homes, async () => {
     try {
       const fresh = await loadConfig(homes, env, flags);
-      gateway.reload(fresh, await readTierLetters(homes, env));
+      await gateway.reload(fresh, await tierLetters(homes));
       gateway.report([]);
       logChange(loaded, fresh);
       loaded = fresh;
@@ -81,14 +83,9 @@ function untilSignal(gateway: Gateway): Promise<number> {
   });
 }
 
-async function readTierLetters(homes: Homes, env: Env): Promise<Record<string, string>> {
+async function tierLetters(homes: Homes): Promise<Record<string, string>> {
   const raw = await readConfigFile(homes);
-  const { tiers, profiles } = readLauncherSettings(raw.value, raw.path ?? homes.configFile, env);
-  const named = Object.entries(tiers).map(([letter, tier]) => [letter, tier.model]);
-  const numbered = Object.entries(profiles).flatMap(([digit, profile]) =>
-    profile.model === undefined ? [] : [[digit, profile.model]],
-  );
-  return Object.fromEntries([...named, ...numbered]);
+  return readTierLetters(raw.value, raw.path ?? homes.configFile);
 }
 
 function logChange(before: LoadedConfig, after: LoadedConfig): void {

@@ -42,22 +42,33 @@ const defaultModels = {
  */
 export function readLauncherSettings(config: Json, source: string, env: Env): LauncherSettings {
   const read = configReader(config, source);
-  const models = { ...defaultModels, ...tierOverrides(read) };
   return {
     gatewayUrl: gatewayUrl(read, env),
     requireKey: read.boolean("server.require_key") ?? false,
-    tiers: {
-      d: { model: models.d },
-      n: { model: models.n },
-      k: { model: models.k },
-      q: { model: models.q },
-      m:
-        models.m === undefined
-          ? { model: "clutch-big", guess: "no model-scan snapshot is read yet, so the gateway's BIG tier" }
-          : { model: models.m },
-      f: models.f === undefined ? guessFree(read, models.d) : { model: models.f },
-    },
+    tiers: readTiers(read),
     profiles: readProfiles(read),
+  };
+}
+
+/** What each tier letter and profile digit stands for, for the gateway; letters that stand for no model are absent. */
+export function readTierLetters(config: Json, source: string): Record<string, string> {
+  const read = configReader(config, source);
+  const all = Object.entries({ ...readTiers(read), ...readProfiles(read) });
+  return Object.fromEntries(all.flatMap(([letter, { model }]) => (model === undefined ? [] : [[letter, model]])));
+}
+
+function readTiers(read: ConfigReader): LauncherSettings["tiers"] {
+  const models = { ...defaultModels, ...tierOverrides(read) };
+  return {
+    d: { model: models.d },
+    n: { model: models.n },
+    k: { model: models.k },
+    q: { model: models.q },
+    m:
+      models.m === undefined
+        ? { model: "clutch-big", guess: "no model-scan snapshot is read yet, so the gateway's BIG tier" }
+        : { model: models.m },
+    f: models.f === undefined ? guessFree(read, models.d) : { model: models.f },
   };
 }
 

@@ -1,7 +1,8 @@
 /** Says what went wrong with one attempt, before anything reacts to it. Pure. */
 
-import type { Json, JsonObject, StreamError } from "../src/protocols/chat.ts";
+import type { Json, StreamError } from "../src/protocols/chat.ts";
 import type { GatewayError } from "../src/protocols/codec.ts";
+import { isObject } from "../src/protocols/json.ts";
 
 export type FailureKind =
   | "network"
@@ -20,6 +21,8 @@ export type FailureKind =
   | "too-large"
   | "no-key"
   | "unsupported"
+  | "untranslatable"
+  | "stopped"
   | "aborted";
 
 export interface Failure {
@@ -34,6 +37,8 @@ export interface Failure {
   /** The upstream's own error code or type. */
   code?: string;
   tokens?: GatewayError["tokens"];
+  /** The upstream's headers that its own client knows how to read, for when its error is passed on as its own. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 interface Reaction {
@@ -62,6 +67,8 @@ export const reactions = {
   "too-large": { failsOver: false, scope: "request", tells: "too-large" },
   "no-key": { failsOver: true, scope: "key", tells: "authentication" },
   unsupported: { failsOver: true, scope: "model", tells: "not-implemented" },
+  untranslatable: { failsOver: true, scope: "request", tells: "invalid-request" },
+  stopped: { failsOver: false, scope: "request", tells: "overloaded" },
   aborted: { failsOver: false, scope: "request", tells: "upstream" },
 } as const satisfies Record<FailureKind, Reaction>;
 
@@ -70,7 +77,28 @@ export function failure(
   message: string,
   details: Omit<Failure, "kind" | "message" | "scope"> = {},
 ): Failure {
-  return { kind, scope: reactions[kind].scope, message, ...details };
+  const scope = kind === "rate-limit" && accountLimit.test(message) ? "account" : reactions[kind].scope;
+  return { kind, scope, message: asOneLine(message), ...details };
+}
+
+/** OpenRouter: "Rate limit exceeded: free-models-per-day", also -per-min and -per-day-high-balance: all free models share it. */
+const accountLimit = /free-models-per-/;
+
+/** An upstream's words end up in terminals and logs: no control characters, no novels. */
+function asOneLine(text: string): string {
+  return text.slice(0, maxMessageCharacters).replace(/\p{Cc}+/gu, " ");
+}
+
+const maxMessageCharacters = 2_000;
+
+const relayed =
+  /^(?:request-id|x-request-id|x-should-retry|retry-after|x-generation-id|(?:x|anthropic)-ratelimit-.*|openai-(?:processing-ms|version))$/;
+
+/** The headers of an upstream's answer that its own client knows how to read. */
+export function relayedHeaders(headers: Headers): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of headers) if (relayed.test(name)) kept[name] = value;
+  return kept;
 }
 
 /**
@@ -82,13 +110,14 @@ export function classifyAnswer(status: number, headers: Headers, body: string, n
   const parsed = parseJson(body);
   const said = readError(parsed);
   const message = said.message ?? (body.trimStart().startsWith("<") ? "" : body.trim().slice(0, 500));
-  const retryAfterMs = readRetryAfter(headers, parsed, now);
   const kind = kindOf(status, said.code, message);
+  const retryAfterMs = asksToWait.has(kind) ? readRetryAfter(headers, parsed, now) : undefined;
   return failure(kind, message === "" ? `the upstream answered ${status}` : message, {
     status,
+    headers: relayedHeaders(headers),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(said.code === undefined ? {} : { code: said.code }),
-    ...(kind === "context-overflow" ? { tokens: readTokenCounts(message) } : {}),
+    ...(kind === "context-overflow" ? { tokens: readTokenCounts(message, parsed) } : {}),
   });
 }
 
@@ -106,7 +135,7 @@ export function classifyStreamError(error: StreamError): Failure {
 
 /** Words of real servers: OpenAI and vLLM, Anthropic, OpenRouter, llama.cpp, Gemini. */
 const overflowWords =
-  /maximum context length|context window|context length exceeded|prompt is too long|too many tokens|exceeds? the (?:available )?(?:limit of \d|context size)|input token count .*exceeds/i;
+  /maximum context length|context window|context length exceeded|exceed context limit|prompt is too long|too many tokens|exceeds? the (?:available )?(?:limit of \d|context size)|input token count .*exceeds/i;
 const overflowCodes = new Set([
   "context_length_exceeded",
   "model_max_prompt_tokens_exceeded",
@@ -155,12 +184,12 @@ function parseJson(text: string): Json | undefined {
 
 /** Reads the shapes that servers use: `{error:{message}}`, `{error:"..."}`, `{message}`, `{detail}`, and Gemini's array. */
 function readError(body: Json | undefined): { message?: string; code?: string } {
-  const outer = asObject(Array.isArray(body) ? body[0] : body);
-  if (outer === undefined) return {};
-  const inner = asObject(outer["error"]);
+  const outer = Array.isArray(body) ? body[0] : body;
+  if (!isObject(outer)) return {};
+  const inner = isObject(outer["error"]) ? outer["error"] : undefined;
   const message =
     asText(inner?.["message"]) ?? asText(outer["error"]) ?? asText(outer["message"]) ?? asText(outer["detail"]);
-  const metadata = asObject(inner?.["metadata"]);
+  const metadata = isObject(inner?.["metadata"]) ? inner["metadata"] : undefined;
   const code =
     asText(metadata?.["error_type"]) ??
     asText(inner?.["code"]) ??
@@ -170,36 +199,49 @@ function readError(body: Json | undefined): { message?: string; code?: string } 
   return { ...(message === undefined ? {} : { message }), ...(code === undefined ? {} : { code }) };
 }
 
-/** The wait a server asks for, in ms: Retry-After, then reset headers, then the ones OpenRouter puts into its body. */
+/** Every answer of OpenAI's carries reset times; only these failures are about them. */
+const asksToWait: ReadonlySet<FailureKind> = new Set(["rate-limit", "overloaded", "billing", "upstream"]);
+
+/**
+ * The wait a server asks for, in ms: Retry-After, then the reset of the limit that is used up. Where several are told and
+ * none is marked as used up, the longest counts. OpenRouter repeats its headers inside the body.
+ */
 function readRetryAfter(headers: Headers, body: Json | undefined, now: number): number | undefined {
   const direct = headers.get("retry-after-ms");
   if (direct !== null && Number.isFinite(Number(direct))) return Math.max(0, Number(direct));
-  const after = headers.get("retry-after");
-  if (after !== null) {
+  const after = headers.get("retry-after")?.trim() ?? "";
+  if (after !== "") {
     const seconds = Number(after);
     const wait = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(after) - now;
     if (Number.isFinite(wait)) return Math.max(0, wait);
   }
-  const error = asObject(asObject(body)?.["error"]);
-  const inBody = asObject(asObject(error?.["metadata"])?.["headers"]);
-  for (const name of resetHeaders) {
-    const value = headers.get(name) ?? asText(inBody?.[name]) ?? asText(inBody?.["X-RateLimit-Reset"]);
-    const wait = value === undefined || value === null ? undefined : readReset(value, now);
-    if (wait !== undefined) return wait;
-  }
-  return undefined;
+  const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
+  const metadata = isObject(error["metadata"]) ? error["metadata"] : {};
+  const inBody = isObject(metadata["headers"]) ? metadata["headers"] : {};
+  const told = (name: string): string | undefined => {
+    const key = Object.keys(inBody).find((candidate) => candidate.toLowerCase() === name);
+    return headers.get(name) ?? (key === undefined ? undefined : asText(inBody[key]));
+  };
+  const limits = limitNames.flatMap(({ reset, remaining }) => {
+    const waitMs = readReset(told(reset) ?? "", now);
+    return waitMs === undefined ? [] : [{ waitMs, isUsedUp: Number(told(remaining) ?? Number.NaN) === 0 }];
+  });
+  const usedUp = limits.filter((limit) => limit.isUsedUp);
+  const counted = (usedUp.length > 0 ? usedUp : limits).map((limit) => limit.waitMs);
+  return counted.length === 0 ? undefined : Math.max(...counted);
 }
 
-const resetHeaders = [
-  "x-ratelimit-reset",
-  "x-ratelimit-reset-requests",
-  "x-ratelimit-reset-tokens",
-  "anthropic-ratelimit-requests-reset",
-  "anthropic-ratelimit-tokens-reset",
+const limitNames = [
+  { reset: "x-ratelimit-reset", remaining: "x-ratelimit-remaining" },
+  { reset: "x-ratelimit-reset-requests", remaining: "x-ratelimit-remaining-requests" },
+  { reset: "x-ratelimit-reset-tokens", remaining: "x-ratelimit-remaining-tokens" },
+  { reset: "anthropic-ratelimit-requests-reset", remaining: "anthropic-ratelimit-requests-remaining" },
+  { reset: "anthropic-ratelimit-tokens-reset", remaining: "anthropic-ratelimit-tokens-remaining" },
 ] as const;
 
 /** `1763600000` or `1763600000000` (since 1970), `30` (seconds from now), `1m26.4s`, `547ms`, or an ISO date. */
 export function readReset(text: string, now: number): number | undefined {
+  if (text.trim() === "") return undefined;
   const value = Number(text);
   if (Number.isFinite(value)) {
     const wait = value > 1e12 ? value - now : value > 1e9 ? value * 1000 - now : value * 1000;
@@ -214,21 +256,29 @@ export function readReset(text: string, now: number): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-/** "prompt is too long: 210000 tokens > 200000 maximum", "maximum context length is 8192 tokens. However, you requested 9000". */
-function readTokenCounts(message: string): NonNullable<GatewayError["tokens"]> {
+/**
+ * How real servers tell the figures: "prompt is too long: 210000 tokens > 200000 maximum"; "input length and `max_tokens`
+ * exceed context limit: 188240 + 21333 > 200000"; "The input token count (1196265) exceeds the maximum number of tokens
+ * allowed (1048575)"; "maximum context length is 8192 tokens. However, you requested 9000 tokens"; llama.cpp's "request
+ * (12001 tokens) exceeds the available context size (8192 tokens)" and its fields n_prompt_tokens and n_ctx.
+ */
+function readTokenCounts(message: string, body?: Json): NonNullable<GatewayError["tokens"]> {
+  const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
+  const { n_prompt_tokens: prompt, n_ctx: context } = error;
+  if (typeof prompt === "number" && typeof context === "number") return { input: prompt, limit: context };
+  const sum = /(\d{3,}) \+ (\d+) > (\d{3,})/.exec(message);
+  if (sum) return { input: Number(sum[1]), maxOutput: Number(sum[2]), limit: Number(sum[3]) };
   const both = /(\d{3,}) tokens > (\d{3,})/.exec(message);
   if (both) return { input: Number(both[1]), limit: Number(both[2]) };
-  const limit = /(?:maximum context length is|context window of|limit of|available context size \()\s*(\d{3,})/i.exec(
-    message,
-  );
-  const input = /(?:requested|resulted in|input of|prompt contains?(?: at least)?)\s+(?:about )?(\d{3,})/i.exec(
-    message,
-  );
+  const limit =
+    /(?:maximum context length is|context window of|limit of|available context size \(|number of tokens allowed \()\s*(\d{3,})/i.exec(
+      message,
+    );
+  const input =
+    /(?:requested|resulted in|input of|prompt contains?(?: at least)?|token count \(|request \()\s*(?:about )?(\d{3,})/i.exec(
+      message,
+    );
   return { ...(input ? { input: Number(input[1]) } : {}), ...(limit ? { limit: Number(limit[1]) } : {}) };
-}
-
-function asObject(value: Json | undefined): JsonObject | undefined {
-  return value !== null && typeof value === "object" && !Array.isArray(value) ? value : undefined;
 }
 
 function asText(value: Json | undefined): string | undefined {

@@ -27,7 +27,12 @@ export function findAttribution(body: Buffer): Cut | undefined {
   const text = body.toString("latin1", value, close);
   const after = /^"\s*(?:,\s*"type"\s*:\s*"text"\s*)?\}\s*(,?)/.exec(body.toString("latin1", close, close + 64));
   if (before === null || after === null || text.includes("\\") || text.length > 512) return undefined;
-  return { start: value - before[0].length, end: close + after[0].length };
+  const start = value - before[0].length;
+  const end = close + after[0].length;
+  if (after[1] === ",") return { start, end };
+  // The last block of several takes the comma before it along; an only one leaves an empty list, which some servers refuse.
+  const comma = /,\s*$/.exec(body.toString("latin1", Math.max(0, start - 16), start));
+  return comma === null ? undefined : { start: start - comma[0].length, end };
 }
 
 /** True when the body carries reasoning that one of our translations wrapped: only the upstream behind it can read it. */

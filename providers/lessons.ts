@@ -43,7 +43,8 @@ export class Lessons {
   }
 }
 
-function addLesson(known: Lesson, fresh: Lesson): Lesson {
+/** Both lessons in one. */
+export function addLesson(known: Lesson, fresh: Lesson): Lesson {
   return {
     quirks: { ...known.quirks, ...fresh.quirks },
     dropFields: [...new Set([...known.dropFields, ...fresh.dropFields])],

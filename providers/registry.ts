@@ -16,6 +16,8 @@ export interface Provider {
   key: string | undefined;
   /** Where a missing key would have to be put; undefined when none is needed. */
   keySource: string | undefined;
+  /** Where the catalogue says it is, not where a config has moved it. */
+  isBuiltIn: boolean;
   /** Anthropic itself: the only one that is meant to read Claude Code's attribution block. */
   isAnthropic: boolean;
   /** Sent with every request, over Clutch's own. */
@@ -86,15 +88,17 @@ function buildProvider(
     }
     urls[protocol] = from + paths[protocol];
   }
-  const specs = own?.api_keys ?? (own?.api_key === undefined ? [] : [own.api_key]);
-  const spec = specs[0] ?? (row?.keyEnv === undefined ? undefined : `env:${row.keyEnv}`);
+  const named = [...(own?.api_key === undefined ? [] : [own.api_key]), ...(own?.api_keys ?? [])];
+  const specs = named.length > 0 || row?.keyEnv === undefined ? named : [`env:${row.keyEnv}`];
+  const [spec] = specs;
   return {
     id,
     name: row?.name ?? id,
     urls,
     messagesAuth: row?.messagesAuth ?? "x-api-key",
-    key: spec === undefined ? undefined : readKey(spec),
+    key: specs.map(readKey).find((key) => key !== undefined),
     keySource: spec === undefined ? undefined : describeKeySource(id, spec),
+    isBuiltIn: row !== undefined && base === undefined,
     isAnthropic: urls.messages !== undefined && /(^|\.)anthropic\.com$/.test(new URL(urls.messages).hostname),
     headers: own?.headers ?? {},
     quirks: { ...plainQuirks, ...row?.quirks },
@@ -104,7 +108,7 @@ function buildProvider(
 /** `http://host:8000` and `http://host/api` get `/v1`; a base that ends in a version of its own is left as it is. */
 function withVersion(base: string): string {
   const trimmed = base.replace(/\/+$/, "");
-  return /\/v\d[^/]*$/.test(trimmed) ? trimmed : `${trimmed}/v1`;
+  return /\/v\d[^/]*$/.test(new URL(trimmed).pathname) ? trimmed : `${trimmed}/v1`;
 }
 
 function describeKeySource(id: string, spec: string): string {

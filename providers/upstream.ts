@@ -45,9 +45,10 @@ function join(pieces: readonly Buffer[]): Buffer {
 export function classifyThrown(cause: unknown, signal: AbortSignal): Failure {
   if (signal.aborted) {
     const reason: unknown = signal.reason;
-    return reason instanceof LimitReached
-      ? failure("timeout", reason.message)
-      : failure("aborted", "the client closed the connection");
+    if (reason instanceof LimitReached) return failure("timeout", reason.message);
+    return reason instanceof GatewayStopped
+      ? failure("stopped", reason.message)
+      : failure("aborted", new ClientLeft().message);
   }
   const error = cause as { code?: string; message?: string };
   const words = thrownWords[error.code ?? ""] ?? error.message ?? String(cause);
@@ -64,23 +65,47 @@ const thrownWords: Readonly<Record<string, string>> = {
   ENOTFOUND: "cannot connect: the host was not found",
 };
 
+/** The reason of an abort because the client went away. */
+export class ClientLeft extends Error {
+  override name = "ClientLeft";
+  constructor() {
+    super("the client closed the connection");
+  }
+}
+
+/** The reason of an abort because the gateway is about to end. */
+export class GatewayStopped extends Error {
+  override name = "GatewayStopped";
+}
+
 /** The reason of an abort by one of our own limits. */
 export class LimitReached extends Error {
   override name = "LimitReached";
 }
 
-/** At most `limit` bytes of a body, as text; never throws. */
-export async function readStart(response: Response, limit = 64 * 1024): Promise<string> {
+/** What is read of an error's body: at most this much, for at most this long (bytes, ms). */
+const maxErrorBytes = 64 * 1024;
+const errorBodyMs = 2_000;
+
+/** The start of an error's body, as text; never throws, and does not wait for a body that stalls. */
+export async function readStart(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return "";
+  const timer = setTimeout(() => reader.cancel().catch(ignoreRejection), errorBodyMs);
   const chunks: Uint8Array[] = [];
   let total = 0;
   try {
-    for await (const chunk of response.body ?? []) {
-      chunks.push(chunk);
-      total += chunk.length;
-      if (total >= limit) break;
+    while (total < maxErrorBytes) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      chunks.push(value);
+      total += value.length;
     }
   } catch {
     // What has come so far is still the best account of the error.
+  } finally {
+    clearTimeout(timer);
+    reader.cancel().catch(ignoreRejection);
   }
   return Buffer.concat(chunks).toString("utf8");
 }

@@ -31,7 +31,11 @@ describe("a ClutchError", () => {
 
 describe("renderError()", () => {
   const cases: [name: string, error: unknown, line: string][] = [
-    ["a mistake with its next step", new ClutchError("usage", "no such mode", { hint: "use i" }), "no such mode: use i"],
+    [
+      "a mistake with its next step",
+      new ClutchError("usage", "no such mode", { hint: "use i" }),
+      "no such mode: use i",
+    ],
     ["a mistake without one", new ClutchError("usage", "no such mode"), "no such mode"],
     ["any other error, without its stack", new TypeError("x is not a function"), "x is not a function"],
     ["something thrown that is no error", "plain words", "plain words"],

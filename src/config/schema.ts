@@ -3,8 +3,14 @@
 import { z } from "zod";
 import { ClutchError } from "../errors.ts";
 import type { Json } from "../protocols/chat.ts";
+import { isObject } from "../protocols/json.ts";
 
-const milliseconds = z.number().int().nonnegative();
+/** 0 is no limit. Timers cannot count further than 2^31-1 ms, which is 24 days. */
+const milliseconds = z
+  .number()
+  .int()
+  .nonnegative()
+  .max(2 ** 31 - 1);
 
 const tier = z.strictObject({
   /** The model asked first; empty means the next larger tier's. */
@@ -15,7 +21,10 @@ const tier = z.strictObject({
 const provider = z.strictObject({
   /** Pins the provider to one wire; a built-in row without it uses the client's own where the provider speaks it. */
   protocol: z.enum(["chat", "messages", "responses"]).optional(),
-  base_url: z.url({ protocol: /^https?$/ }).optional(),
+  base_url: z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => !/[?#]/.test(url), "must not have a query or fragment: paths are appended to it")
+    .optional(),
   /** `env:NAME`, `cmd:shell command`, or the key itself. */
   api_key: z.string().optional(),
   api_keys: z.array(z.string()).optional(),
@@ -138,9 +147,7 @@ export function keysWithoutEffect(raw: Json): string[] {
 export function parseConfig(raw: Json, source: string, tolerant = false): Config {
   const known = configSchema.shape;
   const value =
-    tolerant && raw !== null && typeof raw === "object" && !Array.isArray(raw)
-      ? Object.fromEntries(Object.entries(raw).filter(([key]) => key in known))
-      : raw;
+    tolerant && isObject(raw) ? Object.fromEntries(Object.entries(raw).filter(([key]) => key in known)) : raw;
   const result = configSchema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -154,7 +161,9 @@ export function parseConfig(raw: Json, source: string, tolerant = false): Config
     });
   }
   const received = valueAt(value, issue.path);
-  const isSecret = issue.path.some((key) => secretKeys.includes(String(key)));
+  const isSecret =
+    issue.path[0] === "providers" &&
+    (issue.path.length < 3 || issue.path.some((key) => secretKeys.includes(String(key))));
   const shown = received === undefined ? "nothing" : isSecret ? "(hidden)" : short(JSON.stringify(received));
   const where = at === "" ? "" : ` ${quote(at)} is ${shown}:`;
   throw new ClutchError(

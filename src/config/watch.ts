@@ -22,8 +22,13 @@ export function watchConfigFile(homes: Homes, onChange: () => void): () => void 
 function fingerprint(homes: Homes): string {
   return [homes.configFile, homes.legacyConfigFile]
     .map((path) => {
-      const stat = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
-      return stat === undefined ? "-" : `${stat.mtimeMs}/${stat.size}/${stat.ino}`;
+      if (path === undefined) return "-";
+      try {
+        const { mtimeMs, size, ino } = statSync(path);
+        return `${mtimeMs}/${size}/${ino}`;
+      } catch (cause) {
+        return String((cause as NodeJS.ErrnoException).code);
+      }
     })
     .join(" ");
 }

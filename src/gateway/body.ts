@@ -1,7 +1,8 @@
 /** A client's request body: read once, bounded, parsed only when somebody needs more than its model and stream members. */
 
-import type { Json } from "../protocols/chat.ts";
+import type { Json, JsonObject } from "../protocols/chat.ts";
 import { ProtocolError } from "../protocols/codec.ts";
+import { isObject } from "../protocols/json.ts";
 import { findTopLevelBoolean, findTopLevelString, hasTopLevelItems, type Span } from "./peek.ts";
 
 /** Largest body taken, in bytes, after decompression too: the Messages API's own limit. */
@@ -24,19 +25,26 @@ export class BodyTooLarge extends Error {
 }
 
 export class RequestBody {
-  readonly bytes: Buffer;
+  #bytes: Buffer;
+  /** In bytes; known after `release` too. */
+  readonly size: number;
   #model: { name: string; span: Span } | undefined;
   #parsed: Json | undefined;
 
   /** @throws {ProtocolError} when it is not a JSON object with a model */
   constructor(bytes: Buffer) {
-    this.bytes = bytes;
+    this.#bytes = bytes;
+    this.size = bytes.length;
     if (bytes.length <= parseAtOnceBytes) {
-      const model = asObject(this.json())["model"];
+      const model = this.object()["model"];
       if (typeof model !== "string" || model === "") throw missingModel();
     } else if (bytes[firstInk(bytes)] !== 0x7b || bytes[lastInk(bytes)] !== 0x7d) {
       throw new ProtocolError("the request body is not a complete JSON object");
     }
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes;
   }
 
   /** The model as the client named it. */
@@ -45,16 +53,27 @@ export class RequestBody {
   }
 
   get stream(): boolean {
-    const parsed = this.#parsed;
-    if (parsed !== undefined) return asObject(parsed)["stream"] === true;
+    if (this.#parsed !== undefined) return this.object()["stream"] === true;
     return findTopLevelBoolean(this.bytes, "stream") ?? false;
   }
 
   get hasTools(): boolean {
-    const parsed = this.#parsed;
-    if (parsed === undefined) return hasTopLevelItems(this.bytes, "tools");
-    const tools = asObject(parsed)["tools"];
+    if (this.#parsed === undefined) return hasTopLevelItems(this.bytes, "tools");
+    const tools = this.object()["tools"];
     return Array.isArray(tools) && tools.length > 0;
+  }
+
+  /** The whole body as an object. @throws {ProtocolError} when it is not JSON, or no object */
+  object(): JsonObject {
+    const value = this.json();
+    if (!isObject(value)) throw new ProtocolError("the request body is not a JSON object");
+    return value;
+  }
+
+  /** Lets go of the bytes once no other candidate will need them; an agent's stream may last for minutes. */
+  release(): void {
+    this.#bytes = nothing;
+    this.#parsed = undefined;
   }
 
   /** The whole body; parsed on first use. @throws {ProtocolError} when it is not JSON */
@@ -93,7 +112,7 @@ export class RequestBody {
     const name = span === undefined ? undefined : parseString(this.bytes.toString("utf8", span.start, span.end));
     if (span === undefined || name === undefined || name === "") {
       // A key spelt with escapes is legal JSON that the search cannot see; what the parser says then is final.
-      const value = asObject(this.json())["model"];
+      const value = this.object()["model"];
       if (typeof value !== "string" || value === "") throw missingModel();
       throw new ProtocolError("model: spell the key without escapes", { param: "model" });
     }
@@ -104,13 +123,6 @@ export class RequestBody {
 
 function missingModel(): ProtocolError {
   return new ProtocolError("model: a non-empty string is required", { param: "model" });
-}
-
-function asObject(value: Json): { [key: string]: Json | undefined } {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    throw new ProtocolError("the request body is not a JSON object");
-  }
-  return value;
 }
 
 function parseString(text: string): string | undefined {
@@ -144,8 +156,8 @@ export async function readBody(request: Request): Promise<Buffer> {
   const declared = request.headers.has("content-length");
   const raw =
     declared || request.body === null ? Buffer.from(await request.arrayBuffer()) : await readBounded(request.body);
-  const encoding = request.headers.get("content-encoding");
-  if (encoding === null || encoding === "identity") return raw;
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
+  if (encoding === "" || encoding === "identity") return raw;
   return expand(raw, encoding);
 }
 
@@ -160,10 +172,17 @@ async function readBounded(stream: ReadableStream<Uint8Array>): Promise<Buffer> 
   return Buffer.concat(chunks);
 }
 
+type Expander = (raw: Buffer, options: { maxOutputLength: number }) => Buffer;
+
 async function expand(raw: Buffer, encoding: string): Promise<Buffer> {
   const { gunzipSync, zstdDecompressSync, brotliDecompressSync, inflateSync } = await import("node:zlib");
-  const expanders = { gzip: gunzipSync, zstd: zstdDecompressSync, br: brotliDecompressSync, deflate: inflateSync };
-  const expander = expanders[encoding as keyof typeof expanders];
+  const expander = new Map<string, Expander>([
+    ["gzip", gunzipSync],
+    ["x-gzip", gunzipSync],
+    ["zstd", zstdDecompressSync],
+    ["br", brotliDecompressSync],
+    ["deflate", inflateSync],
+  ]).get(encoding);
   if (expander === undefined)
     throw new ProtocolError(`content-encoding "${encoding}" is not supported: send gzip or zstd`);
   try {

@@ -16,7 +16,13 @@ export interface LeftCandidate {
 
 export type CascadeResult =
   | { ok: true; target: Target; answer: WholeAnswer | LiveAnswer; attemptStartedAt: number; left: LeftCandidate[] }
-  | { ok: false; error: GatewayError; left: LeftCandidate[] };
+  | {
+      ok: false;
+      error: GatewayError;
+      left: LeftCandidate[];
+      /** The upstream's own, when its error is passed on as its own. */
+      headers: Readonly<Record<string, string>>;
+    };
 
 export interface CascadeDeps extends AttemptDeps {
   /** How long nothing is written to a streaming client, so that a quick failure is a plain HTTP error. */
@@ -42,7 +48,10 @@ export async function runCascade(
     deps.onLeft(exchange, candidate);
     if (exchange.isCancelled || !reactions[outcome.failure.kind].failsOver) break;
   }
-  return { ok: false, error: explain(exchange.input.id, targets.length, left), left };
+  const last = left.at(-1)?.failure;
+  const isPassedOn = last !== undefined && speaksAlone(last, targets.length);
+  const headers = (isPassedOn ? last.headers : undefined) ?? {};
+  return { ok: false, error: explain(exchange.input.id, targets.length, left), left, headers };
 }
 
 export function recordAttempt(
@@ -76,10 +85,9 @@ function explain(requestId: string, candidates: number, left: readonly LeftCandi
       requestId,
     };
   }
+  if (speaksAlone(last.failure, candidates)) return toGatewayError(last.failure, requestId);
   const waits = left.flatMap(({ failure: { retryAfterMs } }) => retryAfterMs ?? []);
   const soonest = waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) };
-  if (candidates === 1 || !reactions[last.failure.kind].failsOver)
-    return { ...toGatewayError(last.failure, requestId), ...soonest };
   const reasons = left.map(({ target, failure: why }, index) => {
     return `${index + 1}. ${renderModelReference({ provider: target.provider.id, model: target.model })}: ${describeFailure(why)}`;
   });
@@ -91,6 +99,11 @@ function explain(requestId: string, candidates: number, left: readonly LeftCandi
     ...soonest,
     ...(tokens === undefined ? {} : { tokens }),
   };
+}
+
+/** One candidate's error is passed on as its own, and so is one that no other candidate would have been spared. */
+function speaksAlone(last: Failure, candidates: number): boolean {
+  return candidates === 1 || !reactions[last.kind].failsOver;
 }
 
 /** What all failures have in common; else something worth a retry if any of them was. */

@@ -45,8 +45,26 @@ export class Exchange {
       request: this.decoded,
       id: this.input.id,
       createdAt: Math.floor(this.input.startedAt / 1000),
-      estimatedInputTokens: Math.ceil(this.input.body.bytes.length / 4),
+      estimatedInputTokens: Math.ceil(this.input.body.size / 4),
     };
+  }
+
+  /** False when the request does not decode: then only an upstream of its own protocol can say what is wrong. */
+  get isDecodable(): boolean {
+    try {
+      return this.decoded !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Lets go of the conversation's text once a candidate serves; a stream may last for minutes. */
+  release(): void {
+    this.input.body.release();
+    if (this.#decoded !== undefined) {
+      this.#decoded.turns = [];
+      this.#decoded.system = [];
+    }
   }
 
   /** The controller of the attempt that is under way; already aborted when the exchange is. */
@@ -65,13 +83,5 @@ export class Exchange {
 
   get isCancelled(): boolean {
     return this.#cancelled !== undefined;
-  }
-}
-
-/** The reason of a cancelled exchange whose client went away. */
-export class ClientLeft extends Error {
-  override name = "ClientLeft";
-  constructor() {
-    super("the client closed the connection");
   }
 }

@@ -50,6 +50,8 @@ export class PassLane implements Lane {
   #rewriter: SseReader | undefined;
   #output: Uint8Array[] = [];
   #lastData = "";
+  /** The last three characters written: a blank line may come in a chunk of its own. */
+  #tail = "\n\n";
   readonly #place: StreamPlace;
 
   constructor(codec: Codec, decoder: StreamDecoder, place: Omit<StreamPlace, "sequence">) {
@@ -65,7 +67,8 @@ export class PassLane implements Lane {
   push(chunk: Uint8Array): ChatEvent[] {
     if (this.#rewriter === undefined) {
       this.#output.push(chunk);
-      this.isMidEvent = !endsWithBlankLine(chunk);
+      this.#tail = (this.#tail + Buffer.from(chunk.subarray(-3)).toString("latin1")).slice(-3);
+      this.isMidEvent = !/(?:^|\n)\r?\n$|\r\r$/.test(this.#tail);
     } else this.#rewrite(this.#rewriter.push(chunk));
     return this.#watch(this.#reader.push(chunk));
   }
@@ -104,7 +107,7 @@ export class PassLane implements Lane {
 
   #rewrite(messages: readonly SseMessage[]): void {
     const openings: ReadonlySet<string> = openingEvents[this.#codec.protocol];
-    const kept = messages.filter((message) => message.event === undefined || !openings.has(message.event));
+    const kept = messages.filter((message) => !openings.has(message.event ?? typeOf(message.data)));
     if (kept.length > 0) this.#output.push(renderAll(kept));
   }
 
@@ -181,6 +184,7 @@ export class TranslateLane implements Lane {
   }
 }
 
-function endsWithBlankLine(chunk: Uint8Array): boolean {
-  return chunk.at(-1) === 0x0a && (chunk.at(-2) === 0x0a || (chunk.at(-2) === 0x0d && chunk.at(-3) === 0x0a));
+/** Some servers leave the `event:` line out and say the type in the data alone. */
+function typeOf(data: string): string {
+  return /^\s*\{[^{}]*?"type"\s*:\s*"([^"]*)"/.exec(data)?.[1] ?? "";
 }

@@ -90,7 +90,9 @@ export class Ledger {
 
   #keep(rows: Map<string, RequestRow>, attempts: AttemptRow[]): void {
     for (const [id, row] of rows) if (!this.#dirty.has(id)) this.#dirty.set(id, row);
-    this.#attempts = [...attempts, ...this.#attempts].slice(-maxWaitingRows);
+    const kept = [...attempts, ...this.#attempts];
+    this.#attempts = kept.slice(-maxWaitingRows);
+    this.lostRows += kept.length - this.#attempts.length;
     for (const id of this.#dirty.keys()) {
       if (this.#dirty.size <= maxWaitingRows) break;
       this.#dirty.delete(id);

@@ -43,16 +43,47 @@ export function hasTopLevelItems(body: Buffer, key: string): boolean {
   return start !== undefined && body[skipSpace(body, start + 1)] !== closeBracket;
 }
 
+/** Places that spell the key and are looked at one by one; a body with more is walked once instead. */
+const maxGuesses = 4;
+
 function findTopLevelValue(body: Buffer, key: string, fits: (firstByte: number) => boolean): number | undefined {
   const token = `"${key}"`;
+  let guesses = 0;
   for (let at = body.indexOf(token, 0, "latin1"); at >= 0; at = body.indexOf(token, at + token.length, "latin1")) {
-    if (body[at - 1] === backslash) continue;
-    const afterKey = skipSpace(body, at + token.length);
-    if (body[afterKey] !== colon) continue;
-    const value = skipSpace(body, afterKey + 1);
-    const first = body[value];
-    if (first === undefined || !fits(first)) continue;
+    const value = valueBehindKey(body, at, token.length);
+    if (value === undefined || !fits(body[value] ?? 0)) continue;
+    if (++guesses > maxGuesses) return walkToValue(body, token, fits);
     if (isTopLevel(body, at, value)) return value;
+  }
+  return undefined;
+}
+
+/** Where the value of the key at `at` begins; undefined when the token is no key, or only looks like one inside a string. */
+function valueBehindKey(body: Buffer, at: number, length: number): number | undefined {
+  if (body[at - 1] === backslash) return undefined;
+  const afterKey = skipSpace(body, at + length);
+  return body[afterKey] === colon ? skipSpace(body, afterKey + 1) : undefined;
+}
+
+/** The same in one pass over the whole body, whatever it repeats. */
+function walkToValue(body: Buffer, token: string, fits: (firstByte: number) => boolean): number | undefined {
+  let depth = 0;
+  let at = 0;
+  while (at < body.length) {
+    const byte = body[at];
+    if (byte === quote) {
+      const end = skipString(body, at);
+      if (end === undefined) return undefined;
+      if (depth === 1 && end - at === token.length && body.toString("latin1", at, end) === token) {
+        const value = valueBehindKey(body, at, token.length);
+        if (value !== undefined && fits(body[value] ?? 0)) return value;
+      }
+      at = end;
+      continue;
+    }
+    if (byte === openBrace || byte === openBracket) depth++;
+    else if (byte === closeBrace || byte === closeBracket) depth--;
+    at++;
   }
   return undefined;
 }

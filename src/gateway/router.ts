@@ -79,10 +79,10 @@ export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
   const { launch } = request;
   if (launch?.route === "b") return bypass(request, launch, routing);
 
-  const tierModel = launch?.tier === undefined ? undefined : routing.tierLetters[launch.tier];
+  const tierModel = launch?.tier === undefined ? undefined : lookUp(routing.tierLetters, launch.tier);
   const reference = readReference(request.model, routing);
   if (tierModel !== undefined && (request.model === tierModel || !reference.isReference)) {
-    const named = ownNames[tierModel];
+    const named = lookUp(ownNames, tierModel);
     if (named !== undefined) return planTier(`launch tier ${launch?.tier}`, named, request, routing);
     const candidates = [
       tierModel,
@@ -93,16 +93,16 @@ export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
   }
   if (reference.isReference) return plan("reference", [request.model], request, routing);
 
-  const mapped = routing.config.mappings[request.model];
+  const mapped = lookUp(routing.config.mappings, request.model);
   if (mapped !== undefined) return planNamed(`mapping ${request.model}`, mapped, request, routing);
 
-  const own = ownNames[request.model];
+  const own = lookUp(ownNames, request.model);
   const family = families.find(([pattern]) => pattern.test(request.model.toLowerCase()));
   const fallback = routing.config.routes.default;
   if (own !== undefined) return planTier(`tier ${own}`, own, request, routing);
-  if (family !== undefined) return planTier(`tier ${family[1]} by family`, family[1], request, routing);
   if (fallback === "" && hasNoTiers(routing.config))
     return plan("no tiers configured", [request.model], request, routing);
+  if (family !== undefined) return planTier(`tier ${family[1]} by family`, family[1], request, routing);
   return fallback === ""
     ? planTier("tier BIG by default", "BIG", request, routing)
     : planNamed("default", fallback, request, routing);
@@ -119,7 +119,8 @@ export function routableModels(routing: Routing): string[] {
 /** The vendor's provider if the agent's login or a key of ours opens it, else the default provider; one candidate. */
 function bypass(request: RouteRequest, launch: LaunchToken, routing: Routing): RoutePlan {
   const vendor = routing.providers.get(vendors[launch.agent] ?? "");
-  if (request.keepsOwnLogin && vendor !== undefined) {
+  // An agent's own login is for its vendor's own address, not for whatever the config has put in its place.
+  if (request.keepsOwnLogin && vendor?.isBuiltIn === true) {
     const target = buildTarget(vendor, request.model, request.protocol, "client");
     return { rule: "bypass with the agent's own login", targets: target === undefined ? [] : [target] };
   }
@@ -133,7 +134,7 @@ function bypass(request: RouteRequest, launch: LaunchToken, routing: Routing): R
 
 /** A mapping or route may name a tier or a model. */
 function planNamed(rule: string, name: string, request: RouteRequest, routing: Routing): RoutePlan {
-  const tier = tierNames.find((known) => known === name) ?? ownNames[name];
+  const tier = tierNames.find((known) => known === name) ?? lookUp(ownNames, name);
   return tier === undefined
     ? plan(rule, [name, ...routing.config.fallbacks], request, routing)
     : planTier(rule, tier, request, routing);
@@ -200,6 +201,11 @@ function buildTarget(
 ): Target | undefined {
   const protocol = preferred[client].find((candidate) => provider.urls[candidate] !== undefined);
   return protocol === undefined ? undefined : { provider, model, protocol, credential };
+}
+
+/** A name from outside may be that of something every object has, such as `constructor`. */
+function lookUp<Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
 function readReference(name: string, routing: Routing) {

@@ -42,7 +42,7 @@ export interface Gateway {
   recovered: number;
   inFlight(): number;
   /** Replaces config and providers; requests under way keep theirs. @throws {ClutchError} and then changes nothing */
-  reload(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"]): void;
+  reload(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"]): Promise<void>;
   /** Things a person should know; they stand in /health until replaced. */
   report(problems: string[]): void;
   /** Refuses new requests, lets streams finish for at most `limitMs`, writes every row, closes the port and the store. */
@@ -59,7 +59,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   }
   const now = () => Date.now();
   let problems: string[] = [];
-  let routing = buildRouting(input.loaded, input.tierLetters, input.env);
+  const commandKeys = new CommandKeys();
+  let routing = await buildRouting(input.loaded, input.tierLetters, input.env, commandKeys);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
   const ledger = new Ledger({
@@ -103,14 +104,15 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     port: server.port ?? port,
     recovered,
     inFlight: app.inFlight,
-    reload(loaded, tierLetters) {
-      routing = buildRouting(loaded, tierLetters, input.env);
+    async reload(loaded, tierLetters) {
+      routing = await buildRouting(loaded, tierLetters, input.env, commandKeys);
     },
     report(lines) {
       problems = lines;
     },
     async stop(limitMs) {
       await app.drain(limitMs);
+      await sentOut(server);
       await server.stop(true);
       const lost = await ledger.close();
       if (lost > 0) input.log(`${lost} ledger rows could not be written`);
@@ -119,20 +121,60 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   };
 }
 
-function buildRouting(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"], env: Env): Routing {
+async function buildRouting(
+  loaded: LoadedConfig,
+  tierLetters: GatewayInput["tierLetters"],
+  env: Env,
+  commandKeys: CommandKeys,
+): Promise<Routing> {
   const { config } = loaded;
-  return { config, providers: buildProviders(config, keyReader(env, runForKey)), tierLetters };
+  const specs = Object.values(config.providers).flatMap(({ api_key, api_keys }) => [
+    api_key ?? "",
+    ...(api_keys ?? []),
+  ]);
+  await commandKeys.run(specs.flatMap((spec) => (spec.startsWith("cmd:") ? spec.slice(4) : [])));
+  return {
+    config,
+    providers: buildProviders(
+      config,
+      keyReader(env, (command) => commandKeys.find(command)),
+    ),
+    tierLetters,
+  };
 }
 
-/** Runs a `cmd:` key command in a shell, away from the folder the user happens to stand in. */
-function runForKey(command: string): string | undefined {
-  const done = Bun.spawnSync(["/bin/sh", "-c", command], {
-    cwd: "/",
-    stdin: "ignore",
-    stderr: "inherit",
-    timeout: 30_000,
-  });
-  return done.exitCode === 0 ? done.stdout.toString() : undefined;
+/** How long a `cmd:` key may take: a password manager may ask its owner first (ms). */
+const keyCommandMs = 60_000;
+
+/** What `cmd:` keys printed. Each command runs once in the life of a gateway, and no stream waits for it. */
+class CommandKeys {
+  #printed = new Map<string, string>();
+
+  async run(commands: readonly string[]): Promise<void> {
+    const unknown = [...new Set(commands)].filter((command) => !this.#printed.has(command));
+    await Promise.all(
+      unknown.map(async (command) => {
+        // Away from the folder the user happens to stand in.
+        const child = Bun.spawn(["/bin/sh", "-c", command], {
+          cwd: "/",
+          stdin: "ignore",
+          stderr: "inherit",
+          timeout: keyCommandMs,
+        });
+        const text = await new Response(child.stdout).text();
+        if ((await child.exited) === 0) this.#printed.set(command, text);
+      }),
+    );
+  }
+
+  find(command: string): string | undefined {
+    return this.#printed.get(command);
+  }
+}
+
+/** Answers that are formed may still be on their way into the socket; they get a moment to leave. */
+async function sentOut(server: { pendingRequests: number }): Promise<void> {
+  for (let waitedMs = 0; server.pendingRequests > 0 && waitedMs < 5_000; waitedMs += 10) await Bun.sleep(10);
 }
 
 /** A launch token with the secret that only this user's launcher can read; compared in constant time. */

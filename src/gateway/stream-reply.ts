@@ -2,13 +2,13 @@
 
 import { classifyStreamError, type Failure, failure } from "../../providers/failure.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
-import { classifyThrown, LimitReached, readOut } from "../../providers/upstream.ts";
+import { ClientLeft, classifyThrown, GatewayStopped, LimitReached, readOut } from "../../providers/upstream.ts";
 import type { ChatEvent, StreamError, Usage } from "../protocols/chat.ts";
 import type { GatewayError, StreamEncoder } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
 import type { LiveAnswer } from "./attempt.ts";
 import { type CascadeResult, recordAttempt, toGatewayError } from "./cascade.ts";
-import { ClientLeft, type Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { renderAll } from "./lane.ts";
 import type { Ending } from "./ledger.ts";
 import type { Target } from "./router.ts";
@@ -92,6 +92,7 @@ export class StreamReply {
     this.#serving = { answer, target, attemptStartedAt };
     this.#firstTokenMs = this.#deps.now() - this.#exchange.input.startedAt;
     if (this.#opener !== undefined) answer.lane.skipOpening();
+    this.#exchange.release();
     const broken = this.#watch(answer.events);
     this.#flush();
     if (answer.reader === undefined) this.#finish(broken);
@@ -105,7 +106,7 @@ export class StreamReply {
     if (this.#isOver) return;
     this.#writeError(error);
     this.#settle({ status: "aborted", error: error.message }, failure("aborted", error.message));
-    this.#exchange.cancel(new Error(error.message));
+    this.#exchange.cancel(new GatewayStopped(error.message));
   }
 
   async #pull(): Promise<void> {

@@ -3,7 +3,7 @@
 import { createParser } from "eventsource-parser";
 import type { SseMessage } from "./codec.ts";
 
-/** An event larger than this is not buffered: the reader reports an oversized line instead (characters). */
+/** An event larger than this ends the reading: it is given out as one message that no protocol can read (characters). */
 export const maxEventCharacters = 32 * 1024 * 1024;
 
 /**
@@ -13,6 +13,7 @@ export const maxEventCharacters = 32 * 1024 * 1024;
 export class SseReader {
   #decoder = new TextDecoder();
   #messages: SseMessage[] = [];
+  #isBroken = false;
   #parser = createParser({
     onEvent: (event) => {
       this.#messages.push({ event: event.event, data: event.data });
@@ -29,7 +30,13 @@ export class SseReader {
   }
 
   #feed(text: string): SseMessage[] {
-    if (text !== "") this.#parser.feed(text);
+    if (this.#isBroken || text === "") return [];
+    try {
+      this.#parser.feed(text);
+    } catch {
+      this.#isBroken = true;
+      this.#messages.push({ data: `an event of more than ${maxEventCharacters} characters` });
+    }
     if (this.#messages.length === 0) return [];
     const messages = this.#messages;
     this.#messages = [];

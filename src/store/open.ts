@@ -1,7 +1,7 @@
 /** Opens the ledger's database for one gateway: folder, pragmas, single owner, schema. */
 
 import { Database } from "bun:sqlite";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import { ClutchError } from "../errors.ts";
@@ -55,30 +55,48 @@ export function openStore(path: string): Store {
   }
 }
 
+/** Held for the life of the process: a connection that nobody refers to would be closed by the garbage collector. */
+const heldLocks = new Set<Database>();
+
 /**
  * A write lock on a small second database, held while the process lives: the kernel drops it however the process ends,
  * and the ledger itself stays readable for others. The owner's pid stands in a file beside it, only for the message.
  */
 function holdAlone(path: string): () => void {
-  const lockPath = `${path}-serve`;
   const pidPath = `${path}-serve.pid`;
-  const lock = new Database(lockPath, { create: true });
+  const lock = lockOrRefuse(path, pidPath);
+  heldLocks.add(lock);
+  return () => {
+    heldLocks.delete(lock);
+    lock.close();
+    rmSync(pidPath, { force: true });
+  };
+}
+
+function lockOrRefuse(path: string, pidPath: string): Database {
+  const lockPath = `${path}-serve`;
+  let lock: Database | undefined;
   try {
+    lock = new Database(lockPath, { create: true });
     lock.run("PRAGMA busy_timeout = 0");
     lock.run("BEGIN EXCLUSIVE");
+    chmodSync(lockPath, 0o600);
+    writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
+    return lock;
   } catch (cause) {
-    lock.close();
-    const owner = existsSync(pidPath) ? ` (pid ${readFileSync(pidPath, "utf8").trim()})` : "";
-    throw new ClutchError("database-busy", `another clutch serve${owner} uses ${path}`, {
-      hint: "stop that one, or give this one a home of its own with CLUTCH_HOME",
+    lock?.close();
+    if (codeOf(cause) === "SQLITE_BUSY") {
+      const owner = existsSync(pidPath) ? ` (pid ${readFileSync(pidPath, "utf8").trim()})` : "";
+      throw new ClutchError("database-busy", `another clutch serve${owner} uses ${path}`, {
+        hint: "stop that one, or give this one a home of its own with CLUTCH_HOME",
+        cause,
+      });
+    }
+    throw new ClutchError("database-broken", `cannot lock ${path} by ${lockPath} (${codeOf(cause)})`, {
+      hint: "make its folder writable or remove that file, or set CLUTCH_HOME to another folder",
       cause,
     });
   }
-  writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
-  return () => {
-    lock.run("ROLLBACK");
-    lock.close();
-  };
 }
 
 function refuseNewer(client: Database, path: string): void {

@@ -30,14 +30,15 @@ const load = (home: string, env: Env = {}, flags?: ServerFlags) =>
 describe("loadConfig() takes host and port from", () => {
   const file = { server: { host: "::1", port: 1 } };
   const env = { CLUTCH_HOST: "localhost", CLUTCH_PORT: "2" };
-  const cases: [name: string, file: JsonObject | undefined, env: Env, flags: ServerFlags, server: [string, number]][] = [
-    ["the defaults", undefined, {}, {}, ["127.0.0.1", 8082]],
-    ["the file before the defaults", file, {}, {}, ["::1", 1]],
-    ["the environment before the file", file, env, {}, ["localhost", 2]],
-    ["the flags before the environment", file, env, { host: "127.0.0.2", port: "0" }, ["127.0.0.2", 0]],
-    ["each place for its own value", file, { CLUTCH_PORT: "2" }, { host: "127.0.0.2" }, ["127.0.0.2", 2]],
-    ["the file where a variable is empty", file, { CLUTCH_HOST: "", CLUTCH_PORT: "" }, {}, ["::1", 1]],
-  ];
+  const cases: [name: string, file: JsonObject | undefined, env: Env, flags: ServerFlags, server: [string, number]][] =
+    [
+      ["the defaults", undefined, {}, {}, ["127.0.0.1", 8082]],
+      ["the file before the defaults", file, {}, {}, ["::1", 1]],
+      ["the environment before the file", file, env, {}, ["localhost", 2]],
+      ["the flags before the environment", file, env, { host: "127.0.0.2", port: "0" }, ["127.0.0.2", 0]],
+      ["each place for its own value", file, { CLUTCH_PORT: "2" }, { host: "127.0.0.2" }, ["127.0.0.2", 2]],
+      ["the file where a variable is empty", file, { CLUTCH_HOST: "", CLUTCH_PORT: "" }, {}, ["::1", 1]],
+    ];
   test.each(cases)("%s", async (_name, config, variables, flags, [host, port]) => {
     const { config: loaded } = await load(homeWith(config), variables, flags);
     expect(loaded.server).toEqual({ host, port, require_key: false });
@@ -63,13 +64,33 @@ describe("loadConfig() notices", () => {
   const idle = "accepted but not in force in this version";
   const cases: [name: string, config: JsonObject | undefined, mode: number, notices: (path: string) => string[]][] = [
     ["nothing without a file", undefined, 0o600, () => []],
-    ["a key that others can read", keys("sk-1"), 0o644, (path) => [`${path} holds a key and others can read it: chmod 600 ${path}`]],
-    ["a pool of keys that the group can read", { providers: { openrouter: { api_keys: ["env:A", "sk-2"] } } }, 0o640, (path) => [`${path} holds a key and others can read it: chmod 600 ${path}`]],
+    [
+      "a key that others can read",
+      keys("sk-1"),
+      0o644,
+      (path) => [`${path} holds a key and others can read it: chmod 600 ${path}`],
+    ],
+    [
+      "a pool of keys that the group can read",
+      { providers: { openrouter: { api_keys: ["env:A", "sk-2"] } } },
+      0o640,
+      (path) => [`${path} holds a key and others can read it: chmod 600 ${path}`],
+    ],
     ["no key that only the owner can read", keys("sk-1"), 0o600, () => []],
     ["no key that is a variable's name", keys("env:A"), 0o644, () => []],
     ["no key that a command prints", keys("cmd:pass show a"), 0o644, () => []],
-    ["keys without effect", { quotas: {}, hedge: { after_ms: 5 }, fallbacks: [] }, 0o600, (path) => [`${path}: ${idle}: quotas, hedge`]],
-    ["routes without effect, all but the default", { routes: { default: "a/b", think: "c/d" } }, 0o600, (path) => [`${path}: ${idle}: routes.think`]],
+    [
+      "keys without effect",
+      { quotas: {}, hedge: { after_ms: 5 }, fallbacks: [] },
+      0o600,
+      (path) => [`${path}: ${idle}: quotas, hedge`],
+    ],
+    [
+      "routes without effect, all but the default",
+      { routes: { default: "a/b", think: "c/d" } },
+      0o600,
+      (path) => [`${path}: ${idle}: routes.think`],
+    ],
   ];
   test.each(cases)("%s", async (_name, config, mode, notices) => {
     const home = homeWith(config, mode);
@@ -82,7 +103,12 @@ describe("loadConfig() notices", () => {
 describe("changedKeys()", () => {
   const config = (value: JsonObject) => parseConfig(value, "c.json");
   const cases: [name: string, before: JsonObject, after: JsonObject, keys: string[]][] = [
-    ["none for the same values in another order", { fallbacks: ["a"], mappings: { x: "a", y: "b" } }, { mappings: { y: "b", x: "a" }, fallbacks: ["a"] }, []],
+    [
+      "none for the same values in another order",
+      { fallbacks: ["a"], mappings: { x: "a", y: "b" } },
+      { mappings: { y: "b", x: "a" }, fallbacks: ["a"] },
+      [],
+    ],
     ["none for a default written out", {}, { server: { port: 8082 }, timeouts: {} }, []],
     ["those that differ, sorted", { timeouts: { idle_ms: 1 } }, { fallbacks: ["a"] }, ["fallbacks", "timeouts"]],
     ["one that appears", {}, { model_tiers: {} }, ["model_tiers"]],

@@ -60,23 +60,83 @@ describe("parseConfig()", () => {
     ["an unknown key of another case", { Fallbacks: [] }, 'unknown key "Fallbacks": did you mean "fallbacks"?'],
     ["an unknown key like no other", { zzzzzzzzzz: 1 }, 'unknown key "zzzzzzzzzz": remove it'],
     ["an unknown key inside", { server: { prot: 1 } }, 'unknown key "server.prot": did you mean "port"?'],
-    ["an unknown key two deep", { routes: { long_context: { treshold: 1 } } }, 'unknown key "routes.long_context.treshold": did you mean "threshold"?'],
+    [
+      "an unknown key two deep",
+      { routes: { long_context: { treshold: 1 } } },
+      'unknown key "routes.long_context.treshold": did you mean "threshold"?',
+    ],
     ["an unknown tier", { model_tiers: { HUGE: {} } }, 'unknown key "model_tiers.HUGE": remove it'],
-    ["an unknown key of a provider", { providers: { openai: { apikey: secret } } }, 'unknown key "providers.openai.apikey": did you mean "api_key"?'],
+    [
+      "an unknown key of a provider",
+      { providers: { openai: { apikey: secret } } },
+      'unknown key "providers.openai.apikey": did you mean "api_key"?',
+    ],
     ["an unknown key of a quota", { quotas: { "a/b": { rpm: 1 } } }, 'unknown key "quotas.a/b.rpm": remove it'],
-    ["text for a number", { server: { port: "8082" } }, '"server.port" is "8082": invalid input: expected number, received string: correct it in the file'],
-    ["a port that is none", { server: { port: 70000 } }, '"server.port" is 70000: too big: expected number to be <=65535: correct it in the file'],
-    ["half a port", { server: { port: 80.5 } }, '"server.port" is 80.5: invalid input: expected int, received number: correct it in the file'],
-    ["a word for a switch", { server: { require_key: "yes" } }, '"server.require_key" is "yes": invalid input: expected boolean, received string: correct it in the file'],
-    ["a negative time", { timeouts: { idle_ms: -1 } }, '"timeouts.idle_ms" is -1: too small: expected number to be >=0: correct it in the file'],
-    ["one model for a list", { fallbacks: "a/b" }, '"fallbacks" is "a/b": invalid input: expected array, received string: correct it in the file'],
-    ["a hole in a list", { model_tiers: { BIG: { cascade: ["a", null] } } }, '"model_tiers.BIG.cascade.1" is null: invalid input: expected string, received null: correct it in the file'],
-    ["a model for a tier", { model_tiers: { BIG: "a/b" } }, '"model_tiers.BIG" is "a/b": invalid input: expected object, received string: correct it in the file'],
-    ["an unknown protocol", { providers: { a: { protocol: "soap" } } }, '"providers.a.protocol" is "soap": invalid option: expected one of "chat"|"messages"|"responses": correct it in the file'],
-    ["a base URL without its scheme", { providers: { a: { base_url: "10.0.0.5:8000" } } }, '"providers.a.base_url" is "10.0.0.5:8000": invalid URL: correct it in the file'],
-    ["a base URL of another scheme", { providers: { a: { base_url: "ftp://a/v1" } } }, '"providers.a.base_url" is "ftp://a/v1": invalid URL: correct it in the file'],
-    ["a service without an id", { chain: { services: [{}] } }, '"chain.services.0.id" is nothing: invalid input: expected string, received undefined: correct it in the file'],
-    ["a long value, shortened", { default_provider: ["x".repeat(100)] }, `"default_provider" is ["${"x".repeat(55)}...: invalid input: expected string, received array: correct it in the file`],
+    [
+      "text for a number",
+      { server: { port: "8082" } },
+      '"server.port" is "8082": invalid input: expected number, received string: correct it in the file',
+    ],
+    [
+      "a port that is none",
+      { server: { port: 70000 } },
+      '"server.port" is 70000: too big: expected number to be <=65535: correct it in the file',
+    ],
+    [
+      "half a port",
+      { server: { port: 80.5 } },
+      '"server.port" is 80.5: invalid input: expected int, received number: correct it in the file',
+    ],
+    [
+      "a word for a switch",
+      { server: { require_key: "yes" } },
+      '"server.require_key" is "yes": invalid input: expected boolean, received string: correct it in the file',
+    ],
+    [
+      "a negative time",
+      { timeouts: { idle_ms: -1 } },
+      '"timeouts.idle_ms" is -1: too small: expected number to be >=0: correct it in the file',
+    ],
+    [
+      "one model for a list",
+      { fallbacks: "a/b" },
+      '"fallbacks" is "a/b": invalid input: expected array, received string: correct it in the file',
+    ],
+    [
+      "a hole in a list",
+      { model_tiers: { BIG: { cascade: ["a", null] } } },
+      '"model_tiers.BIG.cascade.1" is null: invalid input: expected string, received null: correct it in the file',
+    ],
+    [
+      "a model for a tier",
+      { model_tiers: { BIG: "a/b" } },
+      '"model_tiers.BIG" is "a/b": invalid input: expected object, received string: correct it in the file',
+    ],
+    [
+      "an unknown protocol",
+      { providers: { a: { protocol: "soap" } } },
+      '"providers.a.protocol" is "soap": invalid option: expected one of "chat"|"messages"|"responses": correct it in the file',
+    ],
+    [
+      "a base URL without its scheme",
+      { providers: { a: { base_url: "10.0.0.5:8000" } } },
+      '"providers.a.base_url" is "10.0.0.5:8000": invalid URL: correct it in the file',
+    ],
+    [
+      "a base URL of another scheme",
+      { providers: { a: { base_url: "ftp://a/v1" } } },
+      '"providers.a.base_url" is "ftp://a/v1": invalid URL: correct it in the file',
+    ],
+    [
+      "a service without an id",
+      { chain: { services: [{}] } },
+      '"chain.services.0.id" is nothing: invalid input: expected string, received undefined: correct it in the file',
+    ],
+    [
+      "a long value, shortened",
+      { default_provider: ["x".repeat(100)] },
+      `"default_provider" is ["${"x".repeat(55)}...: invalid input: expected string, received array: correct it in the file`,
+    ],
   ];
   test.each(mistakes)("says what is wrong with %s", (_name, raw, line) => {
     expect(lineOf(raw)).toBe(`c.json: ${line}`);

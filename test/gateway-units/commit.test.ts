@@ -31,7 +31,11 @@ describe("isEmptyAnswer()", () => {
     ["nothing", {}, true],
     ["an empty text", { parts: [{ type: "text", text: "" }] }, true],
     ["usage alone", { usage }, true],
-    ["reasoning that shows no text", { parts: [{ type: "reasoning", text: "", replay: { kind: "redacted", data: "x" } }] }, true],
+    [
+      "reasoning that shows no text",
+      { parts: [{ type: "reasoning", text: "", replay: { kind: "redacted", data: "x" } }] },
+      true,
+    ],
     ["a text", { parts: [{ type: "text", text: "a" }] }, false],
     ["a refusal", { parts: [{ type: "refusal", text: "no" }] }, false],
     ["readable reasoning", { parts: [{ type: "reasoning", text: "hm" }] }, false],

@@ -33,15 +33,50 @@ describe("refuseForeign()", () => {
     ["no host at all", {}, "127.0.0.1", undefined],
     ["the gateway's own page", { host: "localhost:8082", origin: "http://localhost:8082" }, "127.0.0.1", undefined],
     ["a name after DNS rebinding", { host: "evil.example:8082" }, "127.0.0.1", name("evil.example:8082")],
-    ["a name that begins like an address", { host: "127.0.0.1.evil.example" }, "127.0.0.1", name("127.0.0.1.evil.example")],
-    ["a rebound name and its own page", { host: "evil.example", origin: "http://evil.example" }, "::1", name("evil.example")],
-    ["a page of another site", { host: "127.0.0.1:8082", origin: "https://evil.example" }, "127.0.0.1", page("https://evil.example")],
-    ["a page of another port", { host: "localhost:8082", origin: "http://localhost:3000" }, "127.0.0.1", page("http://localhost:3000")],
+    [
+      "a name that begins like an address",
+      { host: "127.0.0.1.evil.example" },
+      "127.0.0.1",
+      name("127.0.0.1.evil.example"),
+    ],
+    [
+      "a rebound name and its own page",
+      { host: "evil.example", origin: "http://evil.example" },
+      "::1",
+      name("evil.example"),
+    ],
+    [
+      "a page of another site",
+      { host: "127.0.0.1:8082", origin: "https://evil.example" },
+      "127.0.0.1",
+      page("https://evil.example"),
+    ],
+    [
+      "a page of another port",
+      { host: "localhost:8082", origin: "http://localhost:3000" },
+      "127.0.0.1",
+      page("http://localhost:3000"),
+    ],
     ["a page without a name of its own", { host: "127.0.0.1:8082", origin: "null" }, "127.0.0.1", page("null")],
-    ["an extension", { host: "127.0.0.1:8082", origin: "chrome-extension://abc" }, "127.0.0.1", page("chrome-extension://abc")],
-    ["a page, and no host to compare with", { origin: "http://localhost:8082" }, "127.0.0.1", page("http://localhost:8082")],
+    [
+      "an extension",
+      { host: "127.0.0.1:8082", origin: "chrome-extension://abc" },
+      "127.0.0.1",
+      page("chrome-extension://abc"),
+    ],
+    [
+      "a page, and no host to compare with",
+      { origin: "http://localhost:8082" },
+      "127.0.0.1",
+      page("http://localhost:8082"),
+    ],
     ["any host beyond loopback", { host: "box.lan:8082" }, "0.0.0.0", undefined],
-    ["a page even beyond loopback", { host: "box.lan:8082", origin: "http://evil.example" }, "0.0.0.0", page("http://evil.example")],
+    [
+      "a page even beyond loopback",
+      { host: "box.lan:8082", origin: "http://evil.example" },
+      "0.0.0.0",
+      page("http://evil.example"),
+    ],
   ];
   test.each(cases)("judges %s", (_name, headers, boundTo, refusal) => {
     expect(refuseForeign(new Headers(headers), boundTo)).toBe(refusal as string);

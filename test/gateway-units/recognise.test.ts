@@ -4,19 +4,41 @@ import { parseLaunchToken } from "../../src/launch-token.ts";
 
 const token = "xx-cipd-k3j9-Sec_ret-1";
 const launch = parseLaunchToken(token);
-const nobody: Caller = { launch: undefined, keepsOwnLogin: false, key: undefined, agent: undefined, session: undefined };
+const nobody: Caller = {
+  launch: undefined,
+  keepsOwnLogin: false,
+  key: undefined,
+  agent: undefined,
+  session: undefined,
+};
 
 describe("recognise()", () => {
   const cases: [name: string, headers: Record<string, string>, caller: Partial<Caller>][] = [
     ["nobody by nothing", {}, {}],
     ["a launch by its bearer", { authorization: `Bearer ${token}` }, { launch, key: token, agent: "c" }],
-    ["a launch by a bearer of another spelling", { authorization: `bearer  ${token}` }, { launch, key: token, agent: "c" }],
+    [
+      "a launch by a bearer of another spelling",
+      { authorization: `bearer  ${token}` },
+      { launch, key: token, agent: "c" },
+    ],
     ["a launch by its key", { "x-api-key": token }, { launch, key: token, agent: "c" }],
-    ["a launch beside the agent's own login", { "x-clutch-launch": token, authorization: "Bearer sk-ant-1" }, { launch, keepsOwnLogin: true, key: "sk-ant-1", agent: "c" }],
-    ["no launch by an invented token", { "x-clutch-launch": "xx-zzz-1", authorization: "Bearer sk-1" }, { key: "sk-1" }],
+    [
+      "a launch beside the agent's own login",
+      { "x-clutch-launch": token, authorization: "Bearer sk-ant-1" },
+      { launch, keepsOwnLogin: true, key: "sk-ant-1", agent: "c" },
+    ],
+    [
+      "no launch by an invented token",
+      { "x-clutch-launch": "xx-zzz-1", authorization: "Bearer sk-1" },
+      { key: "sk-1" },
+    ],
     ["no launch by a provider's key", { "x-api-key": "sk-or-v1-1" }, { key: "sk-or-v1-1" }],
     ["the bearer before the key", { authorization: "Bearer sk-1", "x-api-key": token }, { key: "sk-1" }],
-    ["the launch's agent before the user agent's", { authorization: `Bearer ${token}`, "user-agent": "codex_exec/0.60" }, { launch, key: token, agent: "c" }],
+    [
+      "the launch's agent before the user agent's",
+      { authorization: `Bearer ${token}`, "user-agent": "codex_exec/0.60" },
+      { launch, key: token, agent: "c" },
+    ],
     ["Claude Code by its user agent", { "user-agent": "claude-cli/2.1.5 (external, cli)" }, { agent: "c" }],
     ["Codex by its user agent", { "user-agent": "codex_cli_rs/0.60.1 (Linux)" }, { agent: "x" }],
     ["Qwen Code by its user agent", { "user-agent": "QwenCode/0.2 (linux; x64)" }, { agent: "q" }],

@@ -31,7 +31,12 @@ const failures: readonly {
     kind: "rate-limit",
     status: 429,
   },
-  { name: "529", streamed: json(said("Overloaded", { type: "overloaded_error" }), 529), kind: "overloaded", status: 529 },
+  {
+    name: "529",
+    streamed: json(said("Overloaded", { type: "overloaded_error" }), 529),
+    kind: "overloaded",
+    status: 529,
+  },
   { name: "500", streamed: text("oops", "text/plain", 500), kind: "upstream", status: 500 },
   { name: "502 in HTML", streamed: text("<html>bad gateway</html>", "text/html", 502), kind: "upstream", status: 502 },
   { name: "404", streamed: json(said("no such model"), 404), kind: "not-found", status: 404 },
@@ -50,7 +55,7 @@ const failures: readonly {
     kind: "network",
     status: null,
   },
-  { name: "an empty 200", streamed: sse([]), whole: json("", 200), kind: "empty", status: null },
+  { name: "an empty 200", streamed: sse([]), whole: text("", "application/json"), kind: "empty", status: null },
   {
     name: "an answer that says nothing",
     streamed: sse([emptyStreamed.chat]),
@@ -329,18 +334,21 @@ describe.each(protocols)("to a %s client", (client) => {
     ["an empty 200", sse([]), 502, client === "messages" ? "api_error" : "server_error"],
     ["HTML", html, 502, client === "messages" ? "api_error" : "server_error"],
     ["an error first", sse([errorEvent.chat]), client === "messages" ? 529 : 503, undefined],
-  ] as const)("the only candidate's %s is its own error, mapped and not wrapped", async (_name, reply, status, type) => {
-    await using gateway = await startTestGateway({ replies: { one: reply }, cascade: ["chat:one"] });
-    for (const model of ["any-model", "chat:one"]) {
-      const response = await gateway.ask(client, model, true);
-      expect(response.status).toBe(status);
-      const body: unknown = await response.json();
-      expect(at(body, "error", "message")).not.toContain("no model answered");
-      expect(at(body, "error", "message")).not.toBe("");
-      if (type !== undefined) expect(at(body, "error", "type")).toBe(type);
-      expect(response.headers.get("retry-after")).toBe(status === 429 ? "12" : null);
-    }
-  });
+  ] as const)(
+    "the only candidate's %s is its own error, mapped and not wrapped",
+    async (_name, reply, status, type) => {
+      await using gateway = await startTestGateway({ replies: { one: reply }, cascade: ["chat:one"] });
+      for (const model of ["any-model", "chat:one"]) {
+        const response = await gateway.ask(client, model, true);
+        expect(response.status).toBe(status);
+        const body: unknown = await response.json();
+        expect(at(body, "error", "message")).not.toContain("no model answered");
+        expect(at(body, "error", "message")).not.toBe("");
+        if (type !== undefined) expect(at(body, "error", "type")).toBe(type);
+        expect(response.headers.get("retry-after")).toBe(status === 429 ? "12" : null);
+      }
+    },
+  );
 });
 
 test("a slow model is left alone when there is nobody else to ask", async () => {
@@ -358,6 +366,16 @@ test("a slow model is left alone when there is nobody else to ask", async () => 
   const response = await asked;
   expect(response.status).toBe(200);
   expect(await response.text()).toEndWith(streamed("chat"));
+});
+
+test.each([false, true])("an error status whose body never ends is told all the same, streamed: %p", async (stream) => {
+  const head = { status: 503, headers: { "content-type": "application/json" } };
+  await using gateway = await startTestGateway({
+    replies: { one: { head, body: ['{"error":'], end: "open" } },
+    timeouts: { first_token_ms: 40, idle_ms: 40 },
+  });
+  const response = await within(1500, "the error", gateway.ask("chat", "chat:one", stream));
+  expect(response.status).toBe(503);
 });
 
 test("without any tier the request is told what to set", async () => {

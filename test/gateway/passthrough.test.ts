@@ -84,9 +84,7 @@ describe.each(protocols)("%s to an upstream of the same protocol", (protocol) =>
     expect(id).toMatch(/^[a-z0-9]{14}$/);
     expect(response.headers.get("x-clutch-served-by")).toBe(`${protocol}:good`);
     expect(response.headers.get("x-clutch-attempts")).toBe("1");
-    expect(response.headers.get("content-type")).toBe(
-      stream ? "text/event-stream; charset=utf-8" : "application/json",
-    );
+    expect(response.headers.get("content-type")).toBe(stream ? "text/event-stream; charset=utf-8" : "application/json");
     expect(response.headers.get("set-cookie")).toBeNull();
     if (!stream) {
       expect(response.headers.get("request-id")).toBe("req_up");

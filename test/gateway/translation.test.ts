@@ -127,7 +127,9 @@ describe("Messages to a Chat upstream", () => {
         { role: "assistant", content: "" },
         { content: "Grüße " },
         { content: "🎉!" },
-        { tool_calls: [{ index: 0, id: "call_9", type: "function", function: { name: "get_weather", arguments: "" } }] },
+        {
+          tool_calls: [{ index: 0, id: "call_9", type: "function", function: { name: "get_weather", arguments: "" } }],
+        },
         { tool_calls: [{ index: 0, function: { arguments: first } }] },
         { tool_calls: [{ index: 0, function: { arguments: second } }] },
       ],

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { classifyAnswer, classifyStreamError, type Failure, failure, reactions, readReset } from "../../providers/failure.ts";
+import {
+  classifyAnswer,
+  classifyStreamError,
+  type Failure,
+  failure,
+  reactions,
+  readReset,
+} from "../../providers/failure.ts";
 import type { Json, StreamError } from "../../src/protocols/chat.ts";
 
 const now = 1_763_600_000_000;
@@ -23,21 +30,33 @@ interface Answer {
 
 describe("classifyAnswer()", () => {
   const gemini = "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575).";
-  const openai = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens. Please reduce the length of the messages.";
-  const openrouter = "This endpoint's maximum context length is 131072 tokens. However, you requested about 140210 tokens (131210 of text input, 9000 in the output). Please reduce the length of either one.";
-  const vllm = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4000 in the messages, 1000 in the completion). Please reduce the length of the messages or completion.";
+  const openai =
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens. Please reduce the length of the messages.";
+  const openrouter =
+    "This endpoint's maximum context length is 131072 tokens. However, you requested about 140210 tokens (131210 of text input, 9000 in the output). Please reduce the length of either one.";
+  const vllm =
+    "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4000 in the messages, 1000 in the completion). Please reduce the length of the messages or completion.";
   const responses = "Your input exceeds the context window of this model. Please adjust your input and try again.";
   const tooLong = "prompt is too long: 210000 tokens > 200000 maximum";
-  const withOutput = "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again";
+  const withOutput =
+    "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again";
   const llamaNew = "request (12001 tokens) exceeds the available context size (8192 tokens), try increasing it";
-  const llamaOld = "the request exceeds the available context size. try increasing the context size or enable context shift";
+  const llamaOld =
+    "the request exceeds the available context size. try increasing the context size or enable context shift";
   const quota = "You exceeded your current quota, please check your plan and billing details.";
 
   const cases: [name: string, answer: Answer, failure: Failure][] = [
     [
       "OpenRouter's daily limit of the whole account, with the reset in its body",
       { status: 429, body: openrouterFree },
-      { kind: "rate-limit", scope: "account", message: "Rate limit exceeded: free-models-per-day", status: 429, code: "429", retryAfterMs: 83_200_000 },
+      {
+        kind: "rate-limit",
+        scope: "account",
+        message: "Rate limit exceeded: free-models-per-day",
+        status: 429,
+        code: "429",
+        retryAfterMs: 83_200_000,
+      },
     ],
     [
       "OpenRouter's limit of one upstream",
@@ -48,15 +67,28 @@ describe("classifyAnswer()", () => {
           error: {
             message: "Provider returned error",
             code: 429,
-            metadata: { raw: "moonshotai/kimi-k2.6:free is temporarily rate-limited upstream.", provider_name: "Chutes" },
+            metadata: {
+              raw: "moonshotai/kimi-k2.6:free is temporarily rate-limited upstream.",
+              provider_name: "Chutes",
+            },
           },
         },
       },
-      { kind: "rate-limit", scope: "model", message: "Provider returned error", status: 429, code: "429", retryAfterMs: 12_000 },
+      {
+        kind: "rate-limit",
+        scope: "model",
+        message: "Provider returned error",
+        status: 429,
+        code: "429",
+        retryAfterMs: 12_000,
+      },
     ],
     [
       "OpenRouter's own word for what is wrong",
-      { status: 503, body: { error: { code: 503, message: "No capacity", metadata: { error_type: "provider_overloaded" } } } },
+      {
+        status: 503,
+        body: { error: { code: 503, message: "No capacity", metadata: { error_type: "provider_overloaded" } } },
+      },
       { kind: "overloaded", scope: "model", message: "No capacity", status: 503, code: "provider_overloaded" },
     ],
     [
@@ -66,7 +98,10 @@ describe("classifyAnswer()", () => {
     ],
     [
       "Anthropic overloaded",
-      { status: 529, body: { type: "error", error: { type: "overloaded_error", message: "Overloaded" }, request_id: "req_1" } },
+      {
+        status: 529,
+        body: { type: "error", error: { type: "overloaded_error", message: "Overloaded" }, request_id: "req_1" },
+      },
       { kind: "overloaded", scope: "model", message: "Overloaded", status: 529, code: "overloaded_error" },
     ],
     [
@@ -76,11 +111,21 @@ describe("classifyAnswer()", () => {
         headers: { "anthropic-ratelimit-requests-reset": "2025-11-20T01:00:00Z" },
         body: { type: "error", error: { type: "rate_limit_error", message: "This request would exceed your limit" } },
       },
-      { kind: "rate-limit", scope: "model", message: "This request would exceed your limit", status: 429, code: "rate_limit_error", retryAfterMs: 400_000 },
+      {
+        kind: "rate-limit",
+        scope: "model",
+        message: "This request would exceed your limit",
+        status: 429,
+        code: "rate_limit_error",
+        retryAfterMs: 400_000,
+      },
     ],
     [
       "OpenAI without quota, which waiting does not mend",
-      { status: 429, body: { error: { message: quota, type: "insufficient_quota", param: null, code: "insufficient_quota" } } },
+      {
+        status: 429,
+        body: { error: { message: quota, type: "insufficient_quota", param: null, code: "insufficient_quota" } },
+      },
       { kind: "billing", scope: "account", message: quota, status: 429, code: "insufficient_quota" },
     ],
     [
@@ -90,83 +135,275 @@ describe("classifyAnswer()", () => {
         headers: { "x-ratelimit-reset-requests": "1m26.4s" },
         body: { error: { message: "Rate limit reached", type: "requests", code: "rate_limit_exceeded" } },
       },
-      { kind: "rate-limit", scope: "model", message: "Rate limit reached", status: 429, code: "rate_limit_exceeded", retryAfterMs: 86_400 },
+      {
+        kind: "rate-limit",
+        scope: "model",
+        message: "Rate limit reached",
+        status: 429,
+        code: "rate_limit_exceeded",
+        retryAfterMs: 86_400,
+      },
     ],
     [
       "OpenAI's wrong key",
-      { status: 401, body: { error: { message: "Incorrect API key provided", type: "invalid_request_error", code: "invalid_api_key" } } },
+      {
+        status: 401,
+        body: {
+          error: { message: "Incorrect API key provided", type: "invalid_request_error", code: "invalid_api_key" },
+        },
+      },
       { kind: "auth", scope: "key", message: "Incorrect API key provided", status: 401, code: "invalid_api_key" },
     ],
     [
       "a context overflow in OpenAI's Chat words",
-      { status: 400, body: { error: { message: openai, type: "invalid_request_error", code: "context_length_exceeded" } } },
-      { kind: "context-overflow", scope: "model", message: openai, status: 400, code: "context_length_exceeded", tokens: { input: 9001, limit: 8192 } },
+      {
+        status: 400,
+        body: { error: { message: openai, type: "invalid_request_error", code: "context_length_exceeded" } },
+      },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: openai,
+        status: 400,
+        code: "context_length_exceeded",
+        tokens: { input: 9001, limit: 8192 },
+      },
     ],
     [
       "a context overflow in OpenAI's Responses words",
-      { status: 400, body: { error: { message: responses, type: "invalid_request_error", code: "context_length_exceeded" } } },
-      { kind: "context-overflow", scope: "model", message: responses, status: 400, code: "context_length_exceeded", tokens: {} },
+      {
+        status: 400,
+        body: { error: { message: responses, type: "invalid_request_error", code: "context_length_exceeded" } },
+      },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: responses,
+        status: 400,
+        code: "context_length_exceeded",
+        tokens: {},
+      },
     ],
     [
       "a context overflow at OpenRouter",
       { status: 400, body: { error: { message: openrouter, code: 400, metadata: { provider_name: null } } } },
-      { kind: "context-overflow", scope: "model", message: openrouter, status: 400, code: "400", tokens: { input: 140_210, limit: 131_072 } },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: openrouter,
+        status: 400,
+        code: "400",
+        tokens: { input: 140_210, limit: 131_072 },
+      },
     ],
     [
       "a context overflow in vLLM's words",
       { status: 400, body: { object: "error", message: vllm, type: "BadRequestError", param: null, code: 400 } },
-      { kind: "context-overflow", scope: "model", message: vllm, status: 400, code: "400", tokens: { input: 5000, limit: 4096 } },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: vllm,
+        status: 400,
+        code: "400",
+        tokens: { input: 5000, limit: 4096 },
+      },
     ],
     [
       "a context overflow in Anthropic's words",
       { status: 400, body: { type: "error", error: { type: "invalid_request_error", message: tooLong } } },
-      { kind: "context-overflow", scope: "model", message: tooLong, status: 400, code: "invalid_request_error", tokens: { input: 210_000, limit: 200_000 } },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: tooLong,
+        status: 400,
+        code: "invalid_request_error",
+        tokens: { input: 210_000, limit: 200_000 },
+      },
     ],
     [
       "a context overflow of Anthropic that the output's share causes",
       { status: 400, body: { type: "error", error: { type: "invalid_request_error", message: withOutput } } },
-      { kind: "context-overflow", scope: "model", message: withOutput, status: 400, code: "invalid_request_error", tokens: { input: 188_240, maxOutput: 21_333, limit: 200_000 } },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: withOutput,
+        status: 400,
+        code: "invalid_request_error",
+        tokens: { input: 188_240, maxOutput: 21_333, limit: 200_000 },
+      },
     ],
     [
       "a context overflow of llama.cpp",
-      { status: 400, body: { error: { code: 400, message: llamaOld, type: "exceed_context_size_error", n_prompt_tokens: 12001, n_ctx: 8192 } } },
-      { kind: "context-overflow", scope: "model", message: llamaOld, status: 400, code: "400", tokens: { input: 12_001, limit: 8192 } },
+      {
+        status: 400,
+        body: {
+          error: {
+            code: 400,
+            message: llamaOld,
+            type: "exceed_context_size_error",
+            n_prompt_tokens: 12001,
+            n_ctx: 8192,
+          },
+        },
+      },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: llamaOld,
+        status: 400,
+        code: "400",
+        tokens: { input: 12_001, limit: 8192 },
+      },
     ],
     [
       "a context overflow of llama.cpp that tells its numbers in words",
       { status: 400, body: { error: { code: 400, message: llamaNew, type: "exceed_context_size_error" } } },
-      { kind: "context-overflow", scope: "model", message: llamaNew, status: 400, code: "400", tokens: { input: 12_001, limit: 8192 } },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: llamaNew,
+        status: 400,
+        code: "400",
+        tokens: { input: 12_001, limit: 8192 },
+      },
     ],
     [
       "a context overflow of Gemini, in its array",
       { status: 400, body: [{ error: { code: 400, message: gemini, status: "INVALID_ARGUMENT" } }] },
-      { kind: "context-overflow", scope: "model", message: gemini, status: 400, code: "400", tokens: { input: 1_196_265, limit: 1_048_575 } },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: gemini,
+        status: 400,
+        code: "400",
+        tokens: { input: 1_196_265, limit: 1_048_575 },
+      },
     ],
     [
       "an error page of a proxy",
       { status: 502, body: "<html>\n<head><title>502 Bad Gateway</title></head></html>" },
       { kind: "upstream", scope: "model", message: "the upstream answered 502", status: 502 },
     ],
-    ["a body of plain words", { status: 500, body: " upstream exploded \n" }, { kind: "upstream", scope: "model", message: "upstream exploded", status: 500 }],
-    ["an empty body", { status: 503, body: "" }, { kind: "overloaded", scope: "model", message: "the upstream answered 503", status: 503 }],
-    ["an object that says nothing", { status: 500, body: {} }, { kind: "upstream", scope: "model", message: "{}", status: 500 }],
-    ["an error that is text", { status: 404, body: { error: "model 'x' not found" } }, { kind: "not-found", scope: "model", message: "model 'x' not found", status: 404 }],
-    ["a detail", { status: 422, body: { detail: "field required" } }, { kind: "bad-request", scope: "request", message: "field required", status: 422 }],
-    ["a message beside its code", { status: 403, body: { message: "no access", code: "forbidden" } }, { kind: "permission", scope: "key", message: "no access", status: 403, code: "forbidden" }],
-    ["a request that is too large", { status: 413, body: { type: "error", error: { type: "request_too_large", message: "Request exceeds the maximum size" } } }, { kind: "too-large", scope: "request", message: "Request exceeds the maximum size", status: 413, code: "request_too_large" }],
-    ["a timeout of a gateway before it", { status: 504, body: "" }, { kind: "timeout", scope: "model", message: "the upstream answered 504", status: 504 }],
-    ["a request that takes too long", { status: 408, body: "" }, { kind: "timeout", scope: "model", message: "the upstream answered 408", status: 408 }],
-    ["a redirect, which is not followed", { status: 307, body: "" }, { kind: "upstream", scope: "model", message: "the upstream answered 307", status: 307 }],
-    ["a plain mistake in the request", { status: 400, body: { error: { message: "temperature: must be <= 1", type: "invalid_request_error" } } }, { kind: "bad-request", scope: "request", message: "temperature: must be <= 1", status: 400, code: "invalid_request_error" }],
-    ["a status that nobody listed", { status: 418, body: "" }, { kind: "bad-request", scope: "request", message: "the upstream answered 418", status: 418 }],
+    [
+      "a body of plain words",
+      { status: 500, body: " upstream exploded \n" },
+      { kind: "upstream", scope: "model", message: "upstream exploded", status: 500 },
+    ],
+    [
+      "an empty body",
+      { status: 503, body: "" },
+      { kind: "overloaded", scope: "model", message: "the upstream answered 503", status: 503 },
+    ],
+    [
+      "an object that says nothing",
+      { status: 500, body: {} },
+      { kind: "upstream", scope: "model", message: "{}", status: 500 },
+    ],
+    [
+      "an error that is text",
+      { status: 404, body: { error: "model 'x' not found" } },
+      { kind: "not-found", scope: "model", message: "model 'x' not found", status: 404 },
+    ],
+    [
+      "a detail",
+      { status: 422, body: { detail: "field required" } },
+      { kind: "bad-request", scope: "request", message: "field required", status: 422 },
+    ],
+    [
+      "a message beside its code",
+      { status: 403, body: { message: "no access", code: "forbidden" } },
+      { kind: "permission", scope: "key", message: "no access", status: 403, code: "forbidden" },
+    ],
+    [
+      "a request that is too large",
+      {
+        status: 413,
+        body: { type: "error", error: { type: "request_too_large", message: "Request exceeds the maximum size" } },
+      },
+      {
+        kind: "too-large",
+        scope: "request",
+        message: "Request exceeds the maximum size",
+        status: 413,
+        code: "request_too_large",
+      },
+    ],
+    [
+      "a timeout of a gateway before it",
+      { status: 504, body: "" },
+      { kind: "timeout", scope: "model", message: "the upstream answered 504", status: 504 },
+    ],
+    [
+      "a request that takes too long",
+      { status: 408, body: "" },
+      { kind: "timeout", scope: "model", message: "the upstream answered 408", status: 408 },
+    ],
+    [
+      "a redirect, which is not followed",
+      { status: 307, body: "" },
+      { kind: "upstream", scope: "model", message: "the upstream answered 307", status: 307 },
+    ],
+    [
+      "a plain mistake in the request",
+      { status: 400, body: { error: { message: "temperature: must be <= 1", type: "invalid_request_error" } } },
+      {
+        kind: "bad-request",
+        scope: "request",
+        message: "temperature: must be <= 1",
+        status: 400,
+        code: "invalid_request_error",
+      },
+    ],
+    [
+      "a status that nobody listed",
+      { status: 418, body: "" },
+      { kind: "bad-request", scope: "request", message: "the upstream answered 418", status: 418 },
+    ],
   ];
   test.each(cases)("reads %s", (_name, { status, headers, body }, expected) => {
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    expect(classifyAnswer(status, new Headers(headers), text, now)).toEqual(expected);
+    const { headers: _headers, ...read } = classifyAnswer(status, new Headers(headers), text, now);
+    expect(read).toEqual(expected);
   });
 
   test("keeps a long body of words short", () => {
     expect(classifyAnswer(500, new Headers(), "x".repeat(9000), now).message).toBe("x".repeat(500));
+  });
+});
+
+describe("classifyAnswer() keeps", () => {
+  test("the headers that the upstream's own client knows how to read, and no others", () => {
+    const kept = {
+      "request-id": "r1",
+      "x-request-id": "r2",
+      "x-should-retry": "false",
+      "x-ratelimit-remaining-requests": "3",
+      "anthropic-ratelimit-unified-status": "rejected",
+      "openai-processing-ms": "12",
+      "retry-after": "5",
+    };
+    const others = { "set-cookie": "a=b", server: "nginx", "content-length": "2", "x-internal": "y", "cf-ray": "z" };
+    expect(classifyAnswer(429, new Headers({ ...kept, ...others }), "{}", now).headers).toEqual(kept);
+  });
+
+  test("an upstream's words as one line without control characters", () => {
+    const body = JSON.stringify({ error: { message: "one\r\ntwo\u001b[31m\u0000three" } });
+    expect(classifyAnswer(500, new Headers(), body, now).message).toBe("one two [31m three");
+  });
+
+  const kinds: [status: number, waits: boolean][] = [
+    [429, true],
+    [402, true],
+    [500, true],
+    [503, true],
+    [400, false],
+    [401, false],
+    [404, false],
+    [413, false],
+    [504, false],
+  ];
+  test.each(kinds)("a wait of a %d: %p", (status, waits) => {
+    expect("retryAfterMs" in classifyAnswer(status, new Headers({ "retry-after": "5" }), "{}", now)).toBe(waits);
   });
 });
 
@@ -182,6 +419,23 @@ describe("classifyAnswer() reads the wait from", () => {
     ["the reset header when retry-after is no time", { "retry-after": "soon", [reset]: "3" }, {}, 3000],
     ["retry-after before the reset header", { "retry-after": "1", [reset]: "3" }, {}, 1000],
     ["a header before the body", { [reset]: "3" }, openrouterFree, 3000],
+    [
+      "the limit that is used up, though another resets later",
+      {
+        "x-ratelimit-reset-requests": "2s",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-tokens": "6m0s",
+        "x-ratelimit-remaining-tokens": "150",
+      },
+      {},
+      2000,
+    ],
+    [
+      "the later one of two limits that do not tell what remains",
+      { "x-ratelimit-reset-requests": "2s", "x-ratelimit-reset-tokens": "6m0s" },
+      {},
+      360_000,
+    ],
     ["the body", {}, openrouterFree, 83_200_000],
     ["the next header when one is no time", { [reset]: "later", "x-ratelimit-reset-tokens": "547ms" }, {}, 547],
   ];
@@ -216,15 +470,47 @@ describe("readReset()", () => {
 
 describe("classifyStreamError()", () => {
   const cases: [name: string, error: StreamError, failure: Failure][] = [
-    ["a stream that stopped", { kind: "incomplete", message: "cut" }, { kind: "malformed", scope: "model", message: "cut" }],
-    ["a stream of something else", { kind: "malformed", message: "no JSON", status: 429 }, { kind: "malformed", scope: "model", message: "no JSON" }],
-    ["a reported error by its code", { kind: "reported", message: "Overloaded", code: "overloaded_error" }, { kind: "overloaded", scope: "model", message: "Overloaded", code: "overloaded_error" }],
-    ["a reported error by its status", { kind: "reported", message: "slow down", status: 429 }, { kind: "rate-limit", scope: "model", message: "slow down", status: 429 }],
-    ["a reported error that says nothing of its kind", { kind: "reported", message: "oops" }, { kind: "upstream", scope: "model", message: "oops" }],
+    [
+      "a stream that stopped",
+      { kind: "incomplete", message: "cut" },
+      { kind: "malformed", scope: "model", message: "cut" },
+    ],
+    [
+      "a stream of something else",
+      { kind: "malformed", message: "no JSON", status: 429 },
+      { kind: "malformed", scope: "model", message: "no JSON" },
+    ],
+    [
+      "a reported error by its code",
+      { kind: "reported", message: "Overloaded", code: "overloaded_error" },
+      { kind: "overloaded", scope: "model", message: "Overloaded", code: "overloaded_error" },
+    ],
+    [
+      "a reported error by its status",
+      { kind: "reported", message: "slow down", status: 429 },
+      { kind: "rate-limit", scope: "model", message: "slow down", status: 429 },
+    ],
+    [
+      "a reported error that says nothing of its kind",
+      { kind: "reported", message: "oops" },
+      { kind: "upstream", scope: "model", message: "oops" },
+    ],
     [
       "a context overflow",
-      { kind: "reported", message: "prompt is too long: 9000 tokens > 8000 maximum", code: "invalid_request_error", status: 400 },
-      { kind: "context-overflow", scope: "model", message: "prompt is too long: 9000 tokens > 8000 maximum", code: "invalid_request_error", status: 400, tokens: { input: 9000, limit: 8000 } },
+      {
+        kind: "reported",
+        message: "prompt is too long: 9000 tokens > 8000 maximum",
+        code: "invalid_request_error",
+        status: 400,
+      },
+      {
+        kind: "context-overflow",
+        scope: "model",
+        message: "prompt is too long: 9000 tokens > 8000 maximum",
+        code: "invalid_request_error",
+        status: 400,
+        tokens: { input: 9000, limit: 8000 },
+      },
     ],
     [
       "the daily limit of the whole account",
@@ -243,11 +529,17 @@ describe("the table of reactions", () => {
     expect(stopping.map(([kind, { scope }]) => [kind, scope])).toEqual([
       ["bad-request", "request"],
       ["too-large", "request"],
+      ["stopped", "request"],
       ["aborted", "request"],
     ]);
   });
 
   test("gives a failure its scope", () => {
-    expect(failure("no-key", "no key", { status: 401 })).toEqual({ kind: "no-key", scope: "key", message: "no key", status: 401 });
+    expect(failure("no-key", "no key", { status: 401 })).toEqual({
+      kind: "no-key",
+      scope: "key",
+      message: "no key",
+      status: 401,
+    });
   });
 });

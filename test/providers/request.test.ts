@@ -81,13 +81,33 @@ describe("buildUpstreamHeaders() sends", () => {
   const cases: [name: string, provider: string, ask: Ask, headers: Record<string, string>][] = [
     ["Messages to Anthropic", "anthropic", ask("messages"), { ...forwarded, "x-api-key": "sk-ours", ...whole }],
     ["Messages to OpenRouter with a bearer", "openrouter", ask("messages"), { ...forwarded, ...bearer, ...whole }],
-    ["a stream of Messages", "anthropic", ask("messages", { stream: true }), { ...forwarded, "x-api-key": "sk-ours", ...streamed }],
-    ["Messages for a client of another protocol", "anthropic", ask("messages", other), { "anthropic-version": "2023-06-01", "x-api-key": "sk-ours", ...whole }],
+    [
+      "a stream of Messages",
+      "anthropic",
+      ask("messages", { stream: true }),
+      { ...forwarded, "x-api-key": "sk-ours", ...streamed },
+    ],
+    [
+      "Messages for a client of another protocol",
+      "anthropic",
+      ask("messages", other),
+      { "anthropic-version": "2023-06-01", "x-api-key": "sk-ours", ...whole },
+    ],
     ["Chat", "openai", ask("chat"), { ...forwarded, ...bearer, ...whole }],
     ["Chat for a client of another protocol", "openai", ask("chat", other), { ...bearer, ...whole }],
     ["Responses", "openai", ask("responses", { stream: true }), { ...forwarded, ...bearer, ...streamed }],
-    ["Responses for a client of another protocol", "openai", ask("responses", { ...other, stream: true }), { ...bearer, ...streamed }],
-    ["the config's headers over its own", "headed", ask("chat", other), { ...whole, "x-team": "a", authorization: "Custom z", accept: "text/plain" }],
+    [
+      "Responses for a client of another protocol",
+      "openai",
+      ask("responses", { ...other, stream: true }),
+      { ...bearer, ...streamed },
+    ],
+    [
+      "the config's headers over its own",
+      "headed",
+      ask("chat", other),
+      { ...whole, "x-team": "a", authorization: "Custom z", accept: "text/plain" },
+    ],
   ];
   test.each(cases)("%s", (_name, provider, input, headers) => {
     const client = new Headers(fromAgent);

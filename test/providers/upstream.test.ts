@@ -1,6 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import type { Failure } from "../../providers/failure.ts";
-import { classifyThrown, type Fetch, LimitReached, readStart, sendUpstream } from "../../providers/upstream.ts";
+import {
+  ClientLeft,
+  classifyThrown,
+  type Fetch,
+  GatewayStopped,
+  LimitReached,
+  readStart,
+  sendUpstream,
+} from "../../providers/upstream.ts";
 
 const quiet = new AbortController().signal;
 
@@ -22,7 +30,11 @@ describe("sendUpstream()", () => {
     ["pieces", [Buffer.from("{"), Buffer.from('"a":1'), Buffer.from("}")], '{"a":1}'],
     ["shorter pieces afterwards", [Buffer.from("["), Buffer.from("]")], "[]"],
     ["no pieces", [], ""],
-    ["pieces above the limit of reuse", [Buffer.alloc(3 * mebibyte, "a"), Buffer.alloc(2 * mebibyte, "b")], "a".repeat(3 * mebibyte) + "b".repeat(2 * mebibyte)],
+    [
+      "pieces above the limit of reuse",
+      [Buffer.alloc(3 * mebibyte, "a"), Buffer.alloc(2 * mebibyte, "b")],
+      "a".repeat(3 * mebibyte) + "b".repeat(2 * mebibyte),
+    ],
   ];
   test.each(bodies)("sends %s whole", async (_name, body, text) => {
     const { fetch, sent } = recorder();
@@ -30,7 +42,10 @@ describe("sendUpstream()", () => {
     expect(result.ok).toBe(true);
     expect(sent).toHaveLength(1);
     expect(sent[0]?.body === text).toBe(true);
-    expect(sent[0]).toMatchObject({ url: "http://h/", init: { method: "POST", headers: { a: "b" }, redirect: "manual" } });
+    expect(sent[0]).toMatchObject({
+      url: "http://h/",
+      init: { method: "POST", headers: { a: "b" }, redirect: "manual" },
+    });
   });
 
   test("turns what fetch throws into a failure", async () => {
@@ -51,7 +66,11 @@ describe("classifyThrown()", () => {
   const coded = (code: string) => Object.assign(new Error("the words of Bun"), { code });
   const network = (message: string, code: string): Failure => ({ kind: "network", scope: "provider", message, code });
   const cases: [name: string, cause: unknown, failure: Failure][] = [
-    ["a refused connection", coded("ECONNREFUSED"), network("connection refused: nothing listens there", "ECONNREFUSED")],
+    [
+      "a refused connection",
+      coded("ECONNREFUSED"),
+      network("connection refused: nothing listens there", "ECONNREFUSED"),
+    ],
     ["a reset connection", coded("ECONNRESET"), network("connection lost: the upstream reset it", "ECONNRESET")],
     ["an unknown host", coded("ENOTFOUND"), network("cannot connect: the host was not found", "ENOTFOUND")],
     ["another code, in its own words", coded("CERT_HAS_EXPIRED"), network("the words of Bun", "CERT_HAS_EXPIRED")],
@@ -63,8 +82,21 @@ describe("classifyThrown()", () => {
   });
 
   const aborted: [name: string, reason: Error, failure: Failure][] = [
-    ["one of our limits", new LimitReached("no answer within 60 s"), { kind: "timeout", scope: "model", message: "no answer within 60 s" }],
-    ["a client that left", new Error("gone"), { kind: "aborted", scope: "request", message: "the client closed the connection" }],
+    [
+      "one of our limits",
+      new LimitReached("no answer within 60 s"),
+      { kind: "timeout", scope: "model", message: "no answer within 60 s" },
+    ],
+    [
+      "a client that left",
+      new ClientLeft(),
+      { kind: "aborted", scope: "request", message: "the client closed the connection" },
+    ],
+    [
+      "a gateway that stops",
+      new GatewayStopped("the gateway is about to stop"),
+      { kind: "stopped", scope: "request", message: "the gateway is about to stop" },
+    ],
   ];
   test.each(aborted)("lets the reason of an abort decide: %s", (_name, reason, expected) => {
     expect(classifyThrown(coded("ECONNRESET"), AbortSignal.abort(reason))).toEqual(expected);
@@ -82,11 +114,10 @@ describe("readStart()", () => {
     const endless = new ReadableStream<Uint8Array>({
       pull(controller) {
         pulled++;
-        controller.enqueue(Buffer.alloc(16, "a"));
+        controller.enqueue(Buffer.alloc(16 * 1024, "a"));
       },
     });
-    const text = await readStart(new Response(endless), 64);
-    expect(text).toBe("a".repeat(64));
+    expect(await readStart(new Response(endless))).toBe("a".repeat(64 * 1024));
     expect(pulled).toBeLessThan(10);
   });
 

@@ -115,7 +115,12 @@ export const pieces = {
   messages: {
     opening:
       named("message_start", {
-        message: { ...whole.messages, content: [], stop_reason: null, usage: { ...wireUsage.messages, output_tokens: 1 } },
+        message: {
+          ...whole.messages,
+          content: [],
+          stop_reason: null,
+          usage: { ...wireUsage.messages, output_tokens: 1 },
+        },
       }) +
       named("content_block_start", { index: 0, content_block: { type: "text", text: "" } }) +
       named("ping", {}),

@@ -1,7 +1,7 @@
 /** A gateway with a home of its own in front of a scripted upstream: in this process, or as a process of its own. */
 
 import { Database } from "bun:sqlite";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveHomes } from "../../src/config/paths.ts";
@@ -21,6 +21,8 @@ export interface LedgerView {
   /** Waits until the request's row has its end on disk. */
   request(id: string | null): Promise<Row>;
   attempts(id: string | null): Promise<Row[]>;
+  /** The same for the only request so far, of which no id is known. */
+  onlyRequest(): Promise<Row>;
   requests(): Row[];
 }
 
@@ -31,6 +33,8 @@ export interface TestGateway extends AsyncDisposable, LedgerView {
   gateway: Gateway;
   /** What the person who runs it was told. */
   lines: string[];
+  /** Stops the gateway as a signal would; only the first call counts. */
+  stop(limitMs: number): Promise<void>;
   /** POSTs a request of that protocol to the gateway. */
   ask(protocol: Protocol, model: string, stream: boolean, init?: AskOptions): Promise<Response>;
 }
@@ -93,16 +97,22 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     onLeft: () => {},
   });
   const { url } = gateway;
+  let stopped: Promise<void> | undefined;
+  const stop = (limitMs: number) => {
+    stopped ??= gateway.stop(limitMs);
+    return stopped;
+  };
   return {
     url,
     home,
     upstream,
     gateway,
     lines,
+    stop,
     ask: (protocol, model, stream, init) => ask(url, protocol, model, stream, init),
     ...readLedger(database),
     async [Symbol.asyncDispose]() {
-      await gateway.stop(0);
+      await stop(0);
       await upstream.stop();
       rmSync(home, { recursive: true, force: true });
     },
@@ -135,6 +145,7 @@ export function readLedger(database: string): LedgerView {
       db.close();
     }
   };
+  const all = () => query("SELECT * FROM requests ORDER BY started_at");
   const request = async (id: string | null): Promise<Row> => {
     let row: Row | undefined;
     // Rows are written behind the answer, and nothing tells when.
@@ -150,7 +161,11 @@ export function readLedger(database: string): LedgerView {
       await request(id);
       return query("SELECT * FROM attempts WHERE request_id = ? ORDER BY number", id ?? "");
     },
-    requests: () => query("SELECT * FROM requests ORDER BY started_at"),
+    async onlyRequest() {
+      await eventually("a request in the ledger", () => all().length > 0);
+      return request(String(all()[0]?.["id"]));
+    },
+    requests: all,
   };
 }
 
@@ -176,13 +191,22 @@ export async function within<Value>(limitMs: number, what: string, promise: Prom
   }
 }
 
-const entry = join(import.meta.dir, "../../src/main.ts");
-const compiled = join(import.meta.dir, "../../dist/clutch");
+const root = join(import.meta.dir, "../..");
+const entry = join(root, "src/main.ts");
+const compiled = join(root, "dist/clutch");
 
-/** How a gateway process can be started here: from source always, and as the executable where one was built. */
+/** An executable that is older than any source would tell of code that is no more. */
+function isCompiledCurrent(): boolean {
+  if (!existsSync(compiled)) return false;
+  const builtAt = statSync(compiled).mtimeMs;
+  const sources = new Bun.Glob("{src,commands,providers,launcher,migrations}/**/*").scanSync(root);
+  return [...sources].every((path) => statSync(join(root, path)).mtimeMs <= builtAt);
+}
+
+/** How a gateway process can be started here: from source always, and as the executable where a current one was built. */
 export const programs: readonly { name: string; argv: readonly string[] }[] = [
   { name: "from source", argv: [process.execPath, entry] },
-  ...(existsSync(compiled) ? [{ name: "compiled", argv: [compiled] }] : []),
+  ...(isCompiledCurrent() ? [{ name: "compiled", argv: [compiled] }] : []),
 ];
 
 export interface ServeProcess {

@@ -1,0 +1,205 @@
+/** One model request from its body to its answer: route, cascade, and whichever reply the client asked for. */
+
+import { failure } from "../../providers/failure.ts";
+import { renderModelReference } from "../../providers/model-reference.ts";
+import { ClientLeft, GatewayStopped } from "../../providers/upstream.ts";
+import { answerWithoutSearch } from "../protocols/anthropic-messages/web-search.ts";
+import type { Protocol } from "../protocols/chat.ts";
+import type { GatewayError } from "../protocols/codec.ts";
+import type { RequestBody } from "./body.ts";
+import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
+import { Exchange } from "./exchange.ts";
+import { renderAll } from "./lane.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Caller } from "./recognise.ts";
+import { describeBadRequest, replyHeaders, sendError, streamHeaders } from "./reply.ts";
+import { planRoute, type Routing, type Target } from "./router.ts";
+import { StreamReply } from "./stream-reply.ts";
+import type { Calibration } from "./token-count.ts";
+
+export interface ConversationDeps {
+  routing: Routing;
+  ledger: Ledger;
+  calibration: Calibration;
+  cascade: CascadeDeps;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Puts a request on the list of those under way; returns how to take it off. */
+  enter(underWay: UnderWay): () => void;
+}
+
+/** A request under way, and how to end it early. */
+export interface UnderWay {
+  stop(error: GatewayError): void;
+}
+
+/** @throws {ProtocolError} for a body without a model; everything later is an answer */
+export async function converse(
+  protocol: Protocol,
+  raw: Request,
+  body: RequestBody,
+  caller: Caller,
+  deps: ConversationDeps,
+): Promise<Response> {
+  const { exchange, targets } = begin(protocol, raw, body, caller, deps);
+  const underWay: UnderWay = { stop: (error) => exchange.cancel(new GatewayStopped(error.message)) };
+  const leave = deps.enter(underWay);
+  const onAbort = () => exchange.cancel(new ClientLeft());
+  raw.signal.addEventListener("abort", onAbort);
+  if (raw.signal.aborted) onAbort();
+  let isStreaming = false;
+  try {
+    const cascade = runSafely(exchange, targets, deps.cascade);
+    if (!exchange.input.stream) return answerWhole(exchange, await cascade, deps);
+    const early = await withinPatience(exchange, cascade, deps.cascade.patienceMs);
+    if (early !== undefined && !early.ok) return answerWhole(exchange, early, deps);
+    isStreaming = true;
+    return answerStream(exchange, cascade, early, underWay, leave, deps);
+  } catch (cause) {
+    console.error(cause);
+    exchange.input.entry.finish({ status: "error", httpStatus: 502, error: "the gateway failed on this request" });
+    return sendError(protocol, { kind: "upstream", message: "the gateway failed on this request: see its log" });
+  } finally {
+    if (!isStreaming) leave();
+  }
+}
+
+function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller, deps: ConversationDeps) {
+  const { model, stream } = body;
+  const now = deps.now();
+  const id = makeId(now);
+  const { keepsOwnLogin, launch } = caller;
+  // Only a config with tool-call models makes it worth looking for tools in the body.
+  const hasTools = deps.routing.config.toolcall_models.length > 0 && body.hasTools;
+  const route = planRoute({ protocol, model, hasTools, launch, keepsOwnLogin }, deps.routing);
+  const entry = deps.ledger.begin({
+    id,
+    startedAt: now,
+    status: "pending",
+    protocol,
+    streamed: stream,
+    agent: caller.agent ?? null,
+    code: launch?.code ?? null,
+    launchId: launch?.launchId ?? null,
+    session: caller.session ?? null,
+    modelRequested: model.slice(0, 256),
+    rule: route.rule,
+    attempts: 0,
+  });
+  const query = raw.url.indexOf("?");
+  const exchange = new Exchange({
+    id,
+    protocol,
+    body,
+    stream,
+    headers: raw.headers,
+    query: query < 0 ? "" : raw.url.slice(query),
+    startedAt: now,
+    entry,
+  });
+  return { exchange, targets: route.targets };
+}
+
+/** A request that does not decode is the client's mistake; anything else that is thrown is ours. */
+async function runSafely(exchange: Exchange, targets: readonly Target[], deps: CascadeDeps): Promise<CascadeResult> {
+  try {
+    return await runCascade(exchange, targets, deps);
+  } catch (cause) {
+    const told = describeBadRequest(cause);
+    if (told === undefined) console.error(cause);
+    const error: GatewayError = told ?? {
+      kind: "upstream",
+      message: "the gateway failed on this request: see its log",
+    };
+    return { ok: false, error: { ...error, requestId: exchange.input.id }, left: [], headers: {} };
+  }
+}
+
+/** What the cascade found in time; undefined when the client should be shown a sign of life first. */
+async function withinPatience(
+  exchange: Exchange,
+  cascade: Promise<CascadeResult>,
+  patienceMs: number,
+): Promise<CascadeResult | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, patienceMs, undefined);
+  });
+  const early = await Promise.race([cascade, patience]);
+  clearTimeout(timer);
+  // Opening a stream needs the request's own terms; one that has none waits for the upstream's word.
+  return early ?? (exchange.isDecodable ? undefined : cascade);
+}
+
+function answerStream(
+  exchange: Exchange,
+  cascade: Promise<CascadeResult>,
+  early: CascadeResult | undefined,
+  underWay: UnderWay,
+  leave: () => void,
+  deps: ConversationDeps,
+): Response {
+  const { size } = exchange.input.body;
+  const reply = new StreamReply(exchange, {
+    now: deps.now,
+    idleMs: deps.cascade.idleMs,
+    onUsage: (servedBy, usage) => deps.calibration.observe(servedBy, size, usage),
+    onEnd: leave,
+  });
+  underWay.stop = (error) => reply.interrupt(error);
+  const headers = replyHeaders(exchange, early);
+  for (const [name, value] of Object.entries(streamHeaders)) headers.set(name, value);
+  if (early !== undefined) reply.adopt(early);
+  else {
+    reply.open();
+    void cascade.then((result) => reply.adopt(result));
+  }
+  return new Response(reply.body, { status: 200, headers });
+}
+
+function answerWhole(exchange: Exchange, result: CascadeResult, deps: ConversationDeps): Response {
+  const { entry, protocol, body, startedAt } = exchange.input;
+  if (!result.ok) {
+    const unsearched = explainSearch(exchange, result);
+    const response = unsearched ?? sendError(protocol, result.error, replyHeaders(exchange, result));
+    const status = exchange.isCancelled ? "aborted" : "error";
+    entry.finish({ status, httpStatus: response.status, error: result.error.message });
+    return response;
+  }
+  const { answer, target, attemptStartedAt } = result;
+  if (answer.kind !== "whole") throw new Error("a stream was not asked for");
+  const now = deps.now();
+  const servedBy = renderModelReference({ provider: target.provider.id, model: target.model });
+  const headers = replyHeaders(exchange, result);
+  headers.set("content-type", "application/json");
+  const left = exchange.isCancelled ? failure("aborted", new ClientLeft().message) : undefined;
+  recordAttempt(exchange, target, attemptStartedAt, now - attemptStartedAt, left);
+  if (answer.usage !== undefined) deps.calibration.observe(servedBy, body.size, answer.usage);
+  entry.finish({
+    status: left === undefined ? "completed" : "aborted",
+    httpStatus: answer.status,
+    servedBy,
+    firstTokenMs: now - startedAt,
+    usage: answer.usage,
+  });
+  return new Response(answer.body, { status: answer.status, headers });
+}
+
+/** A Messages client whose search no candidate can run gets it said as a tool error, whole or streamed. */
+function explainSearch(exchange: Exchange, result: CascadeResult & { ok: false }): Response | undefined {
+  const { id, protocol, stream, body } = exchange.input;
+  const [first] = result.left;
+  const isUnsupported = result.left.every(({ failure: why }) => why.kind === "unsupported");
+  if (protocol !== "messages" || first === undefined || !isUnsupported) return undefined;
+  const { whole, streamed } = answerWithoutSearch(id, body.model, first.failure.message);
+  const headers = replyHeaders(exchange, result);
+  headers.set("x-clutch-served-by", "clutch:local");
+  if (!stream) return Response.json(whole, { headers });
+  for (const [name, value] of Object.entries(streamHeaders)) headers.set(name, value);
+  return new Response(renderAll(streamed), { headers });
+}
+
+/** Sorts by time, short enough to type: 8 characters of milliseconds and 6 random ones, base 36. */
+function makeId(now: number): string {
+  return now.toString(36) + Math.random().toString(36).slice(2, 8).padEnd(6, "0");
+}

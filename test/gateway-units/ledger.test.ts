@@ -1,0 +1,212 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { flushMs, Ledger } from "../../src/gateway/ledger.ts";
+import type { RequestQueries } from "../../src/store/requests.ts";
+import type { AttemptRow, RequestRow } from "../../src/store/schema.ts";
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+type Saved = { rows: RequestRow[]; attempts: AttemptRow[] };
+
+/** A ledger on a disk that can be told to refuse, with a clock that stands still. */
+function setUp() {
+  const saved: Saved[] = [];
+  const told: [message: string, waiting: number][] = [];
+  const disk = { refuses: false, now: 1000 };
+  const queries: RequestQueries = {
+    async save(rows, attempts) {
+      if (disk.refuses) throw new Error("disk full");
+      saved.push(structuredClone({ rows: [...rows], attempts: [...attempts] }));
+    },
+    recoverPending: async () => 0,
+    find: async () => undefined,
+  };
+  const ledger = new Ledger({
+    queries,
+    now: () => disk.now,
+    onWriteError: (error, waiting) => told.push([String(error), waiting]),
+  });
+  return { ledger, saved, told, disk };
+}
+
+const pending = (id: string): RequestRow => ({
+  id,
+  startedAt: 1000,
+  status: "pending",
+  protocol: "chat",
+  streamed: true,
+  modelRequested: "m",
+  attempts: 0,
+});
+
+const attempt = { provider: "openai", model: "m", protocol: "chat", startedAt: 1000, durationMs: 5 } as const;
+
+const ended = { durationMs: 0, httpStatus: null, servedBy: null, error: null, firstTokenMs: null };
+
+/** Lets the timers run and what they started end. */
+async function pass(ms: number): Promise<void> {
+  jest.advanceTimersByTime(ms);
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+}
+
+describe("the ledger", () => {
+  test("writes a row while it is pending, and the same row again at its end", async () => {
+    const { ledger, saved, disk } = setUp();
+    const entry = ledger.begin(pending("a"));
+    await ledger.flush();
+    disk.now = 1250;
+    entry.finish({
+      status: "completed",
+      httpStatus: 200,
+      servedBy: "openai:m",
+      firstTokenMs: 40,
+      usage: { input: 1, cacheRead: 2, cacheWrite: 3, output: 4, reasoning: 1, costUsd: 0.5 },
+    });
+    await ledger.flush();
+    expect(saved).toEqual([
+      { rows: [pending("a")], attempts: [] },
+      {
+        rows: [
+          {
+            ...pending("a"),
+            status: "completed",
+            durationMs: 250,
+            httpStatus: 200,
+            servedBy: "openai:m",
+            error: null,
+            firstTokenMs: 40,
+            inputTokens: 1,
+            cacheReadTokens: 2,
+            cacheWriteTokens: 3,
+            outputTokens: 4,
+            reasoningTokens: 1,
+            usageEstimated: false,
+            costUsd: 0.5,
+          },
+        ],
+        attempts: [],
+      },
+    ]);
+  });
+
+  test("leaves unknown usage and cost unknown, and marks what was guessed", async () => {
+    const { ledger, saved } = setUp();
+    ledger.begin(pending("a")).finish({ status: "aborted" });
+    const guessed = { input: 1, cacheRead: 0, cacheWrite: 0, output: 1, reasoning: 0, estimated: true } as const;
+    ledger.begin(pending("b")).finish({ status: "error", error: "no", httpStatus: 502, usage: guessed });
+    await ledger.flush();
+    expect(saved[0]?.rows[0]).toEqual({ ...pending("a"), ...ended, status: "aborted" });
+    expect(saved[0]?.rows[1]).toMatchObject({ error: "no", httpStatus: 502, usageEstimated: true, costUsd: null });
+  });
+
+  test("numbers the attempts of each request", async () => {
+    const { ledger, saved } = setUp();
+    const [a, b] = [ledger.begin(pending("a")), ledger.begin(pending("b"))];
+    a.attempt(attempt);
+    b.attempt(attempt);
+    a.attempt({ ...attempt, failureKind: "timeout" });
+    await ledger.flush();
+    expect(saved).toEqual([
+      {
+        rows: [
+          { ...pending("a"), attempts: 2 },
+          { ...pending("b"), attempts: 1 },
+        ],
+        attempts: [
+          { ...attempt, requestId: "a", number: 1 },
+          { ...attempt, requestId: "b", number: 1 },
+          { ...attempt, requestId: "a", number: 2, failureKind: "timeout" },
+        ],
+      },
+    ]);
+  });
+
+  test("ends a row once: what comes later changes nothing", async () => {
+    const { ledger, saved } = setUp();
+    const entry = ledger.begin(pending("a"));
+    entry.finish({ status: "completed", httpStatus: 200 });
+    entry.finish({ status: "error", error: "late" });
+    await ledger.flush();
+    entry.finish({ status: "aborted" });
+    await ledger.flush();
+    expect(saved).toEqual([
+      { rows: [{ ...pending("a"), ...ended, status: "completed", httpStatus: 200 }], attempts: [] },
+    ]);
+  });
+
+  test("writes by itself, all that happened in between at once", async () => {
+    const { ledger, saved } = setUp();
+    const entry = ledger.begin(pending("a"));
+    await pass(flushMs - 1);
+    expect(saved).toEqual([]);
+    entry.attempt(attempt);
+    entry.finish({ status: "completed" });
+    ledger.begin(pending("b"));
+    await pass(1);
+    expect(saved.map(({ rows, attempts }) => [rows.length, attempts.length])).toEqual([[2, 1]]);
+    await pass(10 * flushMs);
+    expect(saved).toHaveLength(1);
+  });
+
+  test("writes nothing when nothing waits", async () => {
+    const { ledger, saved } = setUp();
+    await ledger.flush();
+    expect(await ledger.close()).toBe(0);
+    expect(saved).toEqual([]);
+  });
+
+  test("keeps what the disk refuses, tells it once, and writes it when the disk is back", async () => {
+    const { ledger, saved, told, disk } = setUp();
+    disk.refuses = true;
+    const entry = ledger.begin(pending("a"));
+    entry.attempt(attempt);
+    await pass(flushMs);
+    ledger.begin(pending("b"));
+    await pass(1000);
+    expect(told).toEqual([["Error: disk full", 1]]);
+    entry.finish({ status: "completed" });
+    disk.refuses = false;
+    await pass(1000);
+    const done = { ...pending("a"), ...ended, attempts: 1, status: "completed" as const };
+    expect(saved).toEqual([{ rows: [done, pending("b")], attempts: [{ ...attempt, requestId: "a", number: 1 }] }]);
+    disk.refuses = true;
+    ledger.begin(pending("c"));
+    await pass(flushMs);
+    expect(told).toEqual([
+      ["Error: disk full", 1],
+      ["Error: disk full", 1],
+    ]);
+  });
+
+  test("says at its close how many rows the disk has refused", async () => {
+    const { ledger, disk } = setUp();
+    disk.refuses = true;
+    ledger.begin(pending("a"));
+    ledger.begin(pending("b"));
+    expect(await ledger.close()).toBe(2);
+  });
+
+  test("writes at its close what still waits", async () => {
+    const { ledger, saved } = setUp();
+    ledger.begin(pending("a"));
+    expect(await ledger.close()).toBe(0);
+    expect(saved).toHaveLength(1);
+    await pass(1000);
+    expect(saved).toHaveLength(1);
+  });
+
+  test("gives up the oldest rows when the disk refuses too many, and counts them", async () => {
+    const { ledger, saved, disk } = setUp();
+    disk.refuses = true;
+    for (let number = 0; number < 20_003; number++) ledger.begin(pending(String(number)));
+    await ledger.flush();
+    expect(ledger.lostRows).toBe(3);
+    disk.refuses = false;
+    expect(await ledger.close()).toBe(3);
+    expect([saved[0]?.rows.length, saved[0]?.rows[0]?.id]).toEqual([20_000, "3"]);
+  });
+});
