@@ -85,7 +85,7 @@ export class LimitReached extends Error {
 
 /** What is read of an error's body: at most this much, for at most this long (bytes, ms). */
 const maxErrorBytes = 64 * 1024;
-const errorBodyMs = 2_000;
+const errorBodyMs = 1_000;
 
 /** The start of an error's body, as text; never throws, and does not wait for a body that stalls. */
 export async function readStart(response: Response): Promise<string> {

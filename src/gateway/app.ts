@@ -53,12 +53,14 @@ export function createApp(deps: AppDeps): App {
   let draining = false;
   let allEnded: (() => void) | undefined;
   const inFlight = () => underWay.size;
-  const enter = (request: UnderWay) => {
-    const leave = underWay.add(request);
-    return () => {
-      leave();
+  const enter = (): UnderWay => {
+    const request: UnderWay = { stop() {}, leave() {}, leavesLater: false };
+    const takeOff = underWay.add(request);
+    request.leave = () => {
+      takeOff();
       if (inFlight() === 0) allEnded?.();
     };
+    return request;
   };
 
   const app = new Hono();
@@ -124,7 +126,13 @@ export function createApp(deps: AppDeps): App {
     });
   });
 
-  type Answer = (protocol: Protocol, raw: Request, body: RequestBody, caller: Caller) => Promise<Response>;
+  type Answer = (
+    protocol: Protocol,
+    raw: Request,
+    body: RequestBody,
+    caller: Caller,
+    place: UnderWay,
+  ) => Promise<Response>;
 
   /** What every request with a body goes through first; mistakes are told in the client's protocol. */
   async function accept(c: Context, protocol: Protocol, next: Answer): Promise<Response> {
@@ -138,17 +146,17 @@ export function createApp(deps: AppDeps): App {
     const { raw } = c.req;
     const caller = recognise(raw.headers);
     if (!deps.admits(caller)) return sendError(protocol, unauthorised);
-    // A body may take its time, and is waited for like an answer; there is nothing to end early yet.
-    const leave = enter({ stop() {} });
+    // A body may take its time, and is waited for like an answer.
+    const place = enter();
     try {
-      return await next(protocol, raw, new RequestBody(await readBody(raw)), caller);
+      return await next(protocol, raw, new RequestBody(await readBody(raw)), caller, place);
     } catch (cause) {
       if (raw.signal.aborted) return new Response(null, { status: 499 });
       const told = describeBadRequest(cause);
       if (told === undefined) throw cause;
       return sendError(protocol, told);
     } finally {
-      leave();
+      if (!place.leavesLater) place.leave();
     }
   }
 
@@ -159,16 +167,16 @@ export function createApp(deps: AppDeps): App {
     return Response.json(await deps.counter.count(body, raw.headers, target));
   }
 
-  async function answer(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
+  async function answer(
+    protocol: Protocol,
+    raw: Request,
+    body: RequestBody,
+    caller: Caller,
+    place: UnderWay,
+  ): Promise<Response> {
     const { ledger, calibration, now } = deps;
-    return converse(protocol, raw, body, caller, {
-      routing: deps.routing(),
-      cascade: deps.cascade(),
-      ledger,
-      calibration,
-      now,
-      enter,
-    });
+    const settings = { routing: deps.routing(), cascade: deps.cascade(), ledger, calibration, now };
+    return converse(protocol, raw, body, caller, place, settings);
   }
 
   function isAdmitted(c: Context): boolean {
@@ -180,7 +188,7 @@ export function createApp(deps: AppDeps): App {
       // Before the router rather than as its middleware, which would put every request through one more promise.
       const refusal = refuseForeign(request.headers, deps.host);
       if (refusal !== undefined)
-        return sendError(protocolOf(new URL(request.url).pathname), { kind: "permission", message: refusal });
+        return sendError(protocolOf(pathOf(request.url)), { kind: "permission", message: refusal });
       // Hono would run the GET handler; agents only want to know that somebody is there.
       return request.method === "HEAD" ? new Response(null, { status: 200 }) : app.fetch(request);
     },
@@ -208,6 +216,11 @@ export function createApp(deps: AppDeps): App {
       await Bun.sleep(50);
     },
   };
+}
+
+/** A foreign Host may be no host at all, and then the URL that Bun makes of it is none. */
+function pathOf(url: string): string {
+  return /^(?:https?:\/\/[^/]*)?(\/[^?#]*)/.exec(url)?.[1] ?? "/";
 }
 
 function protocolOf(path: string): Protocol {

@@ -66,10 +66,8 @@ export async function attemptTarget(
     const asked = await ask(exchange, target, controller.signal, deps);
     if (!asked.ok) return asked;
     const { response, context } = asked;
-    // From the headers on silence counts against the last candidate too; before them a slow model is not killed.
-    if (isLast)
-      limits.start(deps.idleMs, `connection lost: the upstream was silent for ${deps.idleMs / 1000} s (server error)`);
-    const reading = { exchange, target, response, context, controller, limits, isLast };
+    const { idleMs } = deps;
+    const reading = { exchange, target, response, context, controller, limits, isLast, idleMs };
     // Some servers stream when they were not asked to, and some name their streams text/plain.
     const type = response.headers.get("content-type") ?? "";
     const isStream = type.includes("text/event-stream") || (stream && !type.includes("json") && !type.includes("html"));
@@ -88,6 +86,7 @@ interface Reading {
   controller: AbortController;
   limits: Limits;
   isLast: boolean;
+  idleMs: number;
 }
 
 /** The one time limit that is in force at a time. */
@@ -104,9 +103,13 @@ class Limits {
     this.#timer = ms === 0 ? undefined : setTimeout(() => this.#controller.abort(new LimitReached(message)), ms);
   }
 
-  /** Something was heard. Only silence is limited for a last candidate; for the others the whole wait is. */
-  heard(isLast: boolean): void {
-    if (isLast) this.#timer?.refresh();
+  /**
+   * Bytes were heard of a last candidate: from now on it must not fall silent. Until then it may think as long as it
+   * likes, since nobody else is left to ask; a local model can take minutes to read its prompt.
+   */
+  heard(idleMs: number): void {
+    if (this.#timer !== undefined) this.#timer.refresh();
+    else this.start(idleMs, `connection lost: the upstream was silent for ${idleMs / 1000} s (server error)`);
   }
 
   end(): void {
@@ -117,13 +120,9 @@ class Limits {
 type Chunk = { ok: true; value: Uint8Array | undefined } | { ok: false; failure: Failure };
 
 /** The next bytes, or undefined at the end. */
-async function readChunk(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  { controller, limits, isLast }: Reading,
-): Promise<Chunk> {
+async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>, { controller }: Reading): Promise<Chunk> {
   try {
     const { value } = await reader.read();
-    limits.heard(isLast);
     return { ok: true, value };
   } catch (cause) {
     return { ok: false, failure: classifyThrown(cause, controller.signal) };
@@ -131,7 +130,7 @@ async function readChunk(
 }
 
 async function readUntilCommit(reading: Reading): Promise<Outcome> {
-  const { exchange, target, response, controller, isLast } = reading;
+  const { exchange, target, response, controller, limits, isLast, idleMs } = reading;
   const lane = buildLane(reading);
   // Bytes that are passed on as they came show the client whatever reasoning is in them.
   const seesReasoning = target.protocol === exchange.input.protocol || exchange.decoded.reasoningDisplay === "full";
@@ -150,6 +149,8 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
     if (!read.ok && !lane.isWhole) return leave(read.failure);
     const bytes = read.ok ? read.value : undefined;
     const events = bytes === undefined ? lane.end() : lane.push(bytes);
+    // Comments alone are no beginning: OpenRouter sends them while the model's turn has not come.
+    if (isLast && (seen.length > 0 || events.length > 0)) limits.heard(idleMs);
     let hasContent = false;
     for (const event of events) {
       seen.push(event);
@@ -208,6 +209,7 @@ async function readAll(
     const read = await readChunk(reader, reading);
     if (!read.ok) return read;
     if (read.value === undefined) break;
+    if (reading.isLast) reading.limits.heard(reading.idleMs);
     chunks.push(read.value);
   }
   return { ok: true, bytes: Buffer.concat(chunks) };

@@ -24,13 +24,14 @@ export interface ConversationDeps {
   cascade: CascadeDeps;
   /** Milliseconds since 1970. */
   now(): number;
-  /** Puts a request on the list of those under way; returns how to take it off. */
-  enter(underWay: UnderWay): () => void;
 }
 
-/** A request under way, and how to end it early. */
+/** A request under way: how to end it early, and how it is taken off the list when it has ended. */
 export interface UnderWay {
   stop(error: GatewayError): void;
+  leave(): void;
+  /** A streamed answer takes itself off at its end; any other is done when its response is returned. */
+  leavesLater: boolean;
 }
 
 /** @throws {ProtocolError} for a body without a model; everything later is an answer */
@@ -39,28 +40,24 @@ export async function converse(
   raw: Request,
   body: RequestBody,
   caller: Caller,
+  underWay: UnderWay,
   deps: ConversationDeps,
 ): Promise<Response> {
   const { exchange, targets } = begin(protocol, raw, body, caller, deps);
-  const underWay: UnderWay = { stop: (error) => exchange.cancel(new GatewayStopped(error.message)) };
-  const leave = deps.enter(underWay);
+  underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   const onAbort = () => exchange.cancel(new ClientLeft());
   raw.signal.addEventListener("abort", onAbort);
   if (raw.signal.aborted) onAbort();
-  let isStreaming = false;
   try {
     const cascade = runSafely(exchange, targets, deps.cascade);
     if (!exchange.input.stream) return answerWhole(exchange, await cascade, deps);
     const early = await withinPatience(exchange, cascade, deps.cascade.patienceMs);
     if (early !== undefined && !early.ok) return answerWhole(exchange, early, deps);
-    isStreaming = true;
-    return answerStream(exchange, cascade, early, underWay, leave, deps);
+    return answerStream(exchange, cascade, early, underWay, deps);
   } catch (cause) {
     console.error(cause);
     exchange.input.entry.finish({ status: "error", httpStatus: 502, error: "the gateway failed on this request" });
     return sendError(protocol, { kind: "upstream", message: "the gateway failed on this request: see its log" });
-  } finally {
-    if (!isStreaming) leave();
   }
 }
 
@@ -136,7 +133,6 @@ function answerStream(
   cascade: Promise<CascadeResult>,
   early: CascadeResult | undefined,
   underWay: UnderWay,
-  leave: () => void,
   deps: ConversationDeps,
 ): Response {
   const { size } = exchange.input.body;
@@ -144,8 +140,9 @@ function answerStream(
     now: deps.now,
     idleMs: deps.cascade.idleMs,
     onUsage: (servedBy, usage) => deps.calibration.observe(servedBy, size, usage),
-    onEnd: leave,
+    onEnd: () => underWay.leave(),
   });
+  underWay.leavesLater = true;
   underWay.stop = (error) => reply.interrupt(error);
   const headers = replyHeaders(exchange, early);
   for (const [name, value] of Object.entries(streamHeaders)) headers.set(name, value);

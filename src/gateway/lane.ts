@@ -8,7 +8,7 @@ import type { Codec, GatewayError, SseMessage, StreamDecoder, StreamEncoder, Str
 import { renderSse, SseReader } from "../protocols/sse.ts";
 
 export interface Lane {
-  /** True when an error event of the upstream reaches the client as it came, so that none of ours may follow it. */
+  /** True when the upstream's own error has reached the client, so that none of ours may follow it. */
   readonly carriesErrors: boolean;
   /** True when the client has half an event, so that nothing of ours may be written yet. */
   readonly isMidEvent: boolean;
@@ -39,9 +39,12 @@ const openingEvents = {
   responses: new Set(["response.created", "response.in_progress"]),
 } as const satisfies Record<Protocol, ReadonlySet<string>>;
 
+/** How much of an error's data is looked for in its chunk: enough to be unmistakable (characters). */
+const maxErrorTail = 200;
+
 /** Both sides speak the same protocol: the bytes go on as they came, and the decoder only watches. */
 export class PassLane implements Lane {
-  readonly carriesErrors = true;
+  carriesErrors = false;
   isMidEvent = false;
   readonly #codec: Codec;
   readonly #decoder: StreamDecoder;
@@ -53,11 +56,14 @@ export class PassLane implements Lane {
   /** The last three characters written: a blank line may come in a chunk of its own. */
   #tail = "\n\n";
   readonly #place: StreamPlace;
+  /** The response id under which we open streams ourselves. */
+  readonly #ownId: string | undefined;
 
   constructor(codec: Codec, decoder: StreamDecoder, place: Omit<StreamPlace, "sequence">) {
     this.#codec = codec;
     this.#decoder = decoder;
     this.#place = { ...place, sequence: -1 };
+    this.#ownId = place.responseId;
   }
 
   get isWhole(): boolean {
@@ -65,12 +71,15 @@ export class PassLane implements Lane {
   }
 
   push(chunk: Uint8Array): ChatEvent[] {
+    const events = this.#watch(this.#reader.push(chunk));
+    // What follows an error is not for the client: some upstreams go on to end as if nothing had happened.
+    const kept = events.at(-1)?.type === "error" ? this.#cutBehindError(chunk) : chunk;
     if (this.#rewriter === undefined) {
-      this.#output.push(chunk);
-      this.#tail = (this.#tail + Buffer.from(chunk.subarray(-3)).toString("latin1")).slice(-3);
+      this.#output.push(kept);
+      this.#tail = (this.#tail + Buffer.from(kept.subarray(-3)).toString("latin1")).slice(-3);
       this.isMidEvent = !/(?:^|\n)\r?\n$|\r\r$/.test(this.#tail);
-    } else this.#rewrite(this.#rewriter.push(chunk));
-    return this.#watch(this.#reader.push(chunk));
+    } else this.#rewrite(this.#rewriter.push(kept));
+    return events;
   }
 
   end(): ChatEvent[] {
@@ -81,6 +90,7 @@ export class PassLane implements Lane {
   }
 
   skipOpening(): void {
+    this.#place.responseId = this.#ownId;
     const held = this.#output;
     this.#output = [];
     this.isMidEvent = false;
@@ -105,6 +115,17 @@ export class PassLane implements Lane {
     return this.isMidEvent ? Buffer.concat([utf8.encode("\n\n"), event]) : event;
   }
 
+  /** The chunk up to the end of the message that was read last, which is an error. */
+  #cutBehindError(chunk: Uint8Array): Uint8Array {
+    // Codex overlooks a bare `error` event; only `response.failed` ends a Responses stream for everyone.
+    this.carriesErrors = this.#codec.protocol !== "responses" || typeOf(this.#lastData) === "response.failed";
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const ending = Buffer.from(this.#lastData.slice(-maxErrorTail));
+    const at = bytes.indexOf(ending);
+    // A message that is no JSON has no ending of its own to look for; its stream is over all the same.
+    return at < 0 ? chunk : Buffer.concat([bytes.subarray(0, at + ending.length), utf8.encode("\n\n")]);
+  }
+
   #rewrite(messages: readonly SseMessage[]): void {
     const openings: ReadonlySet<string> = openingEvents[this.#codec.protocol];
     const kept = messages.filter((message) => !openings.has(message.event ?? typeOf(message.data)));
@@ -119,6 +140,7 @@ export class PassLane implements Lane {
         if (event.type === "start" && event.id !== undefined && this.#rewriter === undefined)
           this.#place.responseId = event.id;
         events.push(event);
+        if (event.type === "error") return events;
       }
     }
     return events;
