@@ -40,9 +40,14 @@ describe.skipIf(obstacle !== undefined)("agents", () => {
 
 afterAll(() => {
   if (outcomes.length === 0) return;
-  const names = scenarios.map((scenario) => scenario.name);
-  console.log(`\n${renderMatrix(outcomes, names)}\n`);
+  const lines = agents.flatMap((agent) => upstreams.map((upstream) => ({ agent: nameWithVersion(agent), upstream })));
+  const columns = scenarios.map((scenario) => scenario.name);
+  console.log(`\n${renderMatrix(outcomes, lines, columns)}\n`);
 });
+
+function nameWithVersion(agent: Agent): string {
+  return `${agent.name} ${lockedVersion(agent.program)}`;
+}
 
 function skipAloud(name: string, reason: string): void {
   console.error(`agent tests: ${reason}`);
@@ -54,12 +59,7 @@ function skipAloud(name: string, reason: string): void {
 function declareCell(agent: Agent, upstream: Protocol, scenario: Scenario, missing: string | undefined): void {
   const title = `${agent.name} on ${upstream}: ${scenario.name}`;
   const note = (result: Result) =>
-    outcomes.push({
-      agent: `${agent.name} ${lockedVersion(agent.program)}`,
-      upstream,
-      scenario: scenario.name,
-      result,
-    });
+    outcomes.push({ agent: nameWithVersion(agent), upstream, scenario: scenario.name, result });
   const reason = missing ?? scenario.obstacle?.(agent, upstream);
   if (reason !== undefined) {
     note({ kind: "n/a", reason });
@@ -70,7 +70,9 @@ function declareCell(agent: Agent, upstream: Protocol, scenario: Scenario, missi
     try {
       const binFolders = installed.ok ? installed.binFolders : [];
       await runCell({ agent, upstream, title, script: scenario.script, scenario: scenario.run }, binFolders);
-      note({ kind: "pass", seconds: (performance.now() - startedAtMs) / 1000 });
+      const limit = scenario.limit?.(agent, upstream);
+      const seconds = (performance.now() - startedAtMs) / 1000;
+      note({ kind: "pass", seconds, ...(limit !== undefined && { limit }) });
     } catch (error) {
       note({ kind: "FAIL" });
       throw error;

@@ -74,6 +74,8 @@ export interface Agent {
   /** It does not send the bytes of the file but a picture of its own. */
   reencodesImages?: true;
   onOverflow: OverflowReaction;
+  /** A longer session that has become too long it makes shorter by itself, without a terminal too. */
+  compacts?: true;
   /** The reason why not, by upstream protocol. */
   cannot?: Partial<Readonly<Record<Ability, Partial<Readonly<Record<Protocol, string>>>>>>;
   /** With an MCP server `demo` and its tool `add`. */
@@ -114,6 +116,7 @@ const claude: Agent = {
   longContextBy: "stdin",
   image: { by: "tool", call: (path) => tool("Read", { file_path: path }) },
   onOverflow: { kind: "says so", words: /prompt is too long/i },
+  compacts: true,
 };
 
 const codex: Agent = {
@@ -180,7 +183,11 @@ const qwen: Agent = {
   speaks: "chat",
   upstreamModels: cascadeModels,
   env: { QWEN_CODE_SUPPRESS_YOLO_WARNING: "1", CLUTCH_TEST_KEY: agentKey },
-  shell: (command) => tool("run_shell_command", { command, is_background: false, description: "Run the test command" }),
+  // it reports nothing of a command that ends at once
+  shell: (command) => {
+    const slow = `${command}; sleep 0.3`;
+    return tool("run_shell_command", { command: slow, is_background: false, description: "Run the test command" });
+  },
   async prepare(place) {
     const settings = {
       security: { auth: { selectedType: "openai" } },

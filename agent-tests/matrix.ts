@@ -1,6 +1,8 @@
 /** The outcome of the matrix as a table: a line per agent and upstream, a column per scenario, the gaps explained below. */
 
-export type Result = { kind: "pass"; seconds: number } | { kind: "FAIL" } | { kind: "n/a"; reason: string };
+export type Result =
+  /** `limit`: what this agent could not show. */
+  { kind: "pass"; seconds: number; limit?: string } | { kind: "FAIL" } | { kind: "n/a"; reason: string };
 
 export interface Outcome {
   agent: string;
@@ -9,28 +11,37 @@ export interface Outcome {
   result: Result;
 }
 
-/** @param scenarios all columns, in order; a scenario that is not meant for a line leaves its cell empty */
-export function renderMatrix(outcomes: readonly Outcome[], scenarios: readonly string[]): string {
-  const reasons = [...new Set(outcomes.flatMap(({ result }) => (result.kind === "n/a" ? result.reason : [])))];
-  const lines = [...new Set(outcomes.map(lineKey))];
-  const rows = lines.map((line) => [
-    ...line.split("\t"),
-    ...scenarios.map((scenario) => {
-      const outcome = outcomes.find((candidate) => lineKey(candidate) === line && candidate.scenario === scenario);
-      return outcome === undefined ? "" : renderResult(outcome.result, reasons);
-    }),
-  ]);
+export interface Line {
+  agent: string;
+  upstream: string;
+}
+
+/** In the order of `lines` and `scenarios`; a scenario that is not for a line leaves a gap, a line without any is left out. */
+export function renderMatrix(
+  outcomes: readonly Outcome[],
+  lines: readonly Line[],
+  scenarios: readonly string[],
+): string {
+  const notes = [...new Set(outcomes.flatMap(({ result }) => noteOf(result) ?? []))];
+  const rows = lines.flatMap(({ agent, upstream }) => {
+    const own = outcomes.filter((outcome) => outcome.agent === agent && outcome.upstream === upstream);
+    if (own.length === 0) return [];
+    const cells = scenarios.map((scenario) => own.find((outcome) => outcome.scenario === scenario));
+    return [[agent, upstream, ...cells.map((cell) => (cell === undefined ? "" : renderResult(cell.result, notes)))]];
+  });
   const table = alignColumns([["agent", "upstream", ...scenarios], ...rows]);
-  return [...table, "", ...reasons.map((reason, index) => `n/a ${index + 1}: ${reason}`)].join("\n");
+  return [...table, "", ...notes.map((note, index) => `(${index + 1}) ${note}`)].join("\n");
 }
 
-function lineKey({ agent, upstream }: Outcome): string {
-  return `${agent}\t${upstream}`;
+function noteOf(result: Result): string | undefined {
+  if (result.kind === "FAIL") return undefined;
+  return result.kind === "n/a" ? result.reason : result.limit;
 }
 
-function renderResult(result: Result, reasons: readonly string[]): string {
-  if (result.kind === "pass") return `pass ${result.seconds.toFixed(1)}s`;
-  return result.kind === "n/a" ? `n/a ${reasons.indexOf(result.reason) + 1}` : "FAIL";
+function renderResult(result: Result, notes: readonly string[]): string {
+  const note = noteOf(result);
+  const mark = note === undefined ? "" : ` (${notes.indexOf(note) + 1})`;
+  return result.kind === "pass" ? `pass ${result.seconds.toFixed(1)}s${mark}` : `${result.kind}${mark}`;
 }
 
 function alignColumns(rows: readonly string[][]): string[] {

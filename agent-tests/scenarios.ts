@@ -7,7 +7,7 @@ import type { Protocol } from "../src/protocols/chat.ts";
 import type { Agent } from "./agents.ts";
 import type { Bench } from "./bench.ts";
 import { answer, type Reply, type Script, say } from "./scripted-upstream.ts";
-import { callsPerTurn, images, returnedReasoning, toolResults } from "./wire-requests.ts";
+import { images, returnedReasoning, toolRounds } from "./wire-requests.ts";
 
 export interface Scenario {
   name: string;
@@ -15,6 +15,8 @@ export interface Scenario {
   isFor?(agent: Agent, upstream: Protocol): boolean;
   /** Why an agent that it is meant for cannot take part. */
   obstacle?(agent: Agent, upstream: Protocol): string | undefined;
+  /** What cannot be shown with this agent although it takes part. */
+  limit?(agent: Agent, upstream: Protocol): string | undefined;
   script(agent: Agent, upstream: Protocol, place: { project: string }): Script;
   run(bench: Bench): Promise<void>;
 }
@@ -22,6 +24,11 @@ export interface Scenario {
 /** The shell works it out, so it cannot be an echo of the command. */
 const command = "echo clutch-$((40 + 2))-ran";
 const commandOutput = "clutch-42-ran";
+
+const parallelCommands = [
+  ["echo one-$((40 + 2))", "one-42"],
+  ["echo two-$((40 + 3))", "two-43"],
+] as const;
 
 const thoughts = [
   { kind: "reasoning", text: "First I look at what is there.", proof: "cHJvb2Ytb2YtdGhlLWZpcnN0" },
@@ -55,8 +62,7 @@ export const scenarios: readonly Scenario[] = [
     async run(bench) {
       bench.expectAnswer(await bench.run({ prompt: "Run the command." }), "The command has run.");
       bench.expectCalls(2);
-      expect(toolResults(bench.main(1).body)).toEqual([expect.stringContaining(commandOutput)]);
-      expect(callsPerTurn(bench.main(1).body)).toEqual([1]);
+      expectRounds(bench, 1, [[[command, commandOutput]]]);
     },
   },
   {
@@ -64,21 +70,19 @@ export const scenarios: readonly Scenario[] = [
     obstacle: (agent, upstream) => agent.cannot?.parallel?.[upstream],
     script: (agent, upstream) => ({
       calls: [
-        answer(agent.shell("echo one-$((40 + 2))", upstream), agent.shell("echo two-$((40 + 3))", upstream)),
+        answer(...parallelCommands.map(([parallelCommand]) => agent.shell(parallelCommand, upstream))),
         say("Both have run."),
       ],
     }),
     async run(bench) {
       bench.expectAnswer(await bench.run({ prompt: "Run both." }), "Both have run.");
       bench.expectCalls(2);
-      const results = [expect.stringContaining("one-42"), expect.stringContaining("two-43")];
-      expect(toolResults(bench.main(1).body)).toEqual(results);
-      expect(callsPerTurn(bench.main(1).body)).toEqual([2]);
+      expectRounds(bench, 1, [parallelCommands]);
     },
   },
   {
     name: "reasoning",
-    obstacle: (agent, upstream) => agent.cannot?.reasoning?.[upstream],
+    limit: (agent, upstream) => agent.cannot?.reasoning?.[upstream],
     script: (agent, upstream) => ({
       calls: [
         ...thoughts.map((thought) => answer(thought, agent.shell(command, upstream))),
@@ -90,7 +94,7 @@ export const scenarios: readonly Scenario[] = [
       bench.expectCalls(3);
       expectReasoningBack(bench, 1, thoughts.slice(0, 1));
       expectReasoningBack(bench, 2, thoughts);
-      expect(callsPerTurn(bench.main(2).body)).toEqual([1, 1]);
+      expectRounds(bench, 2, [[[command, commandOutput]], [[command, commandOutput]]]);
     },
   },
   {
@@ -165,13 +169,34 @@ export const scenarios: readonly Scenario[] = [
       const options = bench.agent.mcp?.options([process.execPath, join(import.meta.dir, "mcp-server.ts")]) ?? [];
       bench.expectAnswer(await bench.run({ prompt: "Add them.", options }), "The server has added.");
       bench.expectCalls(2);
-      expect(toolResults(bench.main(1).body)).toEqual([expect.stringContaining("the sum is 42")]);
+      expectRounds(bench, 1, [[["40", "the sum is 42"]]]);
+    },
+  },
+  {
+    name: "compaction",
+    isFor: (agent) => agent.compacts === true,
+    script: (agent) => ({
+      calls: [
+        ...[say("The first answer."), say("The second answer.")],
+        ...agent.upstreamModels.map((): Reply => ({ kind: "overflow" })),
+        say("All is settled."),
+      ],
+    }),
+    async run(bench) {
+      const padding = "One more word. ".repeat(1000);
+      bench.expectAnswer(await bench.launch("n", `The first question. ${padding}`), "The first answer.");
+      bench.expectAnswer(await bench.launch("c", `The second question. ${padding}`), "The second answer.");
+      bench.expectAnswer(await bench.launch("c", "The third question."), "All is settled.");
+      const asked = bench.models().length;
+      expect(asked).toBeGreaterThan(2 + bench.agent.upstreamModels.length);
+      expect(asked).toBeLessThanOrEqual(12);
+      expect(bench.bodyText(-1)).toContain("The third question.");
+      expect(bench.bodyText(-1).length).toBeLessThan(bench.bodyText(2).length);
     },
   },
   {
     name: "failover",
-    isFor: (agent, upstream) =>
-      agent.upstreamModels.length > 2 && agent.launcher !== undefined && upstream !== "responses",
+    isFor: (agent) => agent.upstreamModels.length > 2 && agent.launcher !== undefined,
     script: (agent, upstream) => {
       const [first = "", second = "", third = ""] = agent.upstreamModels;
       return {
@@ -191,7 +216,7 @@ export const scenarios: readonly Scenario[] = [
       expect(asked.slice(0, 3)).toEqual([...bench.agent.upstreamModels]);
       expect(asked.filter((model) => model === third)).toHaveLength(2);
       expect(asked.at(-1)).toBe(third);
-      expect(toolResults(bench.main(-1).body)).toEqual([expect.stringContaining(commandOutput)]);
+      expectRounds(bench, -1, [[[command, commandOutput]]]);
     },
   },
   {
@@ -214,9 +239,21 @@ export const scenarios: readonly Scenario[] = [
 /** Lies in the project folder. */
 const imageName = "red.png";
 
-/** In the form that the upstream's vendor wants, and in order. */
-function expectReasoningBack(bench: Bench, index: number, expected: readonly { text: string; proof: string }[]): void {
+/** Per answer with calls, and per call: what is in its input, and what is in the one output that has its id. */
+function expectRounds(bench: Bench, index: number, rounds: readonly (readonly (readonly [string, string])[])[]): void {
+  const expected = rounds.map((calls) =>
+    calls.map(([input, output]) => ({
+      input: expect.stringContaining(input),
+      outputs: [expect.stringContaining(output)],
+    })),
+  );
+  expect<unknown>(toolRounds(bench.main(index).body)).toEqual(expected);
+}
+
+/** In the form that the upstream's vendor wants, and in order; nothing if the agent cannot bring it. */
+function expectReasoningBack(bench: Bench, index: number, thought: readonly { text: string; proof: string }[]): void {
   const returned = returnedReasoning(bench.upstream, bench.main(index).body);
+  const expected = bench.agent.cannot?.reasoning?.[bench.upstream] === undefined ? thought : [];
   const hasProof = bench.upstream !== "chat";
   expect(returned.map(({ proof }) => proof)).toEqual(expected.map(({ proof }) => (hasProof ? proof : "")));
   // Claude Code asks for no reasoning text; OpenAI is content with what is encrypted

@@ -15,30 +15,64 @@ export function conversation(body: JsonObject): JsonObject[] {
   return objects(body.messages ?? body.input);
 }
 
-/** The outputs of tools, in order, as plain text. */
-export function toolResults(body: JsonObject): string[] {
-  return conversation(body).flatMap((item) => {
-    if (item.role === "tool") return [plainText(item.content)];
-    if (item.type === "function_call_output" || item.type === "custom_tool_call_output")
-      return [plainText(item.output)];
-    const blocks = objects(item.content).filter((block) => block.type === "tool_result");
-    return blocks.map((block) => plainText(block.content));
-  });
+/** A call in a request and the output that belongs to it by its id. */
+export interface ToolRound {
+  /** The arguments as JSON, or the raw text of a custom tool. */
+  input: string;
+  /** The outputs with its id: one, if all is well. */
+  outputs: string[];
 }
 
-/** How many tools each answer with calls has called. Calls of the Responses protocol are items beside each other. */
-export function callsPerTurn(body: JsonObject): number[] {
-  const turns: number[] = [];
+/**
+ * The calls of each answer that has made any. Calls of the Responses protocol are items beside each other, and a reader
+ * of it puts their outputs behind them.
+ */
+export function toolRounds(body: JsonObject): ToolRound[][] {
+  const outputs = conversation(body).flatMap(readOutputs);
+  const turns: Call[][] = [];
   let isOpen = false;
   for (const item of conversation(body)) {
-    const own = objects(item.tool_calls).length + objects(item.content).filter((b) => b.type === "tool_use").length;
-    const isCallItem = item.type === "function_call" || item.type === "custom_tool_call";
-    if (own > 0) turns.push(own);
-    else if (isCallItem && isOpen) turns.push((turns.pop() ?? 0) + 1);
-    else if (isCallItem) turns.push(1);
-    isOpen = isCallItem;
+    const calls = readCalls(item);
+    if (item.type !== undefined && isOpen) turns.at(-1)?.push(...calls);
+    else if (calls.length > 0) turns.push(calls);
+    isOpen = item.type !== undefined && calls.length > 0;
   }
-  return turns;
+  return turns.map((calls) => calls.map(({ id, input }) => ({ input, outputs: outputsOf(id, outputs) })));
+}
+
+interface Call {
+  id: string;
+  input: string;
+}
+
+interface Output {
+  id: string;
+  output: string;
+}
+
+function outputsOf(id: string, outputs: readonly Output[]): string[] {
+  return outputs.flatMap((candidate) => (candidate.id === id ? candidate.output : []));
+}
+
+function readCalls(item: JsonObject): Call[] {
+  if (item.type === "function_call") return [{ id: text(item.call_id), input: text(item.arguments) }];
+  if (item.type === "custom_tool_call") return [{ id: text(item.call_id), input: text(item.input) }];
+  const inMessages = objects(item.content).filter((block) => block.type === "tool_use");
+  return [
+    ...inMessages.map((block) => ({ id: text(block.id), input: JSON.stringify(block.input) })),
+    ...objects(item.tool_calls).map((call) => ({
+      id: text(call.id),
+      input: isObject(call.function) ? text(call.function.arguments) : "",
+    })),
+  ];
+}
+
+function readOutputs(item: JsonObject): Output[] {
+  if (item.role === "tool") return [{ id: text(item.tool_call_id), output: plainText(item.content) }];
+  if (item.type === "function_call_output" || item.type === "custom_tool_call_output")
+    return [{ id: text(item.call_id), output: plainText(item.output) }];
+  const blocks = objects(item.content).filter((block) => block.type === "tool_result");
+  return blocks.map((block) => ({ id: text(block.tool_use_id), output: plainText(block.content) }));
 }
 
 /** Reasoning that a request brings back, in order, in the protocol's own form. */

@@ -1,16 +1,16 @@
 /** Damaged whole answers through the decoder, every encoder, and the way of an answer that must become a stream. */
 
-import { eventsOf } from "../src/gateway/fold.ts";
+import { eventsOf, foldEvents } from "../src/gateway/fold.ts";
 import type { ChatResponse, Json, JsonObject, Protocol } from "../src/protocols/chat.ts";
 import { MalformedAnswer, plainQuirks } from "../src/protocols/codec.ts";
 import { codecs } from "../src/protocols/index.ts";
-import { isCount, isFilled, isRecord, record, textOf } from "../test/support/grammar/report.ts";
 import { checkAnswer, checkEvents } from "./event-rules.ts";
 import type { Kind } from "./kind.ts";
 import { mutateJson } from "./mutate.ts";
 import { protocols, replyTo, withoutBreaks } from "./replies.ts";
 import { withLess } from "./requests.ts";
 import { clientRequest, wholes } from "./seeds.ts";
+import { isSameText, readAnswer } from "./whole-answers.ts";
 
 interface AnswerInput {
   upstream: Protocol;
@@ -46,6 +46,9 @@ function check({ upstream, body, thinkTags }: AnswerInput): string[] {
   const events = eventsOf(response);
   broken.push(...checkEvents(events));
   if (broken.length > 0) return broken;
+  const folded = foldEvents(events);
+  if (!folded.ok) broken.push(`folded again it is an error: ${folded.error.message}`);
+  else broken.push(...checkAnswer(folded.response).map((rule) => `folded again: ${rule}`));
 
   const spoken = response.parts.map((part) => (part.type === "text" || part.type === "refusal" ? part.text : ""));
   const text = withoutBreaks(spoken.join(""));
@@ -54,9 +57,9 @@ function check({ upstream, body, thinkTags }: AnswerInput): string[] {
     const request = clientRequest(client, { includeUsage: response.usage !== undefined });
     const context = { request, id: "abc123", createdAt: 1_800_000_000, estimatedInputTokens: 40 };
     const whole = JSON.parse(JSON.stringify(codecs[client].encodeResponse(response, context))) as JsonObject;
-    const read = readers[client](whole);
+    const read = readAnswer[client](whole);
     for (const rule of read.violations) broken.push(`to ${client}, whole: ${rule}`);
-    if (withoutBreaks(read.text) !== text) broken.push(`to ${client}, whole: the text is not the upstream's`);
+    if (!isSameText(read.text, text)) broken.push(`to ${client}, whole: the text is not the upstream's`);
     if (read.calls !== calls) broken.push(`to ${client}, whole: ${read.calls} calls instead of ${calls}`);
     const { report, violations } = replyTo(client, events, request, false);
     broken.push(...violations);
@@ -65,80 +68,3 @@ function check({ upstream, body, thinkTags }: AnswerInput): string[] {
   }
   return broken;
 }
-
-interface ReadAnswer {
-  violations: string[];
-  text: string;
-  calls: number;
-}
-
-/** The least that each client's SDK expects of a whole answer. */
-const readers: Record<Protocol, (body: JsonObject) => ReadAnswer> = {
-  messages(body) {
-    const content = Array.isArray(body["content"]) ? body["content"].map(record) : [];
-    const violations: string[] = [];
-    if (body["type"] !== "message" || body["role"] !== "assistant") violations.push("type or role is wrong");
-    if (!isFilled(body["id"]) || !isFilled(body["model"])) violations.push("id or model is missing");
-    if (!isFilled(body["stop_reason"]) || !("stop_sequence" in body)) violations.push("a stop field is missing");
-    const usage = record(body["usage"]);
-    if (!isCount(usage["input_tokens"]) || !isCount(usage["output_tokens"])) violations.push("usage lacks a count");
-    for (const block of content) {
-      if (block["type"] === "text" && !isFilled(block["text"])) violations.push("an empty text block");
-      if (block["type"] === "thinking" && typeof block["signature"] !== "string") violations.push("no signature");
-      if (block["type"] !== "tool_use") continue;
-      if (!isFilled(block["id"]) || !isFilled(block["name"])) violations.push("a call without id or name");
-      if (!isRecord(block["input"])) violations.push("input is no object");
-    }
-    const calls = content.filter((block) => block["type"] === "tool_use").length;
-    if (
-      (body["stop_reason"] === "tool_use") !== calls > 0 &&
-      ["tool_use", "end_turn"].includes(textOf(body["stop_reason"]))
-    )
-      violations.push(`stop_reason ${String(body["stop_reason"])} with ${calls} calls`);
-    return { violations, text: content.map((block) => textOf(block["text"])).join(""), calls };
-  },
-  chat(body) {
-    const violations: string[] = [];
-    const choice = record(Array.isArray(body["choices"]) ? body["choices"][0] : undefined);
-    const message = record(choice["message"]);
-    if (body["object"] !== "chat.completion" || !isFilled(body["id"])) violations.push("object or id is wrong");
-    if (message["role"] !== "assistant" || !("content" in message)) violations.push("role or content is missing");
-    const calls = Array.isArray(message["tool_calls"]) ? message["tool_calls"].map(record) : [];
-    for (const call of calls) {
-      const detail = record(call["function"] ?? call["custom"]);
-      if (!isFilled(call["id"]) || !isFilled(detail["name"])) violations.push("a call without id or name");
-      if (call["type"] === "function" && !isFilled(detail["arguments"])) violations.push("empty arguments");
-    }
-    const reason = choice["finish_reason"];
-    if (!isFilled(reason)) violations.push("no finish_reason");
-    if (reason === "tool_calls" ? calls.length === 0 : reason === "stop" && calls.length > 0) {
-      violations.push(`finish_reason ${String(reason)} with ${calls.length} calls`);
-    }
-    const text = textOf(message["content"]) + textOf(message["refusal"]);
-    return { violations, text, calls: calls.length };
-  },
-  responses(body) {
-    const violations: string[] = [];
-    const output = Array.isArray(body["output"]) ? body["output"].map(record) : [];
-    if (body["object"] !== "response" || !isFilled(body["id"])) violations.push("object or id is wrong");
-    if (body["status"] !== "completed" && body["status"] !== "incomplete") violations.push("status is wrong");
-    const usage = record(body["usage"]);
-    if (!isCount(usage["input_tokens"]) || !isCount(usage["total_tokens"])) violations.push("usage lacks a count");
-    const ids = output.map((item) => item["id"]);
-    if (!ids.every(isFilled) || new Set(ids).size !== ids.length) violations.push("item ids are missing or doubled");
-    let text = "";
-    let calls = 0;
-    for (const item of output) {
-      if (item["type"] === "message") {
-        const content = Array.isArray(item["content"]) ? item["content"].map(record) : [];
-        if (content.length === 0) violations.push("a message without content");
-        for (const part of content) text += textOf(part["text"] ?? part["refusal"]);
-      } else if (item["type"] !== "reasoning") {
-        calls++;
-        if (!isFilled(item["call_id"])) violations.push("a call without call_id");
-        if (item["type"] === "function_call" && !textOf(item["arguments"]).trim()) violations.push("blank arguments");
-      }
-    }
-    return { violations, text, calls };
-  },
-};

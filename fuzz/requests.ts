@@ -4,6 +4,7 @@ import type { ChatRequest, Json, JsonObject, Protocol } from "../src/protocols/c
 import { ProtocolError, plainQuirks, type Quirks } from "../src/protocols/codec.ts";
 import { codecs } from "../src/protocols/index.ts";
 import { settleTurns } from "../src/protocols/turns.ts";
+import { record } from "../test/support/grammar/report.ts";
 import type { Kind } from "./kind.ts";
 import { mutateJson } from "./mutate.ts";
 import type { Random } from "./random.ts";
@@ -90,10 +91,43 @@ function check({ client, body, quirks: changed, maxOutputTokens }: RequestInput)
     }
     const sent = JSON.parse(JSON.stringify(encoded)) as JsonObject;
     for (const rule of checkRequest(upstream, sent, quirks)) broken.push(`to ${upstream}: ${rule}`);
+    for (const rule of readAgain(upstream, sent, quirks)) broken.push(`to ${upstream}: ${rule}`);
     // The next candidate of a cascade is given the same request.
     if (JSON.stringify(request) !== before) broken.push(`to ${upstream}: the encoder changed the request`);
   }
   return broken;
+}
+
+/** A second gateway behind the first: what we send must be a request that we would take, and mean the same. */
+function readAgain(upstream: Protocol, sent: JsonObject, quirks: Quirks): string[] {
+  const codec = codecs[upstream];
+  let request: ChatRequest;
+  try {
+    request = codec.decodeRequest(sent);
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause;
+    return [`the body is refused by its own protocol: ${cause.message}`];
+  }
+  request.turns = settleTurns(request.turns);
+  const again = JSON.parse(
+    JSON.stringify(codec.encodeRequest(request, { model: "up-model", quirks }).body),
+  ) as JsonObject;
+  const broken: string[] = [];
+  // Instructions that nothing precedes but what was left out are leading ones the second time.
+  if (record(Array.isArray(sent["input"]) ? sent["input"][0] : undefined)["role"] === "developer") return broken;
+  for (const field of ["messages", "input", "system", "instructions", "tools"]) {
+    if (plain(again[field]) !== plain(sent[field])) broken.push(`sent on once more, ${field} change`);
+  }
+  return broken;
+}
+
+/** All that is said, in order, however it is spread over messages, items and blocks. */
+function plain(value: Json | undefined): string {
+  if (typeof value === "string") return value.replaceAll("\n", "");
+  if (typeof value !== "object" || value === null) return "";
+  return Object.entries(value)
+    .map(([key, member]) => (key === "type" || key === "role" ? "" : plain(member ?? null)))
+    .join("");
 }
 
 /** The value with one member or element left out, the outermost first, and with long texts cut. */

@@ -1,6 +1,7 @@
 /** Damaged upstream streams, in any slicing, through reader, decoder and every encoder. */
 
-import type { ChatEvent, Json, Protocol } from "../src/protocols/chat.ts";
+import { foldEvents } from "../src/gateway/fold.ts";
+import type { ChatEvent, Json, JsonObject, Protocol } from "../src/protocols/chat.ts";
 import { plainQuirks, type SseMessage } from "../src/protocols/codec.ts";
 import { codecs } from "../src/protocols/index.ts";
 import { SseReader } from "../src/protocols/sse.ts";
@@ -11,6 +12,7 @@ import { joinEvents, mutateBytes, mutateEvents, slice, splitEvents } from "./mut
 import { Random } from "./random.ts";
 import { protocols, replyTo, spokenText, withoutBreaks } from "./replies.ts";
 import { clientRequest, streams } from "./seeds.ts";
+import { isSameText, readAnswer } from "./whole-answers.ts";
 
 interface StreamInput {
   upstream: Protocol;
@@ -68,13 +70,22 @@ function check(input: StreamInput): string[] {
   if (broken.length > 0) return broken;
 
   const calls = events.filter((event) => event.type === "tool-start").length;
+  // The other way for a client that asked for a whole answer.
+  const folded = foldEvents(events);
+  if (folded.ok !== (last?.type === "finish")) broken.push(`folded, ${last?.type} becomes ${folded.ok}`);
   for (const client of protocols) {
     const request = clientRequest(client, { includeUsage: true });
     const { messages: written, report, violations } = replyTo(client, events, request, opensEarly);
     broken.push(...violations.filter((rule) => !rule.endsWith("usage was asked for and is missing")));
     const size = written.reduce((sum, { data }) => sum + data.length, 0);
     if (size > 20_000 + 200 * bytes.length) broken.push(`to ${client}: ${bytes.length} bytes become ${size}`);
-    if (last?.type !== "finish") continue;
+    if (last?.type !== "finish" || !folded.ok) continue;
+    const context = { request, id: "abc123", createdAt: 1_800_000_000, estimatedInputTokens: 40 };
+    const whole = JSON.parse(JSON.stringify(codecs[client].encodeResponse(folded.response, context))) as JsonObject;
+    const read = readAnswer[client](whole);
+    broken.push(...read.violations.map((rule) => `to ${client}, whole: ${rule}`));
+    if (!isSameText(read.text, spokenText(events))) broken.push(`to ${client}, whole: another text`);
+    if (read.calls !== calls) broken.push(`to ${client}, whole: ${read.calls} calls instead of ${calls}`);
     if (withoutBreaks(report.text) !== spokenText(events)) broken.push(`to ${client}: the text is not the upstream's`);
     if (report.calls.length !== calls) broken.push(`to ${client}: ${report.calls.length} calls instead of ${calls}`);
   }

@@ -12,7 +12,7 @@ export interface Provider {
   /** Complete URLs to POST to, for the protocols it may be called in. */
   urls: Partial<Record<Protocol, string>>;
   messagesAuth: "x-api-key" | "bearer";
-  /** The first key, if one was found; a local server needs none. */
+  /** The first key that was found, those of a pool before the single one; a local server needs none. */
   key: string | undefined;
   /** Where a missing key would have to be put; undefined when none is needed. */
   keySource: string | undefined;
@@ -88,15 +88,16 @@ function buildProvider(
     }
     urls[protocol] = from + paths[protocol];
   }
-  const named = [...(own?.api_key === undefined ? [] : [own.api_key]), ...(own?.api_keys ?? [])];
+  const named = [...(own?.api_keys ?? []), ...(own?.api_key === undefined ? [] : [own.api_key])];
   const specs = named.length > 0 || row?.keyEnv === undefined ? named : [`env:${row.keyEnv}`];
-  const [spec] = specs;
+  const found = specs.find((spec) => readKey(spec) !== undefined);
+  const spec = found ?? specs[0];
   return {
     id,
     name: row?.name ?? id,
     urls,
     messagesAuth: row?.messagesAuth ?? "x-api-key",
-    key: specs.map(readKey).find((key) => key !== undefined),
+    key: found === undefined ? undefined : readKey(found),
     keySource: spec === undefined ? undefined : describeKeySource(id, spec),
     isBuiltIn: row !== undefined && base === undefined,
     isAnthropic: urls.messages !== undefined && /(^|\.)anthropic\.com$/.test(new URL(urls.messages).hostname),

@@ -141,38 +141,46 @@ export function keysWithoutEffect(raw: Json): string[] {
 
 /**
  * @param source the file's path, for the message
- * @param tolerant drops unknown top-level keys (the predecessor's file holds things of its own)
+ * @param tolerant drops unknown keys (the predecessor's file holds things of its own)
  * @throws {ClutchError} `config-invalid`: the first problem, with its key, the value and what is expected
  */
 export function parseConfig(raw: Json, source: string, tolerant = false): Config {
-  const known = configSchema.shape;
-  const value =
-    tolerant && isObject(raw) ? Object.fromEntries(Object.entries(raw).filter(([key]) => key in known)) : raw;
-  const result = configSchema.safeParse(value);
+  const result = configSchema.safeParse(raw);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  if (issue === undefined) throw new ClutchError("config-invalid", `${source} is not a valid config`);
-  const at = issue.path.map(String).join(".");
-  if (issue.code === "unrecognized_keys") {
-    const key = issue.keys[0] ?? "";
-    const near = nearest(key, knownKeysAt(issue.path));
-    throw new ClutchError("config-invalid", `${source}: unknown key ${quote(at === "" ? key : `${at}.${key}`)}`, {
-      hint: near === undefined ? "remove it" : `did you mean ${quote(near)}?`,
-    });
+  const unknown = result.error.issues.filter((issue) => issue.code === "unrecognized_keys");
+  if (tolerant && unknown.length > 0) {
+    const cleaned = structuredClone(raw);
+    for (const issue of unknown) {
+      const holder = valueAt(cleaned, issue.path);
+      if (isObject(holder)) for (const key of issue.keys) delete holder[key];
+    }
+    return parseConfig(cleaned, source, tolerant);
   }
-  const received = valueAt(value, issue.path);
-  const isSecret =
-    issue.path[0] === "providers" &&
-    (issue.path.length < 3 || issue.path.some((key) => secretKeys.includes(String(key))));
+  const [issue] = result.error.issues;
+  throw issue?.code === "unrecognized_keys" ? unknownKey(issue, source) : wrongValue(issue, raw, source);
+}
+
+type Issue = z.core.$ZodIssue;
+
+function unknownKey({ keys, path }: Issue & { keys: string[] }, source: string): ClutchError {
+  const at = path.map(String).join(".");
+  const key = keys[0] ?? "";
+  const near = nearest(key, knownKeysAt(path));
+  return new ClutchError("config-invalid", `${source}: unknown key ${quote(at === "" ? key : `${at}.${key}`)}`, {
+    hint: near === undefined ? "remove it" : `did you mean ${quote(near)}?`,
+  });
+}
+
+function wrongValue(issue: Issue | undefined, raw: Json, source: string): ClutchError {
+  const path = issue?.path ?? [];
+  const received = valueAt(raw, path);
+  const isSecret = path[0] === "providers" && (path.length < 3 || path.some((key) => secretKeys.includes(String(key))));
   const shown = received === undefined ? "nothing" : isSecret ? "(hidden)" : short(JSON.stringify(received));
-  const where = at === "" ? "" : ` ${quote(at)} is ${shown}:`;
-  throw new ClutchError(
-    "config-invalid",
-    `${source}:${where} ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}`,
-    {
-      hint: "correct it in the file",
-    },
-  );
+  const where = path.length === 0 ? "" : ` ${quote(path.map(String).join("."))} is ${shown}:`;
+  const problem = issue?.message ?? "not a valid config";
+  return new ClutchError("config-invalid", `${source}:${where} ${problem.charAt(0).toLowerCase()}${problem.slice(1)}`, {
+    hint: "correct it in the file",
+  });
 }
 
 function valueAt(value: Json | undefined, path: readonly PropertyKey[]): Json | undefined {

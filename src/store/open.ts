@@ -36,6 +36,8 @@ export function openStore(path: string): Store {
     refuseNewer(client, path);
     const db = drizzle({ client });
     migrate(db);
+    // From here on the ledger waits, not the requests: a refused write is tried again a second later.
+    client.run("PRAGMA busy_timeout = 50");
     return {
       db,
       close() {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { commits, eventsOf, isEmptyAnswer } from "../../src/gateway/commit.ts";
+import { commits, isEmptyAnswer } from "../../src/gateway/commit.ts";
+import { eventsOf } from "../../src/gateway/fold.ts";
 import type { ChatEvent, ChatResponse, Usage } from "../../src/protocols/chat.ts";
 
 const usage: Usage = { input: 1, cacheRead: 2, cacheWrite: 3, output: 4, reasoning: 0 };

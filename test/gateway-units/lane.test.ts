@@ -237,7 +237,10 @@ describe("TranslateLane", () => {
     expect(taken(lane).match(/^data: /gm)).toHaveLength(4);
   });
 
-  test("tells that errors are ours to write, and those of a passed-on stream are not", () => {
-    expect([translateLane("chat", "messages").carriesErrors, passLane("chat").carriesErrors]).toEqual([false, true]);
+  test("tells that errors are ours to write, until a passed-on stream has told its own", () => {
+    const passed = passLane("chat");
+    expect([translateLane("chat", "messages").carriesErrors, passed.carriesErrors]).toEqual([false, false]);
+    passed.push(new TextEncoder().encode('data: {"error":{"message":"gone"}}\n\n'));
+    expect(passed.carriesErrors).toBe(true);
   });
 });

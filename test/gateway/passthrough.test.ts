@@ -151,23 +151,38 @@ describe.each(protocols)("%s to an upstream of the same protocol", (protocol) =>
   });
 });
 
-test("an agent's own login goes to its own vendor, without anything of ours", async () => {
-  const vendor = await startFakeUpstream({ "claude-opus-5-5": json(whole.messages) });
-  await using gateway = await startTestGateway({
-    replies: {},
-    config: {
-      providers: { anthropic: { base_url: `http://127.0.0.1:${vendor.port}`, api_key: "sk-ours" } },
-      default_provider: "anthropic",
-    },
+describe("an agent's own login", () => {
+  const headers = { authorization: "Bearer sk-ant-oat-own", "x-clutch-launch": "xx-cib-launch1", "x-app": "cli" };
+
+  test("goes to its own vendor, without anything of ours", async () => {
+    const vendor = await startFakeUpstream({ "claude-opus-5-5": json(whole.messages) });
+    await using gateway = await startTestGateway({
+      replies: {},
+      config: { providers: { anthropic: { api_key: "sk-ours" } }, default_provider: "anthropic" },
+      fetch: (url, init) => fetch(url.replace("https://api.anthropic.com", `http://127.0.0.1:${vendor.port}`), init),
+    });
+    const response = await gateway.ask("messages", "claude-opus-5-5", false, { headers });
+    await vendor.stop();
+    expect(response.status).toBe(200);
+    const sent = vendor.requests[0]?.headers ?? {};
+    expect(sent["authorization"]).toBe("Bearer sk-ant-oat-own");
+    expect(sent["x-api-key"]).toBeUndefined();
+    expect(sent["x-app"]).toBe("cli");
+    expect(JSON.stringify(sent)).not.toMatch(/launch1|sk-ours|x-clutch/);
   });
-  const response = await gateway.ask("messages", "claude-opus-5-5", false, {
-    headers: { authorization: "Bearer sk-ant-oat-own", "x-clutch-launch": "xx-cib-launch1", "x-app": "cli" },
+
+  test("goes nowhere else, not even to what the config has put in its vendor's place", async () => {
+    const other = await startFakeUpstream({ "claude-opus-5-5": json(whole.messages) });
+    await using gateway = await startTestGateway({
+      replies: {},
+      config: {
+        providers: { anthropic: { base_url: `http://127.0.0.1:${other.port}`, api_key: "sk-ours" } },
+        default_provider: "anthropic",
+      },
+    });
+    await gateway.ask("messages", "claude-opus-5-5", false, { headers });
+    await other.stop();
+    expect(other.requests[0]?.headers["x-api-key"]).toBe("sk-ours");
+    expect(JSON.stringify(other.requests[0]?.headers)).not.toMatch(/sk-ant-oat-own|launch1/);
   });
-  await vendor.stop();
-  expect(response.status).toBe(200);
-  const headers = vendor.requests[0]?.headers ?? {};
-  expect(headers["authorization"]).toBe("Bearer sk-ant-oat-own");
-  expect(headers["x-api-key"]).toBeUndefined();
-  expect(headers["x-app"]).toBe("cli");
-  expect(JSON.stringify(headers)).not.toMatch(/launch1|sk-ours|x-clutch/);
 });

@@ -1,7 +1,7 @@
 /** What every codec must keep to, whatever its protocol: one suite, run over all three. */
 
 import { describe, expect, test } from "bun:test";
-import { eventsOf } from "../../src/gateway/commit.ts";
+import { eventsOf } from "../../src/gateway/fold.ts";
 import type {
   AssistantPart,
   ChatEvent,

@@ -37,6 +37,7 @@ describe("buildProviders()", () => {
       keySource: "set OPENAI_API_KEY or providers.openai.api_key",
       headers: {},
       isAnthropic: false,
+      isBuiltIn: true,
       quirks: { ...plainQuirks, ...catalog.openai.quirks },
     });
   });
@@ -52,6 +53,7 @@ describe("buildProviders()", () => {
       keySource: "set providers.mybox.api_key",
       headers: { "X-Team": "a" },
       isAnthropic: false,
+      isBuiltIn: false,
       quirks: plainQuirks,
     });
   });

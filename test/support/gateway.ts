@@ -4,6 +4,7 @@ import { Database } from "bun:sqlite";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Fetch } from "../../providers/upstream.ts";
 import { resolveHomes } from "../../src/config/paths.ts";
 import { parseConfig } from "../../src/config/schema.ts";
 import { type Gateway, startGateway } from "../../src/gateway/server.ts";
@@ -55,6 +56,8 @@ export interface GatewaySetup {
   config?: JsonObject;
   env?: Record<string, string>;
   launchSecret?: string;
+  /** In place of the real one, for upstreams whose address is fixed. */
+  fetch?: Fetch;
 }
 
 /** Providers `messages`, `chat` and `responses`, each speaking the protocol of its name; `dead` refuses connections. */
@@ -91,7 +94,7 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     tierLetters: {},
     env: setup.env ?? {},
     store: openStore(database),
-    fetch,
+    fetch: setup.fetch ?? fetch,
     launchSecret: () => setup.launchSecret,
     log: (line) => lines.push(line),
     onLeft: () => {},

@@ -217,7 +217,14 @@ function isSpoken(text: string): boolean {
   return /\S/.test(text);
 }
 
+/** How tools and calls are spelt for this upstream. */
+interface WireNames {
+  tool(name: string): string;
+  callId(id: string): string;
+}
+
 function encodeTurns(turns: Turn[], quirks: Quirks, wireName: (name: string) => string): Message[] {
+  const names: WireNames = { tool: wireName, callId: wireCallIds() };
   const messages: Message[] = [];
   const append = (role: Message["role"], blocks: Block[]) => {
     if (blocks.length === 0) return;
@@ -231,10 +238,13 @@ function encodeTurns(turns: Turn[], quirks: Quirks, wireName: (name: string) => 
         append("user", turn.parts.flatMap(encodeUserPart));
         break;
       case "tool":
-        append("user", turn.results.map(encodeToolResult));
+        append(
+          "user",
+          turn.results.map((result) => encodeToolResult(result, names)),
+        );
         break;
       case "assistant":
-        append("assistant", encodeAssistant(turn.parts, wireName));
+        append("assistant", encodeAssistant(turn.parts, names));
         break;
       case "system": {
         if (!isSpoken(turn.text)) break;
@@ -273,7 +283,7 @@ function trimPrefill(messages: Message[]): void {
 }
 
 /** Empty when neither text nor call is left: thinking alone is no message. */
-function encodeAssistant(parts: AssistantPart[], wireName: (name: string) => string): Block[] {
+function encodeAssistant(parts: AssistantPart[], names: WireNames): Block[] {
   const blocks: Block[] = [];
   let hasContent = false;
   for (const part of parts) {
@@ -296,8 +306,8 @@ function encodeAssistant(parts: AssistantPart[], wireName: (name: string) => str
         hasContent = true;
         blocks.push({
           type: "tool_use",
-          id: wireId(part.id),
-          name: wireName(part.name),
+          id: names.callId(part.id),
+          name: names.tool(part.name),
           input: parseArguments(part.arguments),
         });
         break;
@@ -308,13 +318,23 @@ function encodeAssistant(parts: AssistantPart[], wireName: (name: string) => str
   return hasContent ? blocks : [];
 }
 
-/** Tool ids match `^[a-zA-Z0-9_-]+$`. Pure, so a call and its result stay together without any memory. */
-function wireId(id: string): string {
-  return id === "" ? "_" : id.replace(/[^a-zA-Z0-9_-]/g, "_");
+/** Tool ids match `^[a-zA-Z0-9_-]+$`. Made anew for each request from its own order; ids that would fall together stay apart. */
+function wireCallIds(): (id: string) => string {
+  const byId = new Map<string, string>();
+  const taken = new Set<string>();
+  return (id) => {
+    const known = byId.get(id);
+    if (known !== undefined) return known;
+    let wire = id === "" ? "_" : id.replace(/[^a-zA-Z0-9_-]/g, "_");
+    while (taken.has(wire)) wire += "_";
+    byId.set(id, wire);
+    taken.add(wire);
+    return wire;
+  };
 }
 
-function encodeToolResult(result: ToolResult): ToolResultBlock {
-  const block: ToolResultBlock = { type: "tool_result", tool_use_id: wireId(result.callId) };
+function encodeToolResult(result: ToolResult, names: WireNames): ToolResultBlock {
+  const block: ToolResultBlock = { type: "tool_result", tool_use_id: names.callId(result.callId) };
   const [only] = result.parts;
   if (result.parts.length === 1 && only?.type === "text" && only.cacheControl === undefined) {
     if (isSpoken(only.text)) block.content = only.text;

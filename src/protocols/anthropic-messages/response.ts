@@ -66,9 +66,11 @@ function decodeBlock(block: JsonObject, context: DecodeContext, position: number
       return { type: "reasoning", text: "", replay: { kind: "redacted", data: stringOr(block.data, "") } };
     case "tool_use": {
       const name = stringOr(block.name, "");
+      // A call of nothing can be neither answered nor shown.
+      if (name === "") return undefined;
       return {
         type: "tool-call",
-        id: stringOr(block.id, missingCallId(position)),
+        id: stringOr(block.id, "") || missingCallId(position),
         name: context.toolNames.get(name) ?? name,
         arguments: renderInput(block.input),
       };

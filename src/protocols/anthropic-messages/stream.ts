@@ -36,6 +36,7 @@ export class MessagesStreamDecoder implements StreamDecoder {
   #usage: Usage | undefined;
   #stopReason: Json | undefined;
   #stopSequence: string | undefined;
+  #isStarted = false;
   #isDone = false;
 
   constructor(context: DecodeContext) {
@@ -71,7 +72,7 @@ export class MessagesStreamDecoder implements StreamDecoder {
         this.#close(event.index, out);
         break;
       case "message_start":
-        out.push(this.#start(isObject(event.message) ? event.message : {}));
+        this.#start(isObject(event.message) ? event.message : {}, out);
         break;
       case "message_delta":
         this.#usage = decodeUsage(event.usage, this.#usage);
@@ -105,16 +106,20 @@ export class MessagesStreamDecoder implements StreamDecoder {
     return [{ type: "error", error }];
   }
 
-  #start(message: JsonObject): ChatEvent {
+  /** A second one, or one behind content, has nothing to open any more; its usage counts all the same. */
+  #start(message: JsonObject, out: ChatEvent[]): void {
     this.#usage = decodeUsage(message.usage, this.#usage);
+    if (this.#isStarted) return;
+    this.#isStarted = true;
     const start: ChatEvent = { type: "start" };
     if (typeof message.id === "string") start.id = message.id;
     if (typeof message.model === "string") start.model = message.model;
     if (this.#usage !== undefined) start.usage = this.#usage;
-    return start;
+    out.push(start);
   }
 
   #open(event: JsonObject, out: ChatEvent[]): void {
+    this.#isStarted = true;
     const { index } = event;
     const block = isObject(event.content_block) ? event.content_block : {};
     this.#close(index, out);
@@ -134,13 +139,18 @@ export class MessagesStreamDecoder implements StreamDecoder {
         }
         break;
       case "tool_use": {
-        const call = this.#calls++;
         const name = typeof block.name === "string" ? block.name : "";
+        if (name === "") {
+          this.#blocks.set(index, { type: "opaque" });
+          out.push({ type: "opaque" });
+          break;
+        }
+        const call = this.#calls++;
         this.#blocks.set(index, { type: "tool", call, hasDelta: false, input: block.input });
         out.push({
           type: "tool-start",
           call,
-          id: typeof block.id === "string" ? block.id : missingCallId(call),
+          id: typeof block.id === "string" && block.id !== "" ? block.id : missingCallId(call),
           name: this.#context.toolNames.get(name) ?? name,
         });
         break;

@@ -226,6 +226,8 @@ export class ChatStreamEncoder implements StreamEncoder {
   readonly #bareCalls = new Set<number>();
   /** The arguments of calls of custom tools, which can be unwrapped only as a whole. */
   readonly #customCalls = new Map<number, { id: string; name: string; arguments: string }>();
+  /** The index a call goes by, given when its first fragment is written: custom calls are written after later ones. */
+  readonly #indexes = new Map<number, number>();
 
   constructor(context: ReplyContext) {
     this.#context = context;
@@ -335,8 +337,14 @@ export class ChatStreamEncoder implements StreamEncoder {
       return [];
     }
     this.#bareCalls.add(call);
-    const entry = { index: call, id, type: "function", function: { name, arguments: "" } };
+    const entry = { index: this.#indexOf(call), id, type: "function", function: { name, arguments: "" } };
     return [this.#delta(`{"tool_calls":[${JSON.stringify(entry)}]}`)];
+  }
+
+  #indexOf(call: number): number {
+    const known = this.#indexes.get(call) ?? this.#indexes.size;
+    this.#indexes.set(call, known);
+    return known;
   }
 
   #continueCall(call: number, json: string): SseMessage[] {
@@ -353,7 +361,12 @@ export class ChatStreamEncoder implements StreamEncoder {
     const custom = this.#customCalls.get(call);
     if (custom !== undefined) {
       const { id, name } = custom;
-      const entry = { index: call, id, type: "custom", custom: { name, input: unwrapInput(custom.arguments) } };
+      const entry = {
+        index: this.#indexOf(call),
+        id,
+        type: "custom",
+        custom: { name, input: unwrapInput(custom.arguments) },
+      };
       return [this.#delta(`{"tool_calls":[${JSON.stringify(entry)}]}`)];
     }
     // Clients parse the concatenated arguments, and "" is no JSON.
@@ -361,6 +374,8 @@ export class ChatStreamEncoder implements StreamEncoder {
   }
 
   #arguments(call: number, json: string): SseMessage {
-    return this.#delta(`{"tool_calls":[{"index":${call},"function":{"arguments":${JSON.stringify(json)}}}]}`);
+    return this.#delta(
+      `{"tool_calls":[{"index":${this.#indexOf(call)},"function":{"arguments":${JSON.stringify(json)}}}]}`,
+    );
   }
 }
