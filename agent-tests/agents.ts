@@ -238,27 +238,7 @@ const pi: Agent = {
   upstreamModels: cascadeModels,
   env: { PI_OFFLINE: "1", CLUTCH_KEY: agentKey },
   shell: (command) => tool("bash", { command }),
-  async prepare(place) {
-    const provider = {
-      name: "Clutch",
-      baseUrl: `${place.gatewayUrl}/v1`,
-      apiKey: "$CLUTCH_KEY",
-      api: "openai-completions",
-      models: [
-        {
-          id: agentModel,
-          name: agentModel,
-          reasoning: true,
-          input: ["text", "image"],
-          cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
-          contextWindow: 1_000_000,
-          maxTokens: 32_000,
-        },
-      ],
-    };
-    const source = `export default (pi) => pi.registerProvider("clutch", ${JSON.stringify(provider)});\n`;
-    await writeFile(piExtension(place), source);
-  },
+  prepare: (place) => writePiExtension(place, "openai-completions", `${place.gatewayUrl}/v1`),
   command: (place, task) => ({
     argv: [
       ...["pi", "-e", piExtension(place), "--model", `clutch/${agentModel}`],
@@ -273,6 +253,39 @@ const pi: Agent = {
   // it does echo reasoning_details, in which a signature travels
   cannot: { reasoning: { responses: noProof.responses } },
 };
+
+/** A second client of this protocol beside Claude Code, by Anthropic's SDK. */
+const piMessages: Agent = {
+  ...pi,
+  name: "Pi, Messages",
+  speaks: "messages",
+  prepare: (place) => writePiExtension(place, "anthropic-messages", place.gatewayUrl),
+  cannot: {},
+};
+
+/** A second client of this protocol beside Codex, by OpenAI's SDK. */
+const piResponses: Agent = {
+  ...pi,
+  name: "Pi, Responses",
+  speaks: "responses",
+  prepare: (place) => writePiExtension(place, "openai-responses", `${place.gatewayUrl}/v1`),
+  cannot: {},
+};
+
+async function writePiExtension(place: Place, api: string, baseUrl: string): Promise<void> {
+  const model = {
+    id: agentModel,
+    name: agentModel,
+    reasoning: true,
+    input: ["text", "image"],
+    cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+    contextWindow: 1_000_000,
+    maxTokens: 32_000,
+  };
+  const provider = { name: "Clutch", baseUrl, apiKey: "$CLUTCH_KEY", api, models: [model] };
+  const source = `export default (pi) => pi.registerProvider("clutch", ${JSON.stringify(provider)});\n`;
+  await writeFile(piExtension(place), source);
+}
 
 function piExtension(place: Place): string {
   return join(place.root, "pi-extension.ts");
@@ -352,4 +365,14 @@ const hermes: Agent = {
   cannot: { reasoning: onEvery("it brings no reasoning back, whatever its form") },
 };
 
-export const agents: readonly Agent[] = [claude, codex, codexDefault, qwen, pi, opencode, hermes];
+export const agents: readonly Agent[] = [
+  claude,
+  codex,
+  codexDefault,
+  qwen,
+  pi,
+  piMessages,
+  piResponses,
+  opencode,
+  hermes,
+];

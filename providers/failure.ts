@@ -91,13 +91,20 @@ function asOneLine(text: string): string {
 
 const maxMessageCharacters = 2_000;
 
-const relayed =
-  /^(?:request-id|x-request-id|x-should-retry|retry-after|x-generation-id|(?:x|anthropic)-ratelimit-.*|openai-(?:processing-ms|version))$/;
+const relayed: ReadonlySet<string> = new Set([
+  "request-id",
+  "x-request-id",
+  "x-should-retry",
+  "retry-after",
+  "x-generation-id",
+  "openai-processing-ms",
+  "openai-version",
+]);
 
 /** The headers of an upstream's answer that its own client knows how to read. */
 export function relayedHeaders(headers: Headers): Record<string, string> {
   const kept: Record<string, string> = {};
-  for (const [name, value] of headers) if (relayed.test(name)) kept[name] = value;
+  for (const [name, value] of headers) if (relayed.has(name) || name.includes("ratelimit-")) kept[name] = value;
   return kept;
 }
 

@@ -44,9 +44,8 @@ export class SseReader {
   }
 }
 
-/** One message as it goes over the wire, with its blank line. `data` must not hold line breaks (JSON never does). */
+/** One message as it goes over the wire, with its blank line. */
 export function renderSse(message: SseMessage): string {
-  return message.event === undefined
-    ? `data: ${message.data}\n\n`
-    : `event: ${message.event}\ndata: ${message.data}\n\n`;
+  const data = message.data.includes("\n") ? message.data.replaceAll("\n", "\ndata: ") : message.data;
+  return message.event === undefined ? `data: ${data}\n\n` : `event: ${message.event}\ndata: ${data}\n\n`;
 }
