@@ -1,17 +1,20 @@
 /** The gateway's HTTP face: one route per inbound protocol, what agents probe for, and the operational routes. */
 
 import { type Context, Hono } from "hono";
+import { relayedHeaders } from "../../providers/failure.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import { version } from "../version.ts";
 import { RequestBody, readBody } from "./body.ts";
+import { toGatewayError } from "./cascade.ts";
 import { type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
 import { refuseForeign } from "./guard.ts";
 import { type Caller, recognise } from "./recognise.ts";
 import { describeBadRequest, sendError } from "./reply.ts";
 import { Roster } from "./roster.ts";
-import { planRoute, type Routing, routableModels } from "./router.ts";
+import { planRoute, type Routing, routableModels, type Target } from "./router.ts";
+import { callBeside } from "./side-call.ts";
 
 export interface AppDeps extends Pick<ConversationDeps, "ledger" | "calibration" | "now"> {
   /** Read anew for each request, so that a changed config takes effect at once. */
@@ -41,6 +44,9 @@ const inbound = {
   "/v1/chat/completions": "chat",
   "/v1/responses": "responses",
 } as const satisfies Record<string, Protocol>;
+
+/** A compaction reads a whole conversation and writes a summary (ms). */
+const compactLimitMs = 300_000;
 
 const unauthorised: GatewayError = {
   kind: "authentication",
@@ -77,8 +83,8 @@ export function createApp(deps: AppDeps): App {
     );
   });
 
-  // Nothing is stored here, and compaction belongs to the agent: what a client may look for is not there, plainly.
-  app.post("/v1/responses/compact", notFound);
+  app.post("/v1/responses/compact", (c) => accept(c, "responses", compact));
+  // Nothing is stored here: what a client may look for is not there, plainly.
   app.on(["GET", "DELETE"], "/v1/responses/:id", notFound);
 
   app.get("/v1/models/:id{.+}", (c) => {
@@ -160,11 +166,35 @@ export function createApp(deps: AppDeps): App {
     }
   }
 
-  async function count(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
-    const { keepsOwnLogin, launch } = caller;
+  function firstTarget(protocol: Protocol, body: RequestBody, { keepsOwnLogin, launch }: Caller): Target | undefined {
     const asked = { protocol, model: body.model, hasTools: false, launch, keepsOwnLogin };
-    const [target] = planRoute(asked, deps.routing()).targets;
+    return planRoute(asked, deps.routing()).targets[0];
+  }
+
+  async function count(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
+    const target = firstTarget(protocol, body, caller);
     return Response.json(await deps.counter.count(body, raw.headers, target));
+  }
+
+  /** Only an upstream of this protocol can make what it will understand later. */
+  async function compact(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
+    const target = firstTarget(protocol, body, caller);
+    const call = { suffix: "/compact", body, client: raw.headers, limitMs: compactLimitMs };
+    const sent =
+      target?.protocol === protocol ? await callBeside({ ...call, target }, deps.cascade().fetch) : undefined;
+    if (sent === undefined) {
+      return sendError(protocol, {
+        kind: "not-found",
+        message: "compaction is not served for this model: let the agent compact",
+      });
+    }
+    if (!sent.ok) return sendError(protocol, toGatewayError(sent.failure, ""));
+    const { response } = sent;
+    const headers = {
+      ...relayedHeaders(response.headers),
+      "content-type": response.headers.get("content-type") ?? "application/json",
+    };
+    return new Response(response.body, { status: response.status, headers });
   }
 
   async function answer(

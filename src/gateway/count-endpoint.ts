@@ -1,13 +1,13 @@
 /** `POST /v1/messages/count_tokens`: the upstream's own count where it has one, otherwise ours. It always answers. */
 
 import { renderModelReference } from "../../providers/model-reference.ts";
-import { buildUpstreamHeaders } from "../../providers/request.ts";
-import { type Fetch, sendUpstream } from "../../providers/upstream.ts";
+import type { Fetch } from "../../providers/upstream.ts";
 import type { JsonObject } from "../protocols/chat.ts";
 import { ProtocolError } from "../protocols/codec.ts";
 import { isObject } from "../protocols/json.ts";
 import type { RequestBody } from "./body.ts";
 import type { Target } from "./router.ts";
+import { callBeside } from "./side-call.ts";
 import { type Calibration, collectCountable, countTokens } from "./token-count.ts";
 
 /** An agent waits for this before it goes on. */
@@ -46,22 +46,11 @@ export class TokenCounter {
 
   /** Undefined whenever the upstream's answer is of no use; why does not matter, since ours stands in. */
   async #ask(body: RequestBody, client: Headers, target: Target): Promise<JsonObject | undefined> {
-    const { provider, credential } = target;
-    const url = provider.urls.messages;
-    const hasNoKey = credential === "ours" && provider.key === undefined && provider.keySource !== undefined;
-    if (url === undefined || hasNoKey || (this.#absentUntil.get(provider.id) ?? 0) > this.#now()) return undefined;
-    const headers = buildUpstreamHeaders({
-      provider,
-      protocol: "messages",
-      sameProtocol: true,
-      client,
-      credential,
-      stream: false,
-      refusedBetas: [],
-    });
-    const request = { url: `${url}/count_tokens`, headers, body: body.withModel(target.model) };
-    const sent = await sendUpstream(this.#fetch, request, AbortSignal.timeout(upstreamLimitMs));
-    if (!sent.ok) return undefined;
+    const { provider } = target;
+    if ((this.#absentUntil.get(provider.id) ?? 0) > this.#now()) return undefined;
+    const call = { target, suffix: "/count_tokens", body, client, limitMs: upstreamLimitMs };
+    const sent = await callBeside(call, this.#fetch);
+    if (sent === undefined || !sent.ok) return undefined;
     const { response } = sent;
     if ([404, 405, 501].includes(response.status)) this.#absentUntil.set(provider.id, this.#now() + absentForMs);
     try {

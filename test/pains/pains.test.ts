@@ -17,7 +17,7 @@ import {
   whole,
   wireUsage,
 } from "../support/answers.ts";
-import { json, type Reply, sse, text } from "../support/fake-upstream.ts";
+import { json, type Reply, sse, startFakeUpstream, text } from "../support/fake-upstream.ts";
 import { startTestGateway, within } from "../support/gateway.ts";
 import { checkText } from "../support/grammar/index.ts";
 import { record, textOf } from "../support/grammar/report.ts";
@@ -212,6 +212,43 @@ pain(4, "thinking signatures are lost, or sent to a model that did not write the
   expect(items[2]).toMatchObject({ type: "function_call", call_id: "call_w" });
   await openai.ask("messages", "messages:plain", false, { body: { ...thinking, messages } });
   expect(JSON.stringify(lastSent(openai))).not.toContain("clutch1.");
+
+  // Gemini's signature hides in the call and has no place in any client's protocol.
+  const signed = { google: { thought_signature: "gem-sig" } };
+  const [start, ...rest] = [
+    { index: 0, id: "call_w", function: { name: "get_weather", arguments: weather.arguments }, extra_content: signed },
+    { index: 1, id: "call_t", function: { name: "get_time", arguments: time.arguments } },
+  ];
+  const google = await startFakeUpstream({
+    flash: [
+      sse([chatChunk({ tool_calls: [start ?? null, ...rest] }), chatChunk({}, "tool_calls"), chatDone]),
+      json(whole.chat),
+    ],
+  });
+  try {
+    const gemini = { base_url: `http://127.0.0.1:${google.port}/v1`, api_key: "k" };
+    const config = { default_provider: "gemini", providers: { gemini } };
+    await using gateway = await startTestGateway({ replies: {}, config });
+    const heard = await listen(gateway, "messages", "gemini:flash");
+    expect(callsOf(heard)).toEqual([heardWeather, heardTime]);
+    const used = callsOf(heard).map(({ id, name, arguments: given }) => ({
+      type: "tool_use",
+      id,
+      name,
+      input: given as Json,
+    }));
+    const results = used.map(({ id }) => ({ type: "tool_result", tool_use_id: id, content: "ok" }));
+    const history = [
+      { role: "user", content: "hi" },
+      { role: "assistant", content: used },
+      { role: "user", content: results },
+    ];
+    await gateway.ask("messages", "gemini:flash", false, { body: { messages: history } });
+    const said = list(google.requests.at(-1)?.body["messages"]).find((message) => message["role"] === "assistant");
+    expect(list(said?.["tool_calls"]).map((one) => one["extra_content"])).toEqual([signed, undefined]);
+  } finally {
+    await google.stop();
+  }
 });
 
 pain(5, "reasoning_content is not echoed to the models that demand it", async () => {

@@ -1,0 +1,37 @@
+/** Calls that stand beside a protocol's main endpoint: counting tokens, compacting. One target, no cascade, no ledger. */
+
+import { buildUpstreamHeaders } from "../../providers/request.ts";
+import { type Fetch, type Sent, sendUpstream } from "../../providers/upstream.ts";
+import type { RequestBody } from "./body.ts";
+import type { Target } from "./router.ts";
+
+export interface SideCall {
+  target: Target;
+  /** Appended to the endpoint's URL, such as `/count_tokens`. */
+  suffix: string;
+  body: RequestBody;
+  client: Headers;
+  limitMs: number;
+}
+
+/** Undefined when the target cannot be called: no URL for its protocol, or no key. */
+export async function callBeside(
+  { target, suffix, body, client, limitMs }: SideCall,
+  fetch: Fetch,
+): Promise<Sent | undefined> {
+  const { provider, protocol, credential } = target;
+  const url = provider.urls[protocol];
+  const hasNoKey = credential === "ours" && provider.key === undefined && provider.keySource !== undefined;
+  if (url === undefined || hasNoKey) return undefined;
+  const headers = buildUpstreamHeaders({
+    provider,
+    protocol,
+    sameProtocol: true,
+    client,
+    credential,
+    stream: false,
+    refusedBetas: [],
+  });
+  const request = { url: url + suffix, headers, body: body.withModel(target.model) };
+  return sendUpstream(fetch, request, AbortSignal.timeout(limitMs));
+}
