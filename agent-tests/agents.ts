@@ -63,6 +63,8 @@ export interface Agent {
   prepare?(place: Place): Promise<void>;
   command(place: Place, task: Task): Command;
   shell(command: string, upstream: Protocol): ToolCall;
+  /** It wants no reasoning text shown, so none comes back where the proof alone is enough. */
+  hidesReasoning?: true;
   /** What stderr must not hold: the agent has noticed trouble. */
   troubleSigns: RegExp;
   /** Calls that belong to no turn of ours, besides those without tools. */
@@ -117,6 +119,7 @@ const claude: Agent = {
   image: { by: "tool", call: (path) => tool("Read", { file_path: path }) },
   onOverflow: { kind: "says so", words: /prompt is too long/i },
   compacts: true,
+  hidesReasoning: true,
 };
 
 const codex: Agent = {

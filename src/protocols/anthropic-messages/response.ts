@@ -13,6 +13,7 @@ import type {
 } from "../chat.ts";
 import { type DecodeContext, MalformedAnswer, type ReplyContext } from "../codec.ts";
 import { wrapReplay } from "../envelope.ts";
+import { estimateUsage } from "../estimate.ts";
 import { isObject } from "../json.ts";
 import { readError } from "./error.ts";
 import {
@@ -205,18 +206,6 @@ export function encodeUsage(usage: Usage): UsageObject {
     cache_read_input_tokens: usage.cacheRead,
     output_tokens: usage.output,
     output_tokens_details: { thinking_tokens: usage.reasoning },
-  };
-}
-
-/** For an upstream that reports nothing: a client that sees zeros never compacts. @param characters of the answer */
-export function estimateUsage(context: ReplyContext, characters: number): Usage {
-  return {
-    input: context.estimatedInputTokens,
-    cacheRead: 0,
-    cacheWrite: 0,
-    output: Math.ceil(characters / 4),
-    reasoning: 0,
-    estimated: true,
   };
 }
 

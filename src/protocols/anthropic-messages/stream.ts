@@ -2,6 +2,7 @@
 
 import type { ChatEvent, ChatRequest, FinishReason, Json, JsonObject, Replay, Usage } from "../chat.ts";
 import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamDecoder, StreamEncoder } from "../codec.ts";
+import { estimateUsage } from "../estimate.ts";
 import { isObject } from "../json.ts";
 import { encodeStreamError, readError } from "./error.ts";
 import {
@@ -10,7 +11,6 @@ import {
   encodeFinish,
   encodeSignature,
   encodeUsage,
-  estimateUsage,
   missingCallId,
   renderInput,
 } from "./response.ts";

@@ -33,7 +33,7 @@ export function answerWithoutSearch(id: string, model: string, reason: string): 
     content: { type: "web_search_tool_result_error", error_code: "unavailable" },
   };
   const text = { type: "text", text: reason };
-  const usage = { input_tokens: 0, output_tokens: 0 };
+  const usage = { input_tokens: 0, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: 0 };
   const message = { id: `msg_${id}`, type: "message", role: "assistant", model, stop_sequence: null };
   const content = [call, result, text];
   const blocks = content.flatMap((block, index) => [

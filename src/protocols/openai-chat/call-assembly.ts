@@ -113,6 +113,15 @@ export class CallAssembly {
   }
 }
 
+/**
+ * True for a call of a custom tool, which only a client of this protocol can have offered: it is passed on as it came and
+ * is no empty answer.
+ */
+export function holdsCustomCall(holder: JsonObject): boolean {
+  const calls = holder["tool_calls"];
+  return Array.isArray(calls) && calls.some((call) => isObject(call) && isObject(call["custom"]));
+}
+
 /** Some servers send the arguments as an object instead of its text. */
 export function argumentsText(value: Json | undefined): string {
   if (typeof value === "string") return value;

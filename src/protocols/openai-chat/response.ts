@@ -3,8 +3,9 @@
 import { normalizeArguments } from "../arguments.ts";
 import type { AssistantPart, ChatResponse, Json, JsonObject, ToolCall } from "../chat.ts";
 import { type DecodeContext, MalformedAnswer, type ReplyContext } from "../codec.ts";
+import { estimateUsage } from "../estimate.ts";
 import { isObject } from "../json.ts";
-import { argumentsText } from "./call-assembly.ts";
+import { argumentsText, holdsCustomCall } from "./call-assembly.ts";
 import { brokenOff, readError } from "./error.ts";
 import { decodeFinish, failureLabels, finishLabels } from "./finish.ts";
 import { collectDetails, detailsText, encodeDetails, replayOf } from "./reasoning-details.ts";
@@ -41,7 +42,8 @@ export function decodeResponse(body: Json, context: DecodeContext): ChatResponse
     parts: [...decodeReasoning(message), ...decodeText(message, context.quirks.thinkTags), ...calls],
     finish: decodeFinish(label, calls.length > 0),
     usage: decodeUsage(body["usage"]) ?? decodeUsage(choice["usage"]),
-    hasOpaque: Array.isArray(message["images"]) || isObject(message["audio"]) ? true : undefined,
+    hasOpaque:
+      Array.isArray(message["images"]) || isObject(message["audio"]) || holdsCustomCall(message) ? true : undefined,
   };
 }
 
@@ -91,6 +93,10 @@ function decodeCalls(message: JsonObject, { toolNames, signatures }: DecodeConte
   return calls;
 }
 
+function charactersOf(parts: readonly AssistantPart[]): number {
+  return parts.reduce((sum, part) => sum + (part.type === "tool-call" ? part.arguments : part.text).length, 0);
+}
+
 export function encodeResponse(response: ChatResponse, context: ReplyContext): JsonObject {
   return {
     id: `chatcmpl-${context.id}`,
@@ -105,7 +111,7 @@ export function encodeResponse(response: ChatResponse, context: ReplyContext): J
         finish_reason: finishLabels[response.finish],
       },
     ],
-    usage: response.usage === undefined ? undefined : encodeUsage(response.usage),
+    usage: encodeUsage(response.usage ?? estimateUsage(context, charactersOf(response.parts))),
   };
 }
 

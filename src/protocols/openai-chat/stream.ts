@@ -2,8 +2,9 @@
 
 import type { ChatEvent, FinishReason, Json, JsonObject, Replay, Usage } from "../chat.ts";
 import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamDecoder, StreamEncoder } from "../codec.ts";
+import { estimateUsage } from "../estimate.ts";
 import { isObject } from "../json.ts";
-import { CallAssembly } from "./call-assembly.ts";
+import { CallAssembly, holdsCustomCall } from "./call-assembly.ts";
 import { brokenOff, encodeStreamError, type ReportedError, readError } from "./error.ts";
 import { decodeFinish, failureLabels, finishLabels } from "./finish.ts";
 import { collectDetails, detailsText, encodeDetails, replayOf } from "./reasoning-details.ts";
@@ -115,7 +116,7 @@ export class ChatStreamDecoder implements StreamDecoder {
       this.#closeReasoning(events);
       events.push({ type: "refusal-delta", text: refusal });
     }
-    if (Array.isArray(delta["images"]) || isObject(delta["audio"])) {
+    if (Array.isArray(delta["images"]) || isObject(delta["audio"]) || holdsCustomCall(delta)) {
       this.#closeReasoning(events);
       events.push({ type: "opaque" });
     }
@@ -222,6 +223,8 @@ export class ChatStreamEncoder implements StreamEncoder {
   #reasoningBlocks = 0;
   /** A text block ended: `ended`. Something else followed it: `apart`, and the next text begins a paragraph. */
   #textState: "none" | "open" | "ended" | "apart" = "none";
+  /** Written by the model so far. */
+  #characters = 0;
   /** Calls without arguments so far. */
   readonly #bareCalls = new Set<number>();
   /** The arguments of calls of custom tools, which can be unwrapped only as a whole. */
@@ -250,6 +253,7 @@ export class ChatStreamEncoder implements StreamEncoder {
         this.#usage = event.usage ?? this.#usage;
         break;
       case "text-delta": {
+        this.#characters += event.text.length;
         const text = this.#textState === "apart" ? `\n\n${event.text}` : event.text;
         this.#textState = "open";
         messages.push(this.#delta(`{"content":${JSON.stringify(text)}}`));
@@ -262,6 +266,7 @@ export class ChatStreamEncoder implements StreamEncoder {
         messages.push(this.#delta(`{"refusal":${JSON.stringify(event.text)}}`));
         break;
       case "reasoning-delta":
+        this.#characters += event.text.length;
         this.#reasoning += event.text;
         messages.push(this.#delta(`{"reasoning_content":${JSON.stringify(event.text)}}`));
         break;
@@ -274,6 +279,7 @@ export class ChatStreamEncoder implements StreamEncoder {
         messages.push(...this.#startCall(event.call, event.id, event.name));
         break;
       case "tool-delta":
+        this.#characters += event.json.length;
         messages.push(...this.#continueCall(event.call, event.json));
         break;
       case "tool-end":
@@ -298,8 +304,9 @@ export class ChatStreamEncoder implements StreamEncoder {
   end(): SseMessage[] {
     if (!this.#isFinished) return [];
     const messages: SseMessage[] = [];
-    if (this.#context.request.includeUsage === true && this.#usage !== undefined) {
-      messages.push({ data: `${this.#head}],"usage":${JSON.stringify(encodeUsage(this.#usage))}}` });
+    if (this.#context.request.includeUsage === true) {
+      const usage = this.#usage ?? estimateUsage(this.#context, this.#characters);
+      messages.push({ data: `${this.#head}],"usage":${JSON.stringify(encodeUsage(usage))}}` });
     }
     messages.push({ data: "[DONE]" });
     return messages;

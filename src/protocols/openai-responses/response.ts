@@ -12,6 +12,7 @@ import type {
 } from "../chat.ts";
 import { type DecodeContext, MalformedAnswer, type ReplyContext } from "../codec.ts";
 import { unwrapReplay, wrapReplay } from "../envelope.ts";
+import { estimateUsage } from "../estimate.ts";
 import { isObject } from "../json.ts";
 import { readError } from "./error.ts";
 import { buildCall, flattenName, readCall } from "./tools.ts";
@@ -159,17 +160,8 @@ function writeUsage(usage: Usage): WireUsage {
   };
 }
 
-/** Codex decides about compaction by usage, so an upstream that told none is guessed at: four characters a token. */
-function estimateUsage(output: readonly OutputItem[], context: ReplyContext): Usage {
-  const characters = output.reduce((sum, item) => sum + JSON.stringify(item).length, 0);
-  return {
-    input: context.estimatedInputTokens,
-    cacheRead: 0,
-    cacheWrite: 0,
-    output: Math.ceil(characters / 4),
-    reasoning: 0,
-    estimated: true,
-  };
+function charactersOf(output: readonly OutputItem[]): number {
+  return output.reduce((sum, item) => sum + JSON.stringify(item).length, 0);
 }
 
 export function encodeResponse(response: ChatResponse, context: ReplyContext): JsonObject {
@@ -272,7 +264,7 @@ export function buildFinished(
     status: reason === undefined ? "completed" : "incomplete",
     ...(reason === undefined ? { completed_at: context.createdAt } : { incomplete_details: { reason } }),
     output,
-    usage: writeUsage(usage ?? estimateUsage(output, context)),
+    usage: writeUsage(usage ?? estimateUsage(context, charactersOf(output))),
   });
 }
 
