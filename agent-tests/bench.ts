@@ -9,7 +9,7 @@ import { type Agent, agentKey, type Command, type Place, type Task } from "./age
 import { executables, type RunningGateway, startGateway, upstreamKey } from "./gateway.ts";
 import { hasNoTools, type RecordedRequest, type Script, startScriptedUpstream } from "./scripted-upstream.ts";
 import { conversation, returnedReasoning } from "./wire-requests.ts";
-import { findFaults } from "./wire-rules.ts";
+import { findFaults, findLeaks } from "./wire-rules.ts";
 
 const agentLimitMs = 60_000;
 
@@ -171,7 +171,10 @@ function expectCleanRequests(requests: readonly RecordedRequest[], { agent, upst
     expect(everything).not.toContain(agentKey);
     expect(agent.upstreamModels).toContain(request.model);
     expect(conversation(request.body)).not.toBeEmpty();
-    if (agent.speaks !== upstream) expect(findFaults(upstream, request.body)).toEqual([]);
+    if (agent.speaks !== upstream) {
+      expect(findFaults(upstream, request.body)).toEqual([]);
+      expect(findLeaks(request.headers, request.body)).toEqual([]);
+    }
     // an envelope of the gateway's own means nothing to any upstream
     for (const { proof } of returnedReasoning(upstream, request.body)) expect(proof).not.toStartWith("clutch1.");
   }

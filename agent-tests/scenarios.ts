@@ -267,7 +267,11 @@ async function expectNoTruncatedAnswer(bench: Bench): Promise<void> {
   if (finished.code === 0) {
     // some print what had come before the cut and go on behind it
     expect(finished.stdout.trim()).toEndWith("The whole answer.");
-    bench.expectCalls(2);
+    // on a busy machine the break may overtake the text: then it is the gateway that asks again, another model
+    const [first, second] = bench.agent.upstreamModels;
+    expect(bench.models()).toHaveLength(2);
+    expect(bench.models()[0]).toBe(first ?? "");
+    expect([first, second]).toContain(bench.models()[1]);
   } else {
     expect(finished.stdout + finished.stderr).toMatch(/error/i);
     expect(finished.stdout).not.toContain("The whole answer.");

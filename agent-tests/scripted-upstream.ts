@@ -227,8 +227,11 @@ function streamResponse(events: readonly Event[], ending: "whole" | "broken" | "
         controller.enqueue(encoder.encode(renderEvent(event)));
         await Bun.sleep(1);
       }
-      if (ending === "broken") controller.error(new Error("scripted cut"));
-      else controller.close();
+      if (ending === "broken") {
+        // a reset drops what the other side has not read yet
+        await Bun.sleep(50);
+        controller.error(new Error("scripted cut"));
+      } else controller.close();
     },
   });
   return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-cache" } });

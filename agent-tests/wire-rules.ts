@@ -12,6 +12,22 @@ export function findFaults(protocol: Protocol, body: JsonObject): string[] {
   return [...unknownFields(body, knownFields[protocol]), ...rules[protocol](body)];
 }
 
+/** What the agent's vendor may know and no other: sessions, devices, folders, versions. One sentence per leak. */
+export function findLeaks(headers: Readonly<Record<string, string>>, body: JsonObject): string[] {
+  const told = JSON.stringify(body);
+  return [
+    ...Object.keys(headers)
+      .filter((name) => vendorHeaders.test(name))
+      .map((name) => `header ${name}`),
+    ...["x-anthropic-billing-header", "device_id", "installation_id"]
+      .filter((words) => told.includes(words))
+      .map((words) => `${words} in the body`),
+  ];
+}
+
+const vendorHeaders =
+  /^(anthropic-(?!version$)|openai-|x-stainless-|x-codex-|x-openai-|x-claude-|x-session-|session[-_]id$|thread-id$|originator$|cookie$)/;
+
 const knownFields: Readonly<Record<Protocol, readonly string[]>> = {
   messages: words(
     "model max_tokens messages system stream tools tool_choice thinking output_config temperature top_p top_k",

@@ -261,7 +261,6 @@ function checkChat(body: JsonObject, quirks: Quirks, rules: Rules): void {
   if (choice["type"] === "allowed_tools") rules.demand(chosen.length > 0, "allowed_tools allows nothing");
 
   const messages = list(body["messages"]);
-  rules.demand(messages.length > 0, "no messages");
   let open: Json[] = [];
   let answered: Json[] = [];
   const closeRound = () => {
@@ -292,9 +291,6 @@ function checkChat(body: JsonObject, quirks: Quirks, rules: Rules): void {
         const known = ["role", "content", "reasoning_content", "reasoning", "reasoning_details", "tool_calls"];
         rules.fields(message, known, "an assistant message");
         const calls = list(message["tool_calls"]);
-        const { reasoning, reasoning_content: thought, reasoning_details: details } = message;
-        const isWrapped = JSON.stringify([reasoning, thought, details] satisfies unknown[]).includes('"clutch1.');
-        rules.demand(!isWrapped, "an envelope is sent upstream");
         rules.demand(isFilled(content) || (content === null && calls.length > 0), "an empty assistant message");
         rules.demand(!("tool_calls" in message) || calls.length > 0, "an empty tool_calls array");
         open = calls.map((call) => call["id"] ?? null);
@@ -379,7 +375,7 @@ function checkResponses(body: JsonObject, quirks: Quirks, rules: Rules): void {
   }
 
   const items = list(body["input"]);
-  rules.demand(items.length > 0, "no input");
+  rules.demand(items.length > 0 || !("instructions" in body), "instructions without any input");
   let open: Json[] = [];
   let answered: Json[] = [];
   const closeRound = () => {

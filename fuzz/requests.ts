@@ -101,6 +101,9 @@ function check({ client, body, quirks: changed, maxOutputTokens }: RequestInput)
 /** A second gateway behind the first: what we send must be a request that we would take, and mean the same. */
 function readAgain(upstream: Protocol, sent: JsonObject, quirks: Quirks): string[] {
   const codec = codecs[upstream];
+  // Nothing was said at all: the client's own mistake, of which the upstream may tell it.
+  const said = sent["messages"] ?? sent["input"];
+  if (Array.isArray(said) && said.length === 0) return [];
   let request: ChatRequest;
   try {
     request = codec.decodeRequest(sent);

@@ -96,6 +96,12 @@ pain(2, "parallel tool calls collide on index or block order", async () => {
         tool_calls: [fragment(0, { id: "call_t", function: { name: "get_time", arguments: '{"city":"Bonn"}' } })],
       }),
     ],
+    "every call has index 0 and each fragment names its call": [
+      chatChunk({ tool_calls: [start(0, weather)] }),
+      chatChunk({ tool_calls: [start(0, time)] }),
+      chatChunk({ tool_calls: [{ id: "call_w", ...more(0, '{"city":"Köln"}') }] }),
+      chatChunk({ tool_calls: [{ id: "call_t", ...more(0, '{"city":"Bonn"}') }] }),
+    ],
     "fragments interleave": [
       chatChunk({ tool_calls: [start(0, weather), start(1, time)] }),
       chatChunk({ tool_calls: [more(1, '{"city":'), more(0, '{"city":"K')] }),
@@ -701,8 +707,13 @@ pain(23, "silence kills the request", async () => {
       const response = await asked;
       const reader = (response.body ?? new ReadableStream<Uint8Array>()).getReader();
       let heard = "";
+      // Every timer stands still, so real round trips measure how long is long enough for a piece to arrive.
+      const silence = async () => {
+        for (let trip = 0; trip < 50; trip++) await (await fetch(`${gateway.url}/livez`)).text();
+        throw new Error(`${client} on ${upstream}: nothing is written`);
+      };
       const next = async () => {
-        const { value } = await reader.read();
+        const { value } = await Promise.race([reader.read(), silence()]);
         const piece = new TextDecoder().decode(value);
         heard += piece;
         return piece;

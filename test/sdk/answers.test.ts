@@ -88,4 +88,17 @@ describe.each(pairs)("the SDK of %s on a %s upstream", (client, upstream) => {
     expect(usage).toMatchObject(wireUsage[client]);
     expect(model).toBe(client === upstream ? "up-model" : `${upstream}:good`);
   });
+
+  test("reads a stream that was opened before the upstream had answered", async () => {
+    const opened = Promise.withResolvers<void>();
+    const answer = { reasoning: "First, the city.", replay: "opaque", text: answerText, calls: [weather] };
+    await using gateway = await startTestGateway({
+      replies: { slow: sse([opened.promise, richStream(upstream, answer)]) },
+      timeouts: { patience_ms: 20 },
+    });
+    const understood = await sdkClients[client](gateway.url, `${upstream}:slow`, true, opened.resolve);
+    expect(understood).toMatchObject({ text: answerText, reasoning: "First, the city.", stop: called[client] });
+    expect(understood.calls).toEqual([{ id: "call_w", name: "get_weather", arguments: { city: "Köln 🎉" } }]);
+    expect(understood.usage).toMatchObject(wireUsage[client]);
+  });
 });

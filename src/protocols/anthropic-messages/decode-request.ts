@@ -132,11 +132,16 @@ function optional(body: JsonObject, field: string, type: "boolean" | "number"): 
   return value;
 }
 
+function checkShare(path: string, value: number): number {
+  if (value < 0 || value > 1) throw invalid(path, `is ${value}; it must be between 0 and 1`);
+  return value;
+}
+
 function readSampling(body: JsonObject, request: ChatRequest): void {
   const temperature = optional(body, "temperature", "number");
-  if (temperature !== undefined) request.temperature = temperature;
+  if (temperature !== undefined) request.temperature = checkShare("temperature", temperature);
   const topP = optional(body, "top_p", "number");
-  if (topP !== undefined) request.topP = topP;
+  if (topP !== undefined) request.topP = checkShare("top_p", topP);
   const topK = optional(body, "top_k", "number");
   if (topK !== undefined) request.topK = topK;
   const stop = body.stop_sequences;
@@ -187,6 +192,12 @@ function readString(block: JsonObject, field: string, path: string): string {
   const value = block[field];
   if (typeof value !== "string") throw missingOr(`${path}.${field}`, value, "must be a string");
   return value;
+}
+
+function readId(block: JsonObject, path: string): string {
+  const id = readString(block, "id", path);
+  if (id === "") throw invalid(`${path}.id`, "must not be empty");
+  return id;
 }
 
 function withCacheMark<Part extends SystemText | TextPart | Tool>(part: Part, block: JsonObject): Part {
@@ -322,6 +333,12 @@ function textOf(content: Json | undefined): string | undefined {
   return texts.join("\n");
 }
 
+function readMediaType(source: JsonObject, path: string): string {
+  const type = readString(source, "media_type", path);
+  if (!type.includes("/")) throw invalid(`${path}.media_type`, "must be a media type such as image/png");
+  return type;
+}
+
 function readSource(block: JsonObject, path: string): ImagePart["source"] {
   const { source } = block;
   if (!isObject(source)) throw missingOr(`${path}.source`, source, "must be an object");
@@ -330,7 +347,7 @@ function readSource(block: JsonObject, path: string): ImagePart["source"] {
     case "base64":
       return {
         kind: "base64",
-        mediaType: readString(source, "media_type", place),
+        mediaType: readMediaType(source, place),
         data: readString(source, "data", place),
       };
     case "url":
@@ -392,7 +409,7 @@ function readAssistantBlock(block: JsonObject, path: string, reading: Reading): 
     case "tool_use": {
       const name = readString(block, "name", path);
       reading.referenced.add(name);
-      return { type: "tool-call", id: readString(block, "id", path), name, arguments: renderInput(block.input) };
+      return { type: "tool-call", id: readId(block, path), name, arguments: renderInput(block.input) };
     }
     case "mcp_tool_use": {
       const name = [block.server_name, block.name].filter((word) => typeof word === "string").join(".");

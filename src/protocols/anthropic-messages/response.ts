@@ -14,7 +14,7 @@ import type {
 import { type DecodeContext, MalformedAnswer, type ReplyContext } from "../codec.ts";
 import { wrapReplay } from "../envelope.ts";
 import { estimateUsage } from "../estimate.ts";
-import { isObject } from "../json.ts";
+import { isObject, readCount } from "../json.ts";
 import { readError } from "./error.ts";
 import {
   type Block,
@@ -170,7 +170,7 @@ export function encodeFinish(finish: FinishReason, hasCalls: boolean, hasRefusal
 
 /** Servers label answers with calls as ordinary ends and the reverse; an agent that believes them stops or hangs. */
 function agreeWithContent(finish: FinishReason, hasCalls: boolean): FinishReason {
-  if (hasCalls && finish === "stop") return "tool-calls";
+  if (hasCalls && (finish === "stop" || finish === "stop-sequence" || finish === "pause")) return "tool-calls";
   if (!hasCalls && finish === "tool-calls") return "stop";
   return finish;
 }
@@ -181,15 +181,15 @@ function agreeWithContent(finish: FinishReason, hasCalls: boolean): FinishReason
  */
 export function decodeUsage(value: Json | undefined, earlier?: Usage): Usage | undefined {
   if (!isObject(value)) return earlier;
-  const input = countOf(value.input_tokens);
-  const cacheRead = countOf(value.cache_read_input_tokens);
-  const cacheWrite = countOf(value.cache_creation_input_tokens);
-  const output = countOf(value.output_tokens);
+  const input = readCount(value.input_tokens);
+  const cacheRead = readCount(value.cache_read_input_tokens);
+  const cacheWrite = readCount(value.cache_creation_input_tokens);
+  const output = readCount(value.output_tokens);
   if (input === undefined && output === undefined && cacheRead === undefined && cacheWrite === undefined) {
     return earlier;
   }
   const details = value.output_tokens_details;
-  const reasoning = isObject(details) ? countOf(details.thinking_tokens) : undefined;
+  const reasoning = isObject(details) ? readCount(details.thinking_tokens) : undefined;
   return {
     input: input ?? earlier?.input ?? 0,
     cacheRead: cacheRead ?? earlier?.cacheRead ?? 0,
@@ -207,10 +207,6 @@ export function encodeUsage(usage: Usage): UsageObject {
     output_tokens: usage.output,
     output_tokens_details: { thinking_tokens: usage.reasoning },
   };
-}
-
-function countOf(value: Json | undefined): number | undefined {
-  return typeof value === "number" && value >= 0 ? value : undefined;
 }
 
 function stringOr(value: Json | undefined, fallback: string): string {

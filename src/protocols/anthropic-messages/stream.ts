@@ -89,6 +89,7 @@ export class MessagesStreamDecoder implements StreamDecoder {
       default:
       // `ping`, and events that Anthropic adds later: its versioning policy allows new ones at any time.
     }
+    this.#isStarted ||= out.length > 0;
     return out;
   }
 
@@ -110,7 +111,6 @@ export class MessagesStreamDecoder implements StreamDecoder {
   #start(message: JsonObject, out: ChatEvent[]): void {
     this.#usage = decodeUsage(message.usage, this.#usage);
     if (this.#isStarted) return;
-    this.#isStarted = true;
     const start: ChatEvent = { type: "start" };
     if (typeof message.id === "string") start.id = message.id;
     if (typeof message.model === "string") start.model = message.model;
@@ -119,7 +119,6 @@ export class MessagesStreamDecoder implements StreamDecoder {
   }
 
   #open(event: JsonObject, out: ChatEvent[]): void {
-    this.#isStarted = true;
     const { index } = event;
     const block = isObject(event.content_block) ? event.content_block : {};
     this.#close(index, out);
@@ -199,6 +198,7 @@ export class MessagesStreamDecoder implements StreamDecoder {
     const block = this.#blocks.get(index);
     if (block === undefined) return;
     this.#blocks.delete(index);
+    if (block.type === "text" || block.type === "tool") this.#endReasoning(out);
     switch (block.type) {
       case "text":
         out.push({ type: "text-end" });

@@ -62,7 +62,7 @@ export function decodeRequest(body: Json): ChatRequest {
     tools: decodeTools(body["tools"], dropped),
     toolChoice: decodeToolChoice(body["tool_choice"]),
     parallelToolCalls: readBoolean(body, "parallel_tool_calls") === false ? false : undefined,
-    maxOutputTokens: readNumber(body, "max_completion_tokens", 1) ?? readNumber(body, "max_tokens", 1),
+    maxOutputTokens: readTokens(body, "max_completion_tokens") ?? readTokens(body, "max_tokens"),
     temperature: readNumber(body, "temperature", 0, 2),
     topP: readNumber(body, "top_p", 0, 1),
     stop: decodeStop(body["stop"]),
@@ -77,6 +77,12 @@ export function decodeRequest(body: Json): ChatRequest {
     echo: {},
     dropped,
   };
+}
+
+function readTokens(body: JsonObject, name: string): number | undefined {
+  const tokens = readNumber(body, name, 1);
+  if (tokens === undefined || Number.isInteger(tokens)) return tokens;
+  throw new ProtocolError(`${name} is ${tokens}; it must be an integer.`, { param: name });
 }
 
 /** Tiers that other protocols know as well. */

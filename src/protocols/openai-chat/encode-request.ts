@@ -38,7 +38,8 @@ export function encodeRequest(request: ChatRequest, target: EncodeTarget): Encod
   }
   if (request.temperature !== undefined) body["temperature"] = request.temperature;
   if (request.topP !== undefined) body["top_p"] = request.topP;
-  if (request.stop !== undefined) body["stop"] = request.stop.slice(0, maxStopSequences);
+  const stop = request.stop?.filter((sequence) => sequence !== "") ?? [];
+  if (stop.length > 0) body["stop"] = stop.slice(0, maxStopSequences);
   if (request.format !== undefined) body["response_format"] = encodeFormat(request.format);
   if (quirks.verbosity && request.verbosity !== undefined) body["verbosity"] = request.verbosity;
   if (request.endUser !== undefined) body["user"] = request.endUser;

@@ -119,16 +119,16 @@ function chosenName(value: Json): string | undefined {
 /** The three tool fields together: without tools none of them may be sent. */
 export function encodeTools(request: ChatRequest, names: FittedToolNames): JsonObject {
   const tools = request.tools.filter((tool) => tool.server === undefined);
-  const dropped = new Set(request.tools.filter((tool) => tool.server !== undefined).map((tool) => tool.name));
+  const sent = new Set(tools.map((tool) => tool.name));
   const choice = request.toolChoice;
-  if (choice?.type === "tool" && dropped.has(choice.name)) {
-    throw new ProtocolError(`The tool ${choice.name} runs on another vendor's side and cannot be called here.`, {
+  if (choice?.type === "tool" && !sent.has(choice.name)) {
+    throw new ProtocolError(`The tool ${choice.name} is not among the tools that can be called here.`, {
       param: "tool_choice",
     });
   }
   if (tools.length === 0) return {};
   const body: JsonObject = { tools: tools.map((tool) => encodeTool(tool, names)) };
-  if (choice !== undefined) body["tool_choice"] = encodeToolChoice(choice, names, dropped);
+  if (choice !== undefined) body["tool_choice"] = encodeToolChoice(choice, names, sent);
   if (request.parallelToolCalls === false) body["parallel_tool_calls"] = false;
   return body;
 }
@@ -145,7 +145,7 @@ function encodeTool(tool: Tool, names: FittedToolNames): WireTool {
   };
 }
 
-function encodeToolChoice(choice: ToolChoice, names: FittedToolNames, dropped: ReadonlySet<string>): Json {
+function encodeToolChoice(choice: ToolChoice, names: FittedToolNames, sent: ReadonlySet<string>): Json {
   const reference = (name: string) => ({ type: "function", function: { name: names.wire(name) } });
   switch (choice.type) {
     case "auto":
@@ -155,14 +155,11 @@ function encodeToolChoice(choice: ToolChoice, names: FittedToolNames, dropped: R
       return "required";
     case "tool":
       return reference(choice.name);
-    case "allowed":
-      return {
-        type: "allowed_tools",
-        allowed_tools: {
-          mode: choice.mode === "any" ? "required" : "auto",
-          tools: choice.names.filter((name) => !dropped.has(name)).map(reference),
-        },
-      };
+    case "allowed": {
+      const tools = choice.names.filter((name) => sent.has(name)).map(reference);
+      const mode = choice.mode === "any" ? "required" : "auto";
+      return tools.length === 0 ? "none" : { type: "allowed_tools", allowed_tools: { mode, tools } };
+    }
     default:
       return choice satisfies never;
   }

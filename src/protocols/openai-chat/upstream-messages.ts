@@ -114,6 +114,8 @@ class MessageWriter {
 
   end(): WireMessage[] {
     this.#flushUser();
+    // An empty list is refused.
+    if (this.#messages.length === 0) this.#messages.push({ role: "user", content: "Continue." });
     return this.#messages;
   }
 

@@ -1,24 +1,24 @@
 /** Token counts: Chat counts cached input inside `prompt_tokens`, Clutch keeps the kinds apart. */
 
 import type { Json, JsonObject, Usage } from "../chat.ts";
-import { isObject } from "../json.ts";
+import { isObject, readCount } from "../json.ts";
 
 /** Undefined when the upstream counted nothing: `null`, no object, or none of the two totals. */
 export function decodeUsage(usage: Json | undefined): Usage | undefined {
   if (!isObject(usage)) return undefined;
-  const prompt = count(usage["prompt_tokens"]);
-  const completion = count(usage["completion_tokens"]);
+  const prompt = readCount(usage["prompt_tokens"]);
+  const completion = readCount(usage["completion_tokens"]);
   if (prompt === undefined && completion === undefined) return undefined;
   const inputDetails = isObject(usage["prompt_tokens_details"]) ? usage["prompt_tokens_details"] : {};
   const outputDetails = isObject(usage["completion_tokens_details"]) ? usage["completion_tokens_details"] : {};
   // DeepSeek reports prompt_cache_hit_tokens, Moonshot cached_tokens beside the totals.
   const cacheRead =
-    count(inputDetails["cached_tokens"]) ??
-    count(usage["prompt_cache_hit_tokens"]) ??
-    count(usage["cached_tokens"]) ??
+    readCount(inputDetails["cached_tokens"]) ??
+    readCount(usage["prompt_cache_hit_tokens"]) ??
+    readCount(usage["cached_tokens"]) ??
     0;
-  const cacheWrite = count(inputDetails["cache_write_tokens"]) ?? 0;
-  const reasoning = count(outputDetails["reasoning_tokens"]) ?? 0;
+  const cacheWrite = readCount(inputDetails["cache_write_tokens"]) ?? 0;
+  const reasoning = readCount(outputDetails["reasoning_tokens"]) ?? 0;
   const written = completion ?? 0;
   // xAI leaves reasoning out of completion_tokens; only its total shows that (32 + 9 + 94 = 135).
   const isReasoningApart = reasoning > 0 && usage["total_tokens"] === (prompt ?? 0) + written + reasoning;
@@ -28,7 +28,7 @@ export function decodeUsage(usage: Json | undefined): Usage | undefined {
     cacheWrite,
     output: isReasoningApart ? written + reasoning : written,
     reasoning,
-    costUsd: count(usage["cost"]),
+    costUsd: readCost(usage["cost"]),
   };
 }
 
@@ -43,6 +43,7 @@ export function encodeUsage(usage: Usage): JsonObject {
   };
 }
 
-function count(value: Json | undefined): number | undefined {
+/** In US dollars. */
+function readCost(value: Json | undefined): number | undefined {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
 }

@@ -84,9 +84,9 @@ export function decodeRequest(body: Json): ChatRequest {
   const endUser = readString(body["safety_identifier"]) ?? readString(body["user"]);
   const cacheKey = readString(body["prompt_cache_key"]);
   const serviceTier = body["service_tier"];
-  const maxOutputTokens = checkedNumber(body, "max_output_tokens");
-  const temperature = checkedNumber(body, "temperature");
-  const topP = checkedNumber(body, "top_p");
+  const maxOutputTokens = checkedNumber(body, "max_output_tokens", { least: 1, isInteger: true });
+  const temperature = checkedNumber(body, "temperature", { least: 0, most: 2 });
+  const topP = checkedNumber(body, "top_p", { least: 0, most: 1 });
   const isKnownTier = serviceTier === "auto" || serviceTier === "default";
   if (isSet(effort) && !isEffort(effort)) dropped.push("reasoning.effort");
   if (isSet(serviceTier) && !isKnownTier) dropped.push("service_tier");
@@ -163,10 +163,18 @@ function readInput(input: Json | undefined): readonly Json[] {
   return input;
 }
 
-function checkedNumber(body: JsonObject, name: string): number | undefined {
+interface Bounds {
+  least: number;
+  most?: number;
+  isInteger?: true;
+}
+
+function checkedNumber(body: JsonObject, name: string, { least, most, isInteger }: Bounds): number | undefined {
   const value = body[name];
   if (!isSet(value)) return undefined;
   if (typeof value !== "number") throw wrongType(name, "a number", value);
+  if (isInteger && !Number.isInteger(value)) throw wrongType(name, "an integer", value);
+  if (value < least || value > (most ?? value)) throw invalidValue(name, String(value));
   return value;
 }
 
@@ -489,6 +497,9 @@ function readImage(part: JsonObject, path: string): ImagePart {
   const url = readString(part["image_url"]) ?? readString(readObject(part["image_url"])?.["url"]);
   if (url !== undefined) {
     const inline = parseDataUrl(url);
+    if (inline === undefined && url.startsWith("data:")) {
+      throw invalidValue(`${path}.image_url`, "a data URL without a media type or without base64");
+    }
     return { ...shared, source: inline === undefined ? { kind: "url", url } : { kind: "base64", ...inline } };
   }
   const id = readString(part["file_id"]);
@@ -523,7 +534,7 @@ function parseDataUrl(url: string): { mediaType: string; data: string } | undefi
   if (!url.startsWith("data:")) return undefined;
   const comma = url.indexOf(",");
   const [mediaType = "", ...parameters] = url.slice("data:".length, comma).split(";");
-  if (comma < 0 || parameters.at(-1) !== "base64") return undefined;
+  if (comma < 0 || mediaType === "" || parameters.at(-1) !== "base64") return undefined;
   return { mediaType, data: url.slice(comma + 1) };
 }
 

@@ -35,7 +35,7 @@ export function encodeRequest(request: ChatRequest, target: EncodeTarget): Encod
   const body: JsonObject = {
     model: target.model,
     ...(request.system.length === 0 ? {} : { instructions: request.system.map((block) => block.text).join("\n\n") }),
-    input: request.turns.flatMap((turn) => writeTurn(turn, names)),
+    input: writeInput(request.turns, names),
     stream: request.stream,
     store: false,
     include: ["reasoning.encrypted_content"],
@@ -58,6 +58,14 @@ export function encodeRequest(request: ChatRequest, target: EncodeTarget): Encod
   if (request.endUser !== undefined) body["user"] = request.endUser;
   if (request.serviceTier !== undefined) body["service_tier"] = request.serviceTier;
   return { body, toolNames: names.restore };
+}
+
+/** A request of instructions alone still has to ask for something: an empty input is refused. */
+function writeInput(turns: readonly Turn[], names: FittedToolNames): JsonObject[] {
+  const items = turns.flatMap((turn) => writeTurn(turn, names));
+  return items.length > 0
+    ? items
+    : [{ type: "message", role: "user", content: [{ type: "input_text", text: "Continue." }] }];
 }
 
 function writeTurn(turn: Turn, names: FittedToolNames): JsonObject[] {
@@ -84,7 +92,9 @@ function writeTurn(turn: Turn, names: FittedToolNames): JsonObject[] {
  * the message or call it led to, since OpenAI refuses "a reasoning item without its required following item".
  */
 function writeAssistant(parts: AssistantPart[], names: FittedToolNames): JsonObject[] {
-  const items: JsonObject[] = [];
+  const messages: JsonObject[] = [];
+  // Outputs follow their calls at once, so text behind a call (rare) moves before the first one.
+  const calls: JsonObject[] = [];
   let reasoning: JsonObject[] = [];
   let content: JsonObject[] | undefined;
   for (const part of parts) {
@@ -97,7 +107,7 @@ function writeAssistant(parts: AssistantPart[], names: FittedToolNames): JsonObj
       case "refusal":
         if (content === undefined) {
           content = [];
-          items.push(...reasoning, { type: "message", role: "assistant", content });
+          messages.push(...reasoning, { type: "message", role: "assistant", content });
           reasoning = [];
         }
         content.push(
@@ -106,7 +116,7 @@ function writeAssistant(parts: AssistantPart[], names: FittedToolNames): JsonObj
         break;
       case "tool-call":
         content = undefined;
-        items.push(...reasoning, {
+        calls.push(...reasoning, {
           type: "function_call",
           call_id: fitTo64(part.id),
           name: names.wire(part.name),
@@ -118,7 +128,7 @@ function writeAssistant(parts: AssistantPart[], names: FittedToolNames): JsonObj
         part satisfies never;
     }
   }
-  return items;
+  return [...messages, ...calls];
 }
 
 function writeReasoningItem(text: string, encrypted: string): JsonObject {

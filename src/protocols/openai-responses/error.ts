@@ -100,7 +100,7 @@ export function readError(body: JsonObject): StreamError {
   const known = status ?? (code === undefined ? undefined : statusByCode.get(code));
   return {
     kind: "reported",
-    message: message ?? "the upstream reported an error without a message",
+    message: message || "the upstream reported an error without a message",
     ...(code === undefined ? {} : { code }),
     ...(known === undefined ? {} : { status: known }),
   };

@@ -13,7 +13,7 @@ import type {
 import { type DecodeContext, MalformedAnswer, type ReplyContext } from "../codec.ts";
 import { unwrapReplay, wrapReplay } from "../envelope.ts";
 import { estimateUsage } from "../estimate.ts";
-import { isObject } from "../json.ts";
+import { isObject, readCount } from "../json.ts";
 import { readError } from "./error.ts";
 import { buildCall, flattenName, readCall } from "./tools.ts";
 import {
@@ -24,7 +24,6 @@ import {
   type OutputItem,
   type ReasoningItem,
   readArray,
-  readNumber,
   readObject,
   readString,
   type WireUsage,
@@ -49,7 +48,7 @@ export function decodeResponse(body: Json, context: DecodeContext): ChatResponse
       }
       parts.push({
         type: "tool-call",
-        id: call.callId ?? readString(item["id"]) ?? `call_${calls}`,
+        id: call.callId ?? (readString(item["id"]) || `call_${calls}`),
         name: restoreName(call.name, call.namespace, context),
         arguments: call.arguments,
       });
@@ -138,14 +137,14 @@ export function readFinish(response: JsonObject, hasCalls: boolean): FinishReaso
 export function readUsage(value: Json | undefined): Usage | undefined {
   if (!isObject(value)) return undefined;
   const inputDetails = readObject(value["input_tokens_details"]);
-  const cacheRead = readNumber(inputDetails?.["cached_tokens"]) ?? 0;
-  const cacheWrite = readNumber(inputDetails?.["cache_write_tokens"]) ?? 0;
+  const cacheRead = readCount(inputDetails?.["cached_tokens"]) ?? 0;
+  const cacheWrite = readCount(inputDetails?.["cache_write_tokens"]) ?? 0;
   return {
-    input: Math.max(0, (readNumber(value["input_tokens"]) ?? 0) - cacheRead - cacheWrite),
+    input: Math.max(0, (readCount(value["input_tokens"]) ?? 0) - cacheRead - cacheWrite),
     cacheRead,
     cacheWrite,
-    output: readNumber(value["output_tokens"]) ?? 0,
-    reasoning: readNumber(readObject(value["output_tokens_details"])?.["reasoning_tokens"]) ?? 0,
+    output: readCount(value["output_tokens"]) ?? 0,
+    reasoning: readCount(readObject(value["output_tokens_details"])?.["reasoning_tokens"]) ?? 0,
   };
 }
 

@@ -93,6 +93,8 @@ class ResponsesStreamDecoder implements StreamDecoder {
   readonly #context: DecodeContext;
   /** By `output_index`, and by item id for servers that leave the index out; Copilot's item ids change with each event. */
   readonly #items = new Map<number | string, ReadItem>();
+  /** All calls, those too whose place another item has taken. */
+  readonly #readCalls: CallInput[] = [];
   #events: ChatEvent[] = [];
   #hasStarted = false;
   #hasEnded = false;
@@ -138,6 +140,8 @@ class ResponsesStreamDecoder implements StreamDecoder {
   }
 
   #emit(event: ChatEvent): void {
+    // An opening behind content opens nothing any more.
+    this.#hasStarted = true;
     this.#events.push(event);
   }
 
@@ -208,7 +212,6 @@ class ResponsesStreamDecoder implements StreamDecoder {
 
   #start(response: JsonObject | undefined): void {
     if (this.#hasStarted) return;
-    this.#hasStarted = true;
     const id = readString(response?.["id"]);
     const model = readString(response?.["model"]);
     this.#emit({ type: "start", ...(id === undefined ? {} : { id }), ...(model === undefined ? {} : { model }) });
@@ -232,7 +235,7 @@ class ResponsesStreamDecoder implements StreamDecoder {
     this.#settle(readArray(response["output"]));
     this.#closeReasoning();
     this.#closeText();
-    for (const item of this.#items.values()) if (item.kind === "call") this.#endCall(item);
+    for (const call of this.#readCalls) this.#endCall(call);
     const usage = readUsage(response["usage"]);
     // Not every server repeats the status inside the object; the event's name says it too.
     const status = event["type"] === "response.incomplete" ? "incomplete" : (response["status"] ?? "completed");
@@ -267,7 +270,11 @@ class ResponsesStreamDecoder implements StreamDecoder {
   #register<Item extends ReadItem>(item: Item, index: number | undefined, id: string | undefined): Item {
     if (index !== undefined) this.#items.set(index, item);
     if (id !== undefined) this.#items.set(id, item);
-    if (item.kind === "opaque") this.#emit({ type: "opaque" });
+    if (item.kind === "opaque") {
+      this.#closeReasoning();
+      this.#emit({ type: "opaque" });
+    }
+    if (item.kind === "call") this.#readCalls.push(item);
     return item;
   }
 
@@ -286,7 +293,9 @@ class ResponsesStreamDecoder implements StreamDecoder {
     if (item === undefined) return;
     const index = readNumber(event["output_index"]);
     const id = readString(item["id"]);
-    const added = this.#register(newItem(item), index, id);
+    // A place that is announced twice is still one item.
+    const known: ReadItem | undefined = this.#find({ output_index: index, item_id: id }, kindOf(item));
+    const added = known ?? this.#register(newItem(item), index, id);
     if (added.kind === "call") this.#nameCall(added, item);
   }
 
@@ -445,6 +454,7 @@ class ResponsesStreamDecoder implements StreamDecoder {
 
   #callDelta(call: CallInput, delta: string): void {
     // A blank before the arguments is no part of them; a call of nothing else gets `{}` at its end.
+    if (call.isEnded) return;
     if (delta === "" || (!call.hasDeltas && !call.isCustom && delta.trim() === "")) return;
     call.hasDeltas = true;
     if (call.number === undefined) call.held += delta;
@@ -452,6 +462,7 @@ class ResponsesStreamDecoder implements StreamDecoder {
   }
 
   #emitJson(number: number, call: CallInput, delta: string): void {
+    this.#closeReasoning();
     // The inside of a JSON string may be cut anywhere, so each delta is escaped on its own.
     const json = call.isCustom ? JSON.stringify(delta).slice(1, -1) : delta;
     this.#emit({ type: "tool-delta", call: number, json });
@@ -476,6 +487,7 @@ class ResponsesStreamDecoder implements StreamDecoder {
     // A call that nobody named cannot be answered.
     if (number === undefined || call.isEnded) return;
     call.isEnded = true;
+    this.#closeReasoning();
     if (call.isCustom) this.#emit({ type: "tool-delta", call: number, json: '"}' });
     else if (!call.hasDeltas) this.#emit({ type: "tool-delta", call: number, json: "{}" });
     this.#emit({ type: "tool-end", call: number });

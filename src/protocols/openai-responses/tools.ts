@@ -81,7 +81,8 @@ export class ToolDeclarations {
       this.dropped.push(`tools.${readString(declaration["type"]) ?? "unknown"}`);
       return undefined;
     }
-    const key = keyOf(childName, namespace);
+    // A hosted tool is the same wherever it is declared.
+    const key = keyOf(childName, tool.server === undefined ? namespace : undefined);
     const known = this.#canonicalNames.get(key);
     if (known !== undefined) return known;
     const flat = flattenName(childName, namespace);
@@ -243,7 +244,8 @@ export interface ReadCall {
 
 /** Undefined when the item is no call of a tool that the client runs. */
 export function readCall(item: JsonObject): ReadCall | undefined {
-  const callId = readString(item["call_id"]);
+  // An empty id names nothing, just as none does.
+  const callId = readString(item["call_id"]) || undefined;
   const base = callId === undefined ? {} : { callId };
   switch (item["type"]) {
     case "function_call":

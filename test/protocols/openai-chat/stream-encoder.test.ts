@@ -207,15 +207,26 @@ describe("streamEncoder()", () => {
       .map(renderSse)
       .join("");
     const again = decodeSlices([new TextEncoder().encode(written)], plainDecode);
-    expect(gist(again)).toEqual(gist(decoded));
+    const isMetered = decoded.some((event) => event.type === "finish" && event.usage !== undefined);
+    expect(gist(again, isMetered)).toEqual(gist(decoded, isMetered));
+  });
+
+  test("usage that the upstream did not tell is guessed, so that an agent can compact", () => {
+    const decoded = decodeSlices([fixtureBytes("refusal.sse")]);
+    const written = encodeEvents(decoded, { ...replyTo({ includeUsage: true }), estimatedInputTokens: 321 });
+    const usage = written
+      .map(({ data }) => (data === "[DONE]" ? {} : JSON.parse(data)).usage)
+      .find((told) => told !== undefined);
+    expect(usage).toMatchObject({ prompt_tokens: 321, total_tokens: 321 + usage.completion_tokens });
   });
 });
 
 /** What survives: everything but ids of the stream, cost, and the field that reasoning came in. */
-function gist(events: ChatEvent[]): unknown[] {
+function gist(events: ChatEvent[], isMetered: boolean): unknown[] {
   return events.slice(1).map((event) => {
     if (event.type === "reasoning-end" && event.replay?.kind === "field") return { type: event.type };
     if (event.type !== "finish" || event.usage === undefined) return event;
+    if (!isMetered) return { type: event.type, reason: event.reason };
     return { ...event, usage: { ...event.usage, costUsd: undefined } };
   });
 }

@@ -15,7 +15,7 @@ const base: ChatRequest = {
 };
 const emptyBody = {
   model: "gpt-6.1-sol",
-  input: [],
+  input: [{ type: "message", role: "user", content: [{ type: "input_text", text: "Continue." }] }],
   stream: true,
   store: false,
   include: ["reasoning.encrypted_content"],
@@ -111,10 +111,10 @@ describe("encodeRequest()", () => {
             { type: "output_text", text: "see" },
           ],
         },
+        { type: "message", role: "assistant", content: [{ type: "refusal", refusal: "no" }] },
         { type: "reasoning", summary: [], encrypted_content: "E2" },
         { type: "function_call", call_id: fittedId, name: "read", arguments: '{"p":1}' },
         { type: "function_call", call_id: "c2", name: "read", arguments: "{}" },
-        { type: "message", role: "assistant", content: [{ type: "refusal", refusal: "no" }] },
         { type: "function_call_output", call_id: fittedId, output: "a\nb" },
         {
           type: "function_call_output",

@@ -106,7 +106,7 @@ class ChatClient extends Listener {
       this.demand(false, "a choice without a delta");
       return;
     }
-    if (isFirst) this.demand(delta["role"] === "assistant", "the first delta has no role");
+    if (isFirst) this.demand(delta["role"] === "assistant" && delta["content"] === "", "the first delta opens nothing");
     else this.demand(!("role" in delta), "the role is repeated");
     if (reason !== null) {
       this.#hasFinished = true;

@@ -100,7 +100,7 @@ class MessagesClient extends Listener {
     this.demand(message["stop_sequence"] === null, "message_start: stop_sequence is not null");
     const usage = record(message["usage"]);
     this.demand(isCount(usage["input_tokens"]), "message_start: usage.input_tokens is no count");
-    this.demand(isCount(usage["output_tokens"]), "message_start: usage.output_tokens is no count");
+    this.demand(usage["output_tokens"] === 0, "message_start: output is counted before there is any");
   }
 
   #startBlock(event: JsonObject): void {
