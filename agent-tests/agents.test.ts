@@ -49,6 +49,21 @@ function nameWithVersion(agent: Agent): string {
   return `${agent.name} ${lockedVersion(agent.program)}`;
 }
 
+/** Agents spend much of their time asleep before they try again: two at a time, however many tests Bun has begun. */
+let freeLanes = 2;
+const waiting: (() => void)[] = [];
+
+/** Resolves when there is a lane; the result gives it to the next. */
+async function enterLane(): Promise<() => void> {
+  if (freeLanes > 0) freeLanes -= 1;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  return () => {
+    const next = waiting.shift();
+    if (next === undefined) freeLanes += 1;
+    else next();
+  };
+}
+
 function skipAloud(name: string, reason: string): void {
   console.error(`agent tests: ${reason}`);
   test.skipIf(!mustRun)(name, () => {
@@ -65,7 +80,8 @@ function declareCell(agent: Agent, upstream: Protocol, scenario: Scenario, missi
     note({ kind: "n/a", reason });
     return;
   }
-  test(title, async () => {
+  test.concurrent(title, async () => {
+    const leave = await enterLane();
     const startedAtMs = performance.now();
     try {
       const binFolders = installed.ok ? installed.binFolders : [];
@@ -76,6 +92,8 @@ function declareCell(agent: Agent, upstream: Protocol, scenario: Scenario, missi
     } catch (error) {
       note({ kind: "FAIL" });
       throw error;
+    } finally {
+      leave();
     }
   });
 }

@@ -13,7 +13,7 @@ import { requests } from "./seeds.ts";
 
 const protocols = ["messages", "chat", "responses"] as const satisfies readonly Protocol[];
 
-interface RequestInput {
+export interface RequestInput {
   client: Protocol;
   body: Json;
   quirks: Partial<Quirks>;

@@ -3,8 +3,9 @@
  * events and bytes out; the reading, the timers and the sockets are the caller's.
  */
 
-import type { ChatEvent, Protocol } from "../protocols/chat.ts";
+import type { ChatEvent, Json, Protocol } from "../protocols/chat.ts";
 import type { Codec, GatewayError, SseMessage, StreamDecoder, StreamEncoder, StreamPlace } from "../protocols/codec.ts";
+import { isObject } from "../protocols/json.ts";
 import { renderSse, SseReader } from "../protocols/sse.ts";
 
 export interface Lane {
@@ -129,7 +130,20 @@ export class PassLane implements Lane {
   #rewrite(messages: readonly SseMessage[]): void {
     const openings: ReadonlySet<string> = openingEvents[this.#codec.protocol];
     const kept = messages.filter((message) => !openings.has(message.event ?? typeOf(message.data)));
-    if (kept.length > 0) this.#output.push(renderAll(kept));
+    if (kept.length > 0) this.#output.push(renderAll(kept.map((message) => this.#renamed(message))));
+  }
+
+  /** OpenAI's SDK refuses a response that ends under another id than it was opened with. */
+  #renamed(message: SseMessage): SseMessage {
+    if (this.#codec.protocol !== "responses" || !message.data.includes('"response"')) return message;
+    try {
+      const event = JSON.parse(message.data) as Json;
+      if (!isObject(event) || !isObject(event["response"])) return message;
+      const response = { ...event["response"], id: this.#ownId };
+      return { ...message, data: JSON.stringify({ ...event, response }) };
+    } catch {
+      return message;
+    }
   }
 
   #watch(messages: readonly SseMessage[]): ChatEvent[] {

@@ -35,9 +35,13 @@ export function mergeRootUnions(schema: JsonObject): JsonObject {
 function mergeUnions(schema: JsonObject, root: JsonObject, openRefs: ReadonlySet<string>): JsonObject {
   let merged = schema;
   for (const union of unions) {
-    const branches = merged[union];
-    if (!Array.isArray(branches)) continue;
-    const { [union]: _, ...rest } = merged;
+    if (!(union in merged)) continue;
+    const { [union]: branches, ...rest } = merged;
+    if (!Array.isArray(branches)) {
+      // A union of nothing says nothing, and its mere name is refused.
+      merged = rest;
+      continue;
+    }
     const objects = branches
       .map((branch) => objectBranch(branch, root, openRefs))
       .filter((branch) => branch !== undefined);

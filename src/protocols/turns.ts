@@ -36,7 +36,7 @@ export function settleTurns(turns: Turn[]): Turn[] {
   for (const [index, turn] of turns.entries()) {
     switch (turn.role) {
       case "system":
-        if (turn.text !== "") settled.push(turn);
+        if (turn.text.trim() !== "") settled.push(turn);
         break;
       case "user":
         pushUser(settled, turn.parts, turn);
@@ -139,7 +139,7 @@ function withoutDeadParts(source: AssistantPart[]): AssistantPart[] {
 }
 
 function isEmptyText(part: AssistantPart | undefined): boolean {
-  return (part?.type === "text" || part?.type === "refusal") && part.text === "";
+  return (part?.type === "text" || part?.type === "refusal") && part.text.trim() === "";
 }
 
 function isOnlyReasoning(parts: AssistantTurn["parts"]): boolean {
@@ -174,5 +174,5 @@ function pushUser(settled: Turn[], parts: UserPart[], whole?: Turn): void {
 }
 
 function isEmptyUserText(part: UserPart): boolean {
-  return part.type === "text" && part.text === "";
+  return part.type === "text" && part.text.trim() === "";
 }

@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { kindNames, runNumbered } from "../../fuzz/kinds.ts";
+import { type RequestInput, requestKind } from "../../fuzz/requests.ts";
 
 const seed = Date.now() % 1_000_000;
 console.log(`properties: seed ${seed}`);
@@ -29,4 +30,93 @@ test.each(kindNames.map((kind, at) => [kind, rules[kind] ?? kind, at] as const))
     const again = `bun fuzz/run.ts --seed ${seed} --case ${number}`;
     expect(`${found.violations.join("\n")}\n\n${found.input}\n\n${again}`).toBe("");
   }
+});
+
+const asked = { model: "m", max_tokens: 100 };
+
+/** What the fuzzer has found once, made small. */
+const found: readonly (readonly [string, RequestInput])[] = [
+  [
+    "call ids that are one once their characters are legal",
+    {
+      client: "chat",
+      body: {
+        model: "m",
+        messages: [
+          {
+            role: "assistant",
+            tool_calls: ["call.1", "call_1"].map((id) => ({ id, type: "function", function: { name: "f" } })),
+          },
+        ],
+      },
+      quirks: {},
+    },
+  ],
+  [
+    "a text behind a call",
+    {
+      client: "messages",
+      body: {
+        ...asked,
+        messages: [
+          {
+            role: "assistant",
+            content: [
+              { type: "tool_use", id: "a", name: "f" },
+              { type: "text", text: "Looking." },
+            ],
+          },
+        ],
+      },
+      quirks: {},
+    },
+  ],
+  [
+    "instructions alone",
+    { client: "messages", body: { ...asked, messages: [{ role: "system", content: "Be brief." }] }, quirks: {} },
+  ],
+  [
+    "a blank answer between late instructions and the user",
+    {
+      client: "messages",
+      body: {
+        ...asked,
+        messages: [
+          { role: "user", content: "hi" },
+          { role: "system", content: "The date changed." },
+          { role: "assistant", content: "\n" },
+          { role: "user", content: "go on" },
+        ],
+      },
+      quirks: { midSystem: true },
+    },
+  ],
+  [
+    "a web search listed twice",
+    {
+      client: "responses",
+      body: {
+        model: "m",
+        input: "hi",
+        tools: [{ type: "namespace", name: "n", tools: [{ type: "web_search" }] }, { type: "web_search_preview" }],
+      },
+      quirks: { webSearch: true },
+    },
+  ],
+  [
+    "a root union that is no list",
+    {
+      client: "messages",
+      body: {
+        ...asked,
+        messages: [{ role: "user", content: "hi" }],
+        tools: [{ name: "f", input_schema: { anyOf: {} } }],
+      },
+      quirks: {},
+    },
+  ],
+];
+
+test.each(found)("requests: %s", (_what, input) => {
+  expect(requestKind.check(input)).toEqual([]);
 });

@@ -404,8 +404,10 @@ function readAssistantBlock(block: JsonObject, path: string, reading: Reading): 
       return asText(readString(block, "text", path));
     case "thinking":
       return readThinkingBlock(readString(block, "thinking", path), block.signature);
-    case "redacted_thinking":
-      return { type: "reasoning", text: "", replay: { kind: "redacted", data: readString(block, "data", path) } };
+    case "redacted_thinking": {
+      const data = readString(block, "data", path);
+      return data === "" ? undefined : { type: "reasoning", text: "", replay: { kind: "redacted", data } };
+    }
     case "tool_use": {
       const name = readString(block, "name", path);
       reading.referenced.add(name);
@@ -460,7 +462,7 @@ function readSystemMessage(message: JsonObject, path: string, hasLaterUser: bool
     }
   }
   if (hasLaterUser && message.clear_at === "next_user_message") return;
-  const spoken = texts.filter(({ text }) => text !== "");
+  const spoken = texts.filter(({ text }) => text !== "" && !text.startsWith(billingHeader));
   if (spoken.length === 0) return;
   if (reading.turns.length === 0) reading.system.push(...spoken);
   else reading.turns.push({ role: "system", text: spoken.map(({ text }) => text).join("\n\n") });

@@ -64,7 +64,10 @@ function decodeBlock(block: JsonObject, context: DecodeContext, position: number
       return part;
     }
     case "redacted_thinking":
-      return { type: "reasoning", text: "", replay: { kind: "redacted", data: stringOr(block.data, "") } };
+      // Without its data there is nothing in it that anybody could read or return.
+      return stringOr(block.data, "") === ""
+        ? undefined
+        : { type: "reasoning", text: "", replay: { kind: "redacted", data: stringOr(block.data, "") } };
     case "tool_use": {
       const name = stringOr(block.name, "");
       // A call of nothing can be neither answered nor shown.

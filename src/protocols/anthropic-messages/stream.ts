@@ -133,7 +133,7 @@ export class MessagesStreamDecoder implements StreamDecoder {
         pushReasoning(out, block.thinking);
         break;
       case "redacted_thinking":
-        if (typeof block.data === "string") {
+        if (typeof block.data === "string" && block.data !== "") {
           out.push({ type: "reasoning-end", replay: { kind: "redacted", data: block.data } });
         }
         break;
