@@ -24,6 +24,9 @@ const obstacle = installed.ok ? missingExecutables() : `the agents cannot be ins
 const mustRun = process.env.CI === "true";
 const outcomes: Outcome[] = [];
 
+/** With the wait for a lane; an agent's own limit is shorter. */
+const cellLimitMs = 180_000;
+
 if (obstacle !== undefined) skipAloud("the agents and the executables are there", obstacle);
 
 describe.skipIf(obstacle !== undefined)("agents", () => {
@@ -39,7 +42,7 @@ describe.skipIf(obstacle !== undefined)("agents", () => {
 });
 
 afterAll(() => {
-  if (outcomes.length === 0) return;
+  if (outcomes.every(({ result }) => result.kind === "n/a")) return;
   const lines = agents.flatMap((agent) => upstreams.map((upstream) => ({ agent: nameWithVersion(agent), upstream })));
   const columns = scenarios.map((scenario) => scenario.name);
   console.log(`\n${renderMatrix(outcomes, lines, columns)}\n`);
@@ -80,7 +83,7 @@ function declareCell(agent: Agent, upstream: Protocol, scenario: Scenario, missi
     note({ kind: "n/a", reason });
     return;
   }
-  test.concurrent(title, async () => {
+  const run = async () => {
     const leave = await enterLane();
     const startedAtMs = performance.now();
     try {
@@ -95,5 +98,6 @@ function declareCell(agent: Agent, upstream: Protocol, scenario: Scenario, missi
     } finally {
       leave();
     }
-  });
+  };
+  test.concurrent(title, run, cellLimitMs);
 }

@@ -16,7 +16,7 @@ import { Roster } from "./roster.ts";
 import { planRoute, type Routing, routableModels, type Target } from "./router.ts";
 import { callBeside } from "./side-call.ts";
 
-export interface AppDeps extends Pick<ConversationDeps, "ledger" | "calibration" | "now"> {
+export interface AppDeps extends Pick<ConversationDeps, "ledger" | "calibration" | "brake" | "now"> {
   /** Read anew for each request, so that a changed config takes effect at once. */
   routing(): Routing;
   cascade(): ConversationDeps["cascade"];
@@ -204,8 +204,8 @@ export function createApp(deps: AppDeps): App {
     caller: Caller,
     place: UnderWay,
   ): Promise<Response> {
-    const { ledger, calibration, now } = deps;
-    const settings = { routing: deps.routing(), cascade: deps.cascade(), ledger, calibration, now };
+    const { ledger, calibration, brake, now } = deps;
+    const settings = { routing: deps.routing(), cascade: deps.cascade(), ledger, calibration, brake, now };
     return converse(protocol, raw, body, caller, place, settings);
   }
 

@@ -11,6 +11,7 @@ import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from 
 import { Exchange } from "./exchange.ts";
 import { renderAll } from "./lane.ts";
 import type { Ledger } from "./ledger.ts";
+import type { OverflowBrake } from "./overflow-brake.ts";
 import type { Caller } from "./recognise.ts";
 import { describeBadRequest, replyHeaders, sendError, streamHeaders } from "./reply.ts";
 import { planRoute, type Routing, type Target } from "./router.ts";
@@ -22,6 +23,7 @@ export interface ConversationDeps {
   ledger: Ledger;
   calibration: Calibration;
   cascade: CascadeDeps;
+  brake: OverflowBrake;
   /** Milliseconds since 1970. */
   now(): number;
 }
@@ -50,10 +52,11 @@ export async function converse(
   if (raw.signal.aborted) onAbort();
   try {
     const cascade = runSafely(exchange, targets, deps.cascade);
-    if (!exchange.input.stream) return answerWhole(exchange, await cascade, deps);
-    const early = await withinPatience(exchange, cascade, deps.cascade.patienceMs);
+    const brakedCascade = cascade.then((result) => brake(exchange, caller, result, deps));
+    if (!exchange.input.stream) return answerWhole(exchange, await brakedCascade, deps);
+    const early = await withinPatience(exchange, brakedCascade, deps.cascade.patienceMs);
     if (early !== undefined && !early.ok) return answerWhole(exchange, early, deps);
-    return answerStream(exchange, cascade, early, underWay, deps);
+    return answerStream(exchange, brakedCascade, early, underWay, deps);
   } catch (cause) {
     console.error(cause);
     exchange.input.entry.finish({ status: "error", httpStatus: 502, error: "the gateway failed on this request" });
@@ -110,6 +113,23 @@ async function runSafely(exchange: Exchange, targets: readonly Target[], deps: C
     };
     return { ok: false, error: { ...error, requestId: exchange.input.id }, left: [], headers: {} };
   }
+}
+
+/** Holds an overflow back when the session has had too many in a row. */
+async function brake(
+  exchange: Exchange,
+  caller: Caller,
+  result: CascadeResult,
+  deps: ConversationDeps,
+): Promise<CascadeResult> {
+  const { session = caller.launch?.launchId } = caller;
+  if (session === undefined) return result;
+  if (result.ok) deps.brake.answered(session);
+  else if (result.error.kind === "context-overflow") {
+    const untilMs = deps.now() + deps.brake.overflowed(session);
+    while (deps.now() < untilMs && !exchange.isCancelled) await Bun.sleep(Math.min(250, untilMs - deps.now()));
+  }
+  return result;
 }
 
 /** What the cascade found in time; undefined when the client should be shown a sign of life first. */

@@ -8,6 +8,7 @@ import type {
   StreamError,
   ToolCall,
 } from "../protocols/chat.ts";
+import { cutOff } from "../protocols/cut-off.ts";
 
 /** A whole answer as the events of a stream. */
 export function eventsOf(response: ChatResponse): ChatEvent[] {
@@ -115,8 +116,5 @@ export function foldEvents(
         event satisfies never;
     }
   }
-  return {
-    ok: false,
-    error: { kind: "incomplete", message: "connection lost: the upstream ended its stream early (server error)" },
-  };
+  return { ok: false, error: cutOff };
 }

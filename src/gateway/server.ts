@@ -14,9 +14,9 @@ import type { CascadeDeps } from "./cascade.ts";
 import { TokenCounter } from "./count-endpoint.ts";
 import { isLoopback } from "./guard.ts";
 import { Ledger } from "./ledger.ts";
+import { OverflowBrake } from "./overflow-brake.ts";
 import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
-
 import { SignatureMemory } from "./signature-memory.ts";
 import { Calibration } from "./token-count.ts";
 
@@ -77,6 +77,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const app = createApp({
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
+    brake: new OverflowBrake(now),
     routing: () => routing,
     ledger,
     cascade: () => {

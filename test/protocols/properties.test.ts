@@ -115,6 +115,25 @@ const found: readonly (readonly [string, RequestInput])[] = [
       quirks: {},
     },
   ],
+  [
+    "an image whose address is empty, from a Messages client",
+    {
+      client: "messages",
+      body: {
+        ...asked,
+        messages: [{ role: "user", content: [{ type: "image", source: { type: "url", url: "" } }] }],
+      },
+      quirks: {},
+    },
+  ],
+  [
+    "an image whose address is empty, from a Responses client",
+    {
+      client: "responses",
+      body: { model: "m", input: [{ role: "user", content: [{ type: "input_image", image_url: "" }] }] },
+      quirks: {},
+    },
+  ],
 ];
 
 test.each(found)("requests: %s", (_what, input) => {

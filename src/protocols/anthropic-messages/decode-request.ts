@@ -194,10 +194,10 @@ function readString(block: JsonObject, field: string, path: string): string {
   return value;
 }
 
-function readId(block: JsonObject, path: string): string {
-  const id = readString(block, "id", path);
-  if (id === "") throw invalid(`${path}.id`, "must not be empty");
-  return id;
+function readFilled(block: JsonObject, field: string, path: string): string {
+  const value = readString(block, field, path);
+  if (value === "") throw invalid(`${path}.${field}`, "must not be empty");
+  return value;
 }
 
 function withCacheMark<Part extends SystemText | TextPart | Tool>(part: Part, block: JsonObject): Part {
@@ -351,9 +351,9 @@ function readSource(block: JsonObject, path: string): ImagePart["source"] {
         data: readString(source, "data", place),
       };
     case "url":
-      return { kind: "url", url: readString(source, "url", place) };
+      return { kind: "url", url: readFilled(source, "url", place) };
     case "file":
-      return { kind: "file", id: readString(source, "file_id", place) };
+      return { kind: "file", id: readFilled(source, "file_id", place) };
     default:
       throw missingOr(`${place}.type`, source.type, 'must be "base64", "url" or "file"');
   }
@@ -406,12 +406,14 @@ function readAssistantBlock(block: JsonObject, path: string, reading: Reading): 
       return readThinkingBlock(readString(block, "thinking", path), block.signature);
     case "redacted_thinking": {
       const data = readString(block, "data", path);
-      return data === "" ? undefined : { type: "reasoning", text: "", replay: { kind: "redacted", data } };
+      // An envelope of ours is never redacted data; a damaged one is nobody's.
+      if (data === "" || data.startsWith("clutch1.")) return undefined;
+      return { type: "reasoning", text: "", replay: { kind: "redacted", data } };
     }
     case "tool_use": {
       const name = readString(block, "name", path);
       reading.referenced.add(name);
-      return { type: "tool-call", id: readId(block, path), name, arguments: renderInput(block.input) };
+      return { type: "tool-call", id: readFilled(block, "id", path), name, arguments: renderInput(block.input) };
     }
     case "mcp_tool_use": {
       const name = [block.server_name, block.name].filter((word) => typeof word === "string").join(".");

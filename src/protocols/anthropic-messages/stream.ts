@@ -2,6 +2,7 @@
 
 import type { ChatEvent, ChatRequest, FinishReason, Json, JsonObject, Replay, Usage } from "../chat.ts";
 import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamDecoder, StreamEncoder } from "../codec.ts";
+import { cutOff } from "../cut-off.ts";
 import { estimateUsage } from "../estimate.ts";
 import { isObject } from "../json.ts";
 import { encodeStreamError, readError } from "./error.ts";
@@ -95,11 +96,7 @@ export class MessagesStreamDecoder implements StreamDecoder {
 
   end(): ChatEvent[] {
     if (this.#isDone) return [];
-    // Pi repeats a request only when these words are in the error; the other agents repeat any.
-    return this.#fail({
-      kind: "incomplete",
-      message: "connection lost: the upstream ended its stream early (server error)",
-    });
+    return this.#fail(cutOff);
   }
 
   #fail(error: Extract<ChatEvent, { type: "error" }>["error"]): ChatEvent[] {

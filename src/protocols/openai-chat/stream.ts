@@ -2,6 +2,7 @@
 
 import type { ChatEvent, FinishReason, Json, JsonObject, Replay, Usage } from "../chat.ts";
 import type { DecodeContext, GatewayError, ReplyContext, SseMessage, StreamDecoder, StreamEncoder } from "../codec.ts";
+import { cutOff } from "../cut-off.ts";
 import { estimateUsage } from "../estimate.ts";
 import { isObject } from "../json.ts";
 import { CallAssembly, holdsCustomCall } from "./call-assembly.ts";
@@ -62,13 +63,7 @@ export class ChatStreamDecoder implements StreamDecoder {
     const events: ChatEvent[] = [];
     if (this.#isOver) return events;
     if (this.#finishLabel !== undefined) this.#finish(events);
-    // Agents decide by these words whether to try again: Pi gives up on "ended early" alone (0.x, 2026-11).
-    else
-      this.#fail(
-        "incomplete",
-        { message: "connection lost: the upstream ended its stream early (server error)" },
-        events,
-      );
+    else this.#fail(cutOff.kind, cutOff, events);
     return events;
   }
 

@@ -494,7 +494,7 @@ function readImage(part: JsonObject, path: string): ImagePart {
   const detail = readString(part["detail"]);
   const shared = { type: "image", ...(detail === undefined ? {} : { detail }) } as const;
   // Chat's shape of the same field, which some clients keep when they change protocol.
-  const url = readString(part["image_url"]) ?? readString(readObject(part["image_url"])?.["url"]);
+  const url = (readString(part["image_url"]) ?? readString(readObject(part["image_url"])?.["url"])) || undefined;
   if (url !== undefined) {
     const inline = parseDataUrl(url);
     if (inline === undefined && url.startsWith("data:")) {
@@ -502,7 +502,7 @@ function readImage(part: JsonObject, path: string): ImagePart {
     }
     return { ...shared, source: inline === undefined ? { kind: "url", url } : { kind: "base64", ...inline } };
   }
-  const id = readString(part["file_id"]);
+  const id = readString(part["file_id"]) || undefined;
   if (id === undefined) throw missing(`${path}.image_url`);
   return { ...shared, source: { kind: "file", id } };
 }

@@ -247,8 +247,9 @@ function writeReasoning(request: ChatRequest, known: readonly string[]): JsonObj
 }
 
 function writeEffort(reasoning: NonNullable<ChatRequest["reasoning"]>, known: readonly string[]): string | undefined {
-  // Only newer models document `none`; older ones answer it with a 400.
-  if (reasoning.mode === "disabled" && known.includes("none")) return "none";
+  // Thinking that is switched off beats an effort beside it (Claude Code sends both for titles). Only newer models
+  // document `none`; older ones answer it with a 400.
+  if (reasoning.mode === "disabled") return known.includes("none") ? "none" : undefined;
   if (reasoning.effort !== undefined) return lowerToKnown(reasoning.effort, known);
   const { budgetTokens, mode } = reasoning;
   if (mode !== "enabled" || budgetTokens === undefined) return undefined;

@@ -13,6 +13,7 @@ import type {
   StreamEncoder,
   StreamPlace,
 } from "../codec.ts";
+import { cutOff } from "../cut-off.ts";
 import { isObject } from "../json.ts";
 import { failedResponseError, readError } from "./error.ts";
 import {
@@ -128,9 +129,7 @@ class ResponsesStreamDecoder implements StreamDecoder {
   end(): ChatEvent[] {
     if (this.#hasEnded) return [];
     this.#hasEnded = true;
-    // Pi sends again when it reads "connection lost" and "server error"; other wordings end its run.
-    const message = "connection lost before the response was complete (server error): the upstream ended early";
-    return [{ type: "error", error: { kind: "incomplete", message } }];
+    return [{ type: "error", error: cutOff }];
   }
 
   #failUnreadable(data: string): ChatEvent[] {

@@ -5,7 +5,11 @@ import { decodeContext, decodePieces, fixtures, randomPieces, singleBytes } from
 
 const incomplete: ChatEvent = {
   type: "error",
-  error: { kind: "incomplete", message: "connection lost: the upstream ended its stream early (server error)" },
+  error: {
+    kind: "incomplete",
+    message: "connection lost: the upstream ended its stream early (server error)",
+    code: "ECONNRESET",
+  },
 };
 
 const startUsage = { input: 12, cacheRead: 2000, cacheWrite: 100, output: 1, reasoning: 0 };

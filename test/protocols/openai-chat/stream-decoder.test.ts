@@ -7,7 +7,11 @@ import { decodeChunks, decodeSlices, fixtureBytes, plainDecode } from "./support
 const start: ChatEvent = { type: "start", id: "chatcmpl-up1", model: "vendor/model-x" };
 const cut: ChatEvent = {
   type: "error",
-  error: { kind: "incomplete", message: "connection lost: the upstream ended its stream early (server error)" },
+  error: {
+    kind: "incomplete",
+    message: "connection lost: the upstream ended its stream early (server error)",
+    code: "ECONNRESET",
+  },
 };
 const usage = (counts: Partial<Usage>): Usage => ({
   input: 0,

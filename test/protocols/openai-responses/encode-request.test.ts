@@ -305,6 +305,7 @@ describe("encodeRequest()", () => {
     [{ reasoning: { mode: "enabled", budgetTokens: 4096 } }, [], { effort: "medium", summary: "auto" }],
     [{ reasoning: { mode: "enabled", budgetTokens: 16384 } }, [], { effort: "high", summary: "auto" }],
     [{ reasoning: { mode: "disabled" }, reasoningDisplay: "none" }, [], undefined],
+    [{ reasoning: { mode: "disabled", effort: "high" }, reasoningDisplay: "none" }, [], undefined],
     [{ reasoning: { mode: "disabled" }, reasoningDisplay: "none" }, ["none", "low"], { effort: "none" }],
   ];
   test.each(reasoningRows)("reasoning %j with efforts %j is sent as %j", (request, efforts, reasoning) => {

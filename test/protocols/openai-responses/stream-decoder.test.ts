@@ -19,7 +19,8 @@ const lost: ChatEvent = {
   type: "error",
   error: {
     kind: "incomplete",
-    message: "connection lost before the response was complete (server error): the upstream ended early",
+    message: "connection lost: the upstream ended its stream early (server error)",
+    code: "ECONNRESET",
   },
 };
 
