@@ -12,7 +12,7 @@ CREATE TABLE `attempts` (
 	`message` text,
 	`retry_after_ms` integer,
 	PRIMARY KEY(`request_id`, `number`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `requests` (
 	`id` text PRIMARY KEY NOT NULL,
@@ -39,7 +39,6 @@ CREATE TABLE `requests` (
 	`cost_usd` real,
 	`duration_ms` integer,
 	`first_token_ms` integer
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
-CREATE INDEX `requests_started_at` ON `requests` (`started_at`);--> statement-breakpoint
 CREATE INDEX `requests_pending` ON `requests` (`status`) WHERE "requests"."status" = 'pending';

@@ -104,7 +104,9 @@ const relayed: ReadonlySet<string> = new Set([
 /** The headers of an upstream's answer that its own client knows how to read. */
 export function relayedHeaders(headers: Headers): Record<string, string> {
   const kept: Record<string, string> = {};
-  for (const [name, value] of headers) if (relayed.has(name) || name.includes("ratelimit-")) kept[name] = value;
+  // Bun's own way to read all at once, a fraction of the iterator's cost.
+  const all = headers.toJSON();
+  for (const name in all) if (relayed.has(name) || name.includes("ratelimit-")) kept[name] = all[name] ?? "";
   return kept;
 }
 

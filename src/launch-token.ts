@@ -29,6 +29,8 @@ export function buildLaunchToken(parts: Pick<LaunchToken, "code" | "launchId" | 
  * @param text a header's value, with or without `Bearer `
  */
 export function parseLaunchToken(text: string): LaunchToken | undefined {
+  // Most requests of agents started by hand carry some provider's key.
+  if (!text.includes("xx-")) return undefined;
   const [, code = "", launchId = "", secret] = tokenPattern.exec(text.trim().replace(/^bearer\s+/i, "")) ?? [];
   const [agent = "", mode = "", route = "", tier] = code;
   if (!isAgentLetter(agent) || !isMode(mode) || !isRoute(route)) return undefined;

@@ -14,11 +14,14 @@ export const streamHeaders = {
   "cache-control": "no-cache",
 } as const;
 
-export function sendError(protocol: Protocol, error: GatewayError, headers = new Headers()): Response {
+/** Lower-case names. */
+export type ReplyHeaders = Record<string, string>;
+
+export function sendError(protocol: Protocol, error: GatewayError, more: ReplyHeaders = {}): Response {
   const { status, body } = codecs[protocol].encodeError(error);
-  headers.set("content-type", "application/json");
+  const headers: ReplyHeaders = { ...more, "content-type": "application/json" };
   if (error.retryAfterMs !== undefined)
-    headers.set("retry-after", String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))));
+    headers["retry-after"] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
   return new Response(JSON.stringify(body), { status, headers });
 }
 
@@ -33,18 +36,16 @@ export function describeBadRequest(cause: unknown): GatewayError | undefined {
 /**
  * @param result undefined when the stream is opened before any upstream has answered: the truth is then in the ledger
  */
-export function replyHeaders(exchange: Exchange, result: CascadeResult | undefined): Headers {
+export function replyHeaders(exchange: Exchange, result: CascadeResult | undefined): ReplyHeaders {
   const { id, entry } = exchange.input;
-  const headers = new Headers();
-  const relayed = result?.ok === true ? relayedHeaders(result.answer.headers) : result?.headers;
-  for (const [name, value] of Object.entries(relayed ?? {})) headers.set(name, value);
-  headers.set("x-clutch-request-id", id);
-  if (result === undefined) headers.set("x-clutch-served-by", "pending");
+  const headers: ReplyHeaders = result?.ok === true ? relayedHeaders(result.answer.headers) : { ...result?.headers };
+  headers["x-clutch-request-id"] = id;
+  if (result === undefined) headers["x-clutch-served-by"] = "pending";
   if (result?.ok === true) {
     const { provider, model } = result.target;
-    headers.set("x-clutch-served-by", asHeader(renderModelReference({ provider: provider.id, model })));
+    headers["x-clutch-served-by"] = asHeader(renderModelReference({ provider: provider.id, model }));
   }
-  headers.set("x-clutch-attempts", String(entry.row.attempts + (result?.ok === true ? 1 : 0)));
+  headers["x-clutch-attempts"] = String(entry.row.attempts + (result?.ok === true ? 1 : 0));
   return headers;
 }
 
