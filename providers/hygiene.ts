@@ -35,36 +35,47 @@ export function findAttribution(body: Buffer): Cut | undefined {
   return comma === null ? undefined : { start: start - comma[0].length, end };
 }
 
-/** True when the body carries reasoning that one of our translations wrapped: only the upstream behind it can read it. */
-export function holdsWrappedReasoning(body: Buffer): boolean {
-  return body.indexOf('"clutch1.', 0, "latin1") >= 0;
+/**
+ * True when the body carries reasoning that this upstream would refuse: wrapped by one of our translations, which only the
+ * upstream behind it can read, or, for Anthropic, without any signature.
+ */
+export function holdsForeignReasoning(body: Buffer, isAnthropic: boolean): boolean {
+  return (
+    body.indexOf('"clutch1.', 0, "latin1") >= 0 || (isAnthropic && body.indexOf('"signature":""', 0, "latin1") >= 0)
+  );
 }
 
-/** Takes reasoning out that this protocol's own vendor would refuse: wrapped by us, or without any signature. */
-export function dropWrappedReasoning(body: JsonObject, protocol: Protocol): JsonObject {
+/** Takes such reasoning out, and the messages that consisted of nothing else. */
+export function dropForeignReasoning(body: JsonObject, protocol: Protocol, isAnthropic: boolean): JsonObject {
+  const isForeign = (item: Json) => foreignFields.some((place) => standsIn(item, place, isAnthropic));
   if (protocol === "messages" && Array.isArray(body["messages"])) {
-    return { ...body, messages: body["messages"].map(withoutWrappedThinking).filter(hasContent) };
+    const messages = body["messages"].map((message) => without(message, isForeign));
+    return { ...body, messages: messages.filter(hasContent) };
   }
   if (protocol === "responses" && Array.isArray(body["input"])) {
-    return { ...body, input: body["input"].filter((item) => !isWrapped(item, "reasoning", "encrypted_content")) };
+    return { ...body, input: body["input"].filter((item) => !isForeign(item)) };
   }
   return body;
 }
 
-function withoutWrappedThinking(message: Json): Json {
+/** Where each protocol's client returns what came with reasoning. */
+const foreignFields = [
+  { type: "thinking", field: "signature" },
+  { type: "redacted_thinking", field: "data" },
+  { type: "reasoning", field: "encrypted_content" },
+] as const;
+
+function without(message: Json, isForeign: (block: Json) => boolean): Json {
   if (!isObject(message) || !Array.isArray(message["content"])) return message;
-  const content = message["content"].filter(
-    (block) => !isWrapped(block, "thinking", "signature") && !isWrapped(block, "redacted_thinking", "data"),
-  );
-  return { ...message, content };
+  return { ...message, content: message["content"].filter((block) => !isForeign(block)) };
 }
 
 function hasContent(message: Json): boolean {
   return !(isObject(message) && Array.isArray(message["content"]) && message["content"].length === 0);
 }
 
-function isWrapped(item: Json, type: string, field: string): boolean {
+function standsIn(item: Json, { type, field }: (typeof foreignFields)[number], isAnthropic: boolean): boolean {
   if (!isObject(item) || item["type"] !== type) return false;
   const value = item[field];
-  return value === "" || (typeof value === "string" && value.startsWith("clutch1."));
+  return (value === "" && isAnthropic) || (typeof value === "string" && value.startsWith("clutch1."));
 }

@@ -1,7 +1,7 @@
 /** Builds the request for one target and sends it, changed and once more when the target's refusal teaches something. */
 
 import { classifyAnswer, type Failure, failure } from "../../providers/failure.ts";
-import { dropWrappedReasoning, findAttribution, holdsWrappedReasoning } from "../../providers/hygiene.ts";
+import { dropForeignReasoning, findAttribution, holdsForeignReasoning } from "../../providers/hygiene.ts";
 import { addLesson, applyLesson, type Lesson, learn } from "../../providers/lessons.ts";
 import { buildUpstreamHeaders, buildUpstreamUrl, type UpstreamRequest } from "../../providers/request.ts";
 import { readStart, sendUpstream } from "../../providers/upstream.ts";
@@ -93,9 +93,10 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
 /** The client's own bytes with the target's model in them; parsed only when something inside has to go. */
 function passOn(body: RequestBody, target: Target, lesson: Lesson): UpstreamRequest["body"] {
   const { model, protocol } = target;
+  const { isAnthropic } = target.provider;
   const isRewritten = lesson.dropFields.length > 0 || Object.keys(lesson.renameFields).length > 0;
-  if (isRewritten || (protocol !== "chat" && holdsWrappedReasoning(body.bytes))) {
-    const cleaned = applyLesson(dropWrappedReasoning(body.object(), protocol), lesson);
+  if (isRewritten || (protocol !== "chat" && holdsForeignReasoning(body.bytes, isAnthropic))) {
+    const cleaned = applyLesson(dropForeignReasoning(body.object(), protocol, isAnthropic), lesson);
     const rewritten = new RequestBody(Buffer.from(JSON.stringify(cleaned)));
     return rewritten.withModel(model, cutFor(rewritten, target));
   }
