@@ -12,14 +12,15 @@ import { renderError } from "../src/errors.ts";
 import { describeFailure } from "../src/gateway/cascade.ts";
 import { type Gateway, startGateway } from "../src/gateway/server.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
-import { keepLoopbackDirect } from "../src/loopback-direct.ts";
+import { exemptLoopback } from "../src/loopback-direct.ts";
 import { openStore } from "../src/store/open.ts";
 
 /** How long streams may go on after the first signal. */
 const drainLimitMs = 30_000;
 
 export async function serve(flags: ServerFlags, env: Env): Promise<number> {
-  keepLoopbackDirect(process.env);
+  // Read by Bun at every fetch, so it must stand before the first one.
+  Object.assign(process.env, exemptLoopback(process.env));
   const homes = resolveHomes(env);
   let loaded = await loadConfig(homes, env, flags);
   const store = openStore(homes.database);

@@ -4,6 +4,7 @@ import type { Env } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
 import { type LaunchCode, renderLaunchCode } from "../src/launch-code.ts";
 import { buildLaunchToken } from "../src/launch-token.ts";
+import { exemptLoopback } from "../src/loopback-direct.ts";
 import { type AgentRow, findAgentRow, type LaunchKind, type Slot, type Wiring } from "./agents.ts";
 import { type LauncherSettings, resolveTier } from "./settings.ts";
 
@@ -204,8 +205,5 @@ function matchNames(pattern: string, env: Env): string[] {
 /** A proxy of the user's must not see what goes to the gateway on this machine. Programs differ in the case they read. */
 function proxyExceptions(env: Env): Record<string, string> {
   const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].flatMap((name) => [env[name], env[name.toLowerCase()]]);
-  if (!proxies.some(Boolean)) return {};
-  const own = `${env["NO_PROXY"] ?? ""},${env["no_proxy"] ?? ""}`.split(",").map((host) => host.trim());
-  const hosts = [...new Set([...own, "127.0.0.1", "localhost"])].filter((host) => host !== "").join(",");
-  return { NO_PROXY: hosts, no_proxy: hosts };
+  return proxies.some(Boolean) ? { ...exemptLoopback(env) } : {};
 }

@@ -1,11 +1,12 @@
 /** Keeps calls to this machine away from the user's HTTP proxy, which would see their bodies and keys. */
 
-const loopbackHosts = ["127.0.0.1", "localhost", "::1", "[::1]"];
+import type { Env } from "./config/paths.ts";
 
-/** Bun's fetch reads NO_PROXY at every call, so this must stand before the first one. */
-export function keepLoopbackDirect(env: Record<string, string | undefined>): void {
+const loopbackHosts = ["127.0.0.1", "localhost", "::1"];
+
+/** The proxy exceptions of this environment with loopback added, in both spellings that programs read. */
+export function exemptLoopback(env: Env): { NO_PROXY: string; no_proxy: string } {
   const named = `${env["NO_PROXY"] ?? ""},${env["no_proxy"] ?? ""}`.split(",").map((host) => host.trim());
   const hosts = [...new Set([...named, ...loopbackHosts])].filter((host) => host !== "").join(",");
-  env["NO_PROXY"] = hosts;
-  env["no_proxy"] = hosts;
+  return { NO_PROXY: hosts, no_proxy: hosts };
 }

@@ -280,7 +280,7 @@ describe("buildLaunch(), the environment", () => {
 
   test("a proxy is told to leave this machine out, in both spellings, on p and b alone", () => {
     const env = { https_proxy: "http://proxy:3128", no_proxy: "corp.example, localhost" };
-    const hosts = "corp.example,localhost,127.0.0.1";
+    const hosts = "corp.example,localhost,127.0.0.1,::1";
     expect(launch("xib", {}, { env }).env.set).toMatchObject({ NO_PROXY: hosts, no_proxy: hosts });
     expect(launch("xid", {}, { env }).env.set).toEqual({});
   });

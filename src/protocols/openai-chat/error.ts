@@ -3,35 +3,11 @@
 import type { Json, JsonObject, StreamError } from "../chat.ts";
 import type { GatewayError, SseMessage } from "../codec.ts";
 import { isObject } from "../json.ts";
+import { type OpenAiErrorRow, openAiErrors } from "../openai-errors.ts";
 import { filled } from "./wire.ts";
 
-interface ErrorRow {
-  status: number;
-  type: string;
-  /** Stands over the upstream's own code where clients act on exactly this word. */
-  code?: string;
-  /** Used when the upstream gave no code. */
-  otherwise?: string;
-}
-
-/** @see https://platform.openai.com/docs/guides/error-codes */
-const rows = {
-  "invalid-request": { status: 400, type: "invalid_request_error" },
-  "context-overflow": { status: 400, type: "invalid_request_error", code: "context_length_exceeded" },
-  authentication: { status: 401, type: "authentication_error", code: "invalid_api_key" },
-  billing: { status: 402, type: "insufficient_quota", code: "insufficient_quota" },
-  permission: { status: 403, type: "permission_error" },
-  "not-found": { status: 404, type: "invalid_request_error", otherwise: "model_not_found" },
-  "too-large": { status: 413, type: "invalid_request_error", code: "context_length_exceeded" },
-  "rate-limit": { status: 429, type: "rate_limit_error", otherwise: "rate_limit_exceeded" },
-  overloaded: { status: 503, type: "server_error", code: "overloaded" },
-  timeout: { status: 504, type: "timeout", otherwise: "timeout" },
-  upstream: { status: 502, type: "server_error" },
-  "not-implemented": { status: 501, type: "invalid_request_error", otherwise: "not_implemented" },
-} satisfies Record<GatewayError["kind"], ErrorRow>;
-
 export function encodeError(error: GatewayError): { status: number; body: JsonObject } {
-  const row: ErrorRow = rows[error.kind];
+  const row: OpenAiErrorRow = openAiErrors[error.kind];
   return {
     status: row.status,
     body: {

@@ -2,37 +2,16 @@
 
 import type { Json, JsonObject, StreamError } from "../chat.ts";
 import type { GatewayError } from "../codec.ts";
+import { type OpenAiErrorRow, openAiErrors } from "../openai-errors.ts";
 import { readNumber, readObject, readString } from "./wire.ts";
 
-interface ErrorRow {
-  status: number;
-  type: string;
-  /** Stands over the upstream's own code where clients act on exactly this word. */
-  code?: string;
-  /** Used when the upstream gave no code. */
-  otherwise?: string;
-}
-
-/**
- * How each kind reaches a Responses client. Codex and the OpenAI SDK decide by status and code, never by type.
- * @see https://platform.openai.com/docs/guides/error-codes
- */
+/** Codex and the OpenAI SDK decide by status and code, never by type, so more kinds have a fixed code than in Chat. */
 const errorRows = {
-  "invalid-request": { status: 400, type: "invalid_request_error" },
-  // Codex stops retrying and offers to compact.
-  "context-overflow": { status: 400, type: "invalid_request_error", code: "context_length_exceeded" },
-  authentication: { status: 401, type: "authentication_error", code: "invalid_api_key" },
-  billing: { status: 402, type: "insufficient_quota", code: "insufficient_quota" },
-  permission: { status: 403, type: "permission_error" },
-  "not-found": { status: 404, type: "invalid_request_error", otherwise: "model_not_found" },
-  "too-large": { status: 413, type: "invalid_request_error", code: "context_length_exceeded" },
-  "rate-limit": { status: 429, type: "rate_limit_error", code: "rate_limit_exceeded" },
-  overloaded: { status: 503, type: "server_error", code: "overloaded" },
-  timeout: { status: 504, type: "timeout", code: "timeout" },
-  upstream: { status: 502, type: "server_error", otherwise: "server_error" },
-  // Not 501: Codex sends again after every 5xx.
-  "not-implemented": { status: 404, type: "invalid_request_error", otherwise: "not_implemented" },
-} satisfies Record<GatewayError["kind"], ErrorRow>;
+  ...openAiErrors,
+  "rate-limit": { ...openAiErrors["rate-limit"], code: "rate_limit_exceeded" },
+  timeout: { ...openAiErrors.timeout, code: "timeout" },
+  upstream: { ...openAiErrors.upstream, otherwise: "server_error" },
+} satisfies Record<GatewayError["kind"], OpenAiErrorRow>;
 
 export function encodeError(error: GatewayError): { status: number; body: JsonObject } {
   const row = errorRows[error.kind];
@@ -52,7 +31,7 @@ export function failedResponseError(error: GatewayError): { code: string; messag
 }
 
 function codeOf(error: GatewayError): string | undefined {
-  const row: ErrorRow = errorRows[error.kind];
+  const row: OpenAiErrorRow = errorRows[error.kind];
   // A spent quota also comes as 429; only this code keeps Codex from trying again.
   if (error.kind === "rate-limit" && error.code === "insufficient_quota") return error.code;
   return row.code ?? error.code ?? row.otherwise;

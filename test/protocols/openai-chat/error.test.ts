@@ -38,7 +38,7 @@ test.each([
   [{ kind: "overloaded", message }, 503, message, "server_error", "overloaded", null],
   [{ kind: "timeout", message }, 504, message, "timeout", "timeout", null],
   [{ kind: "upstream", message, code: "internal" }, 502, message, "server_error", "internal", null],
-  [{ kind: "not-implemented", message }, 501, message, "invalid_request_error", "not_implemented", null],
+  [{ kind: "not-implemented", message }, 404, message, "invalid_request_error", "not_implemented", null],
   [
     { kind: "context-overflow", message: "prompt is too long", code: "1261", tokens: { input: 9, limit: 8 } },
     400,
