@@ -27,7 +27,7 @@ export function renderPlanText(plan: LaunchPlan): string {
 }
 
 /** Leaves plain words alone and puts everything else in single quotes. */
-export function quoteForShell(word: string): string {
+function quoteForShell(word: string): string {
   return /^[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 

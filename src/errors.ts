@@ -9,7 +9,6 @@ export type ErrorCode =
   | "database-broken"
   | "unsafe-bind"
   | "unknown-provider"
-  | "missing-key"
   | "not-supported"
   | "agent-not-found"
   | "failed";

@@ -71,7 +71,7 @@ export function isNamedTier(letter: string): letter is NamedTier {
   return Object.hasOwn(namedTiers, letter);
 }
 
-export function isProfileDigit(letter: string): letter is ProfileDigit {
+function isProfileDigit(letter: string): letter is ProfileDigit {
   return /^[0-9]$/.test(letter);
 }
 

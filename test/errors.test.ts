@@ -13,7 +13,6 @@ describe("a ClutchError", () => {
     ["database-broken", 1],
     ["unsafe-bind", 1],
     ["unknown-provider", 1],
-    ["missing-key", 1],
     ["failed", 1],
   ];
   test.each(statuses)("with code %s ends the program with %d", (code, status) => {

@@ -39,7 +39,7 @@ export interface Routing {
   tierLetters: Readonly<Record<string, string>>;
 }
 
-export const tierNames = ["BIG", "MIDDLE", "SMALL"] as const;
+const tierNames = ["BIG", "MIDDLE", "SMALL"] as const;
 export type TierName = (typeof tierNames)[number];
 
 /** Names that `xx` hands to agents which insist on a model name. */
@@ -163,7 +163,7 @@ function hasNoTiers(config: Config): boolean {
 }
 
 /** A tier that names no model is the next larger one. */
-export function settledTier(tier: TierName, config: Config): { default: string; cascade: readonly string[] } {
+function settledTier(tier: TierName, config: Config): { default: string; cascade: readonly string[] } {
   if (config.model_tiers === undefined) return builtInTiers[tier];
   const own = config.model_tiers[tier];
   if (own.default !== "" || tier === "BIG") return own;

@@ -4,7 +4,7 @@ import { createParser } from "eventsource-parser";
 import type { SseMessage } from "./codec.ts";
 
 /** An event larger than this ends the reading: it is given out as one message that no protocol can read (characters). */
-export const maxEventCharacters = 32 * 1024 * 1024;
+const maxEventCharacters = 32 * 1024 * 1024;
 
 /**
  * Reads UTF-8 bytes in any slicing. A last event that lacks its blank line is given out by `end()`; whether it is

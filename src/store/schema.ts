@@ -7,7 +7,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-export const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
+const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
 
 export const requests = sqliteTable(
   "requests",

@@ -139,10 +139,7 @@ export function encodeResponse(response: ChatResponse, context: ReplyContext): J
 }
 
 /** Undefined when the client gets nothing of it: it wants none, or the block would hold neither text nor signature. */
-export function encodeReasoning(
-  part: ReasoningPart,
-  display: ChatRequest["reasoningDisplay"],
-): ThinkingBlock | undefined {
+function encodeReasoning(part: ReasoningPart, display: ChatRequest["reasoningDisplay"]): ThinkingBlock | undefined {
   if (display === "none") return undefined;
   if (part.replay?.kind === "redacted") return { type: "redacted_thinking", data: part.replay.data };
   const isHidden = display === "omitted";

@@ -428,7 +428,7 @@ function readStrings(value: Json | undefined): string[] {
 }
 
 /** The raw text of a custom tool's call: its `input`, else its only string, else the arguments as they are. */
-export function unwrapInput(text: string): string {
+function unwrapInput(text: string): string {
   const given = parseArguments(text);
   if (typeof given["input"] === "string") return given["input"];
   const strings = Object.values(given).filter((value) => typeof value === "string");
