@@ -105,7 +105,7 @@ export function decodeRequest(body: Json): ChatRequest {
     ...(format === undefined ? {} : { format }),
     ...(verbosity === undefined ? {} : { verbosity }),
     ...(endUser === undefined ? {} : { endUser }),
-    ...(cacheKey === undefined ? {} : { cacheKey: fitTo64(cacheKey) }),
+    ...(cacheKey === undefined || cacheKey === "" ? {} : { cacheKey: fitTo64(cacheKey) }),
     ...(isKnownTier ? { serviceTier } : {}),
     // `reasoning.summary` asks for a summary to be made; text that exists anyway costs nothing to show.
     reasoningDisplay: "full",
