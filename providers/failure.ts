@@ -155,6 +155,8 @@ function kindOf(status: number, code: string | undefined, message: string): Fail
   const isClientError = status === 400 || status === 413 || status === 422 || status === 500;
   if (isClientError && ((code !== undefined && overflowCodes.has(code)) || overflowWords.test(message)))
     return "context-overflow";
+  // Groq says 413 with the code of a rate limit: such a request never fits, however long one waits.
+  if (status === 413) return "too-large";
   if (code === "insufficient_quota") return "billing";
   if (code === "rate_limit_exceeded" || code === "rate_limit_error") return "rate-limit";
   if (code === "overloaded_error" || code === "overloaded" || code === "provider_overloaded") return "overloaded";
@@ -172,14 +174,13 @@ function kindOf(status: number, code: string | undefined, message: string): Fail
     case 408:
     case 504:
       return "timeout";
-    case 413:
-      return "too-large";
     case 429:
       return "rate-limit";
     case 503:
     case 529:
       return "overloaded";
   }
+  if (status >= 500 && /\boverloaded\b/i.test(message)) return "overloaded";
   return status >= 400 && status < 500 ? "bad-request" : "upstream";
 }
 
@@ -271,23 +272,36 @@ export function readReset(text: string, now: number): number | undefined {
  * allowed (1048575)"; "maximum context length is 8192 tokens. However, you requested 9000 tokens"; llama.cpp's "request
  * (12001 tokens) exceeds the available context size (8192 tokens)" and its fields n_prompt_tokens and n_ctx.
  */
-function readTokenCounts(message: string, body?: Json): NonNullable<GatewayError["tokens"]> {
+function readTokenCounts(text: string, body?: Json): NonNullable<GatewayError["tokens"]> {
   const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
   const { n_prompt_tokens: prompt, n_ctx: context } = error;
   if (typeof prompt === "number" && typeof context === "number") return { input: prompt, limit: context };
+  const message = text.replace(/(\d),(?=\d{3}\b)/g, "$1");
   const sum = /(\d{3,}) \+ (\d+) > (\d{3,})/.exec(message);
   if (sum) return { input: Number(sum[1]), maxOutput: Number(sum[2]), limit: Number(sum[3]) };
   const both = /(\d{3,}) tokens > (\d{3,})/.exec(message);
   if (both) return { input: Number(both[1]), limit: Number(both[2]) };
-  const limit =
-    /(?:maximum context length is|context window of|limit of|available context size \(|number of tokens allowed \()\s*(\d{3,})/i.exec(
-      message,
-    );
-  const input =
-    /(?:requested|resulted in|input of|prompt contains?(?: at least)?|token count \(|request \()\s*(?:about )?(\d{3,})/i.exec(
-      message,
-    );
-  return { ...(input ? { input: Number(input[1]) } : {}), ...(limit ? { limit: Number(limit[1]) } : {}) };
+  const limit = firstNumber(limitWords.exec(message));
+  const maxOutput = firstNumber(outputWords.exec(message));
+  const total = firstNumber(totalWords.exec(message));
+  const input = firstNumber(inputWords.exec(message)) ?? (total === undefined ? undefined : total - (maxOutput ?? 0));
+  return {
+    ...(input === undefined ? {} : { input }),
+    ...(maxOutput === undefined ? {} : { maxOutput }),
+    ...(limit === undefined ? {} : { limit }),
+  };
+}
+
+const limitWords =
+  /(?:maximum context length is|context window of|limit of|available context size \(|number of tokens allowed \()\s*(\d{3,})|(\d{3,}) maximum context length/i;
+const outputWords = /(\d+) in the (?:completion|output)|requested (\d+) output tokens|too large: (\d+)/i;
+const totalWords = /requested (?:about )?(\d{3,})(?! output)/i;
+const inputWords =
+  /(\d+) (?:in the messages|input tokens)|(?:token count of|token count \(|prompt contains(?: at least)?|resulted in|input of|request \() ?(\d{3,})/i;
+
+function firstNumber(match: RegExpExecArray | null): number | undefined {
+  const digits = match?.slice(1).find((group) => group !== undefined);
+  return digits === undefined ? undefined : Number(digits);
 }
 
 function asText(value: Json | undefined): string | undefined {

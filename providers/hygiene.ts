@@ -17,8 +17,16 @@ const attribution = '"x-anthropic-billing-header:';
  * does not stand in a text block of its own.
  */
 export function findAttribution(body: Buffer): Cut | undefined {
-  const value = body.indexOf(attribution, 0, "latin1");
-  if (value < 0) return undefined;
+  // A conversation may quote the header before the real one comes: the block's own shape tells them apart.
+  for (let at = body.indexOf(attribution, 0, "latin1"); at >= 0; at = body.indexOf(attribution, at + 1, "latin1")) {
+    const cut = cutBlock(body, at);
+    if (cut !== undefined) return cut;
+  }
+  return undefined;
+}
+
+/** @param value where the text's opening quote stands */
+function cutBlock(body: Buffer, value: number): Cut | undefined {
   const before = /\{\s*(?:"type"\s*:\s*"text"\s*,\s*)?"text"\s*:\s*$/.exec(
     body.toString("latin1", Math.max(0, value - 64), value),
   );

@@ -17,6 +17,8 @@ export interface Lesson {
   renameFields: Readonly<Record<string, string>>;
   /** Values of the `anthropic-beta` header that the target refuses. */
   dropBetas: readonly string[];
+  /** The largest output that the target lets itself be asked for (tokens). */
+  maxOutputTokens?: number;
 }
 
 export const nothingLearnt: Lesson = { quirks: {}, dropFields: [], renameFields: {}, dropBetas: [] };
@@ -50,14 +52,28 @@ export function addLesson(known: Lesson, fresh: Lesson): Lesson {
     dropFields: [...new Set([...known.dropFields, ...fresh.dropFields])],
     renameFields: { ...known.renameFields, ...fresh.renameFields },
     dropBetas: [...new Set([...known.dropBetas, ...fresh.dropBetas])],
+    maxOutputTokens: fresh.maxOutputTokens ?? known.maxOutputTokens,
   };
 }
 
+/** True when a lesson says something of the wire body itself, so that it must be parsed even to be passed on. */
+export function changesBody({ dropFields, renameFields, maxOutputTokens }: Lesson): boolean {
+  return dropFields.length > 0 || Object.keys(renameFields).length > 0 || maxOutputTokens !== undefined;
+}
+
+const outputLimits = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+
 /** The body as this target takes it; the same object when nothing changes. */
 export function applyLesson(body: JsonObject, lesson: Lesson): JsonObject {
-  if (lesson.dropFields.length === 0 && Object.keys(lesson.renameFields).length === 0) return body;
-  const entries = Object.entries(body).filter(([name]) => !lesson.dropFields.includes(name));
-  return Object.fromEntries(entries.map(([name, value]) => [lesson.renameFields[name] ?? name, value]));
+  if (!changesBody(lesson)) return body;
+  const { dropFields, renameFields, maxOutputTokens: most = Number.POSITIVE_INFINITY } = lesson;
+  const entries = Object.entries(body).filter(([name]) => !dropFields.includes(name));
+  return Object.fromEntries(
+    entries.map(([name, value]) => {
+      const isTooMuch = outputLimits.includes(name) && typeof value === "number" && value > most;
+      return [renameFields[name] ?? name, isTooMuch ? most : value];
+    }),
+  );
 }
 
 /** Left out without harm: hints, tuning and bookkeeping. What carries the conversation itself is never dropped. */
@@ -91,7 +107,7 @@ const droppable = [
 
 /** Words by which servers refuse a field. */
 const refusal =
-  /unsupported|not supported|unknown|unrecognized|unexpected|not permitted|not allowed|extra inputs|extra fields|deprecated|invalid (?:field|parameter|argument)|cannot be (?:used|set)|does not support/i;
+  /unsupported|not supported|unavailable|unknown|unrecognized|unexpected|not permitted|not allowed|extra inputs|extra fields|deprecated|invalid (?:field|parameter|argument)|cannot be (?:used|set)|does not support/i;
 
 /**
  * What a refusal teaches, or undefined when it is the client's own mistake or teaches nothing new.
@@ -130,12 +146,37 @@ const usageOption: Rule = (message, sent) =>
     ? { quirks: { streamOptions: false }, dropFields: ["stream_options"] }
     : undefined;
 
-/** vLLM and llama.cpp chat templates: "System message must be at the beginning." */
+/**
+ * vLLM and llama.cpp chat templates: "System message must be at the beginning."; Anthropic's models before 4.8:
+ * "messages.1.role: Input should be 'user' or 'assistant'".
+ */
 const systemPlace: Rule = (message) =>
+  /unexpected role ['"`]?system|messages\.\d+\.role: input should be|role ['"`]?system['"`]? is not (?:supported|allowed)/i.test(
+    message,
+  ) ||
   /system (?:message|role|prompt)s? (?:must|should|can only|may only) (?:be|appear|come)[^.]*(?:begin|first|start)/i.test(
     message,
   )
     ? { quirks: { systemFirstOnly: true, midSystem: false } }
+    : undefined;
+
+/**
+ * OpenAI: "max_tokens is too large: 32000. This model supports at most 16384 completion tokens"; DashScope: "Range of
+ * max_tokens should be [1, 8192]"; Anthropic: "max_tokens: 128000 > 64000, which is the maximum allowed".
+ */
+const largestOutput: Rule = (message) => {
+  const match =
+    /at most (\d+) completion tokens|range of max_tokens (?:should be|is) \[\d+, ?(\d+)\]|max_tokens: \d+ > (\d+)/i.exec(
+      message,
+    );
+  const limit = match?.slice(1).find((digits) => digits !== undefined);
+  return limit === undefined ? undefined : { maxOutputTokens: Number(limit) };
+};
+
+/** DeepSeek: "This response_format type is unavailable now". The schema is then asked for by words. */
+const responseFormat: Rule = (message, sent) =>
+  "response_format" in sent && /response_format/.test(message) && refusal.test(message)
+    ? { quirks: { outputFormat: false }, dropFields: ["response_format"] }
     : undefined;
 
 const developerRole: Rule = (message) =>
@@ -144,11 +185,13 @@ const developerRole: Rule = (message) =>
 /** OpenAI: "Unsupported value: 'xhigh' is not supported with the 'o3' model. Supported values are: 'low', 'medium', and 'high'." */
 const acceptedEfforts: Rule = (message, sent) => {
   const used = usedEffort(sent);
-  if (used === undefined || !/effort|supported values/i.test(message) || !message.includes(used)) return undefined;
+  if (used === undefined || !/effort|supported values/i.test(message)) return undefined;
   const listed = efforts.filter((effort) => effort !== used && new RegExp(`\\b${effort}\\b`).test(message));
+  if (listed.length > 0) return { quirks: { efforts: listed } };
+  // Without any effort's name in it, it is the field that is refused.
+  if (!message.includes(used)) return undefined;
   const lower = efforts.filter((effort) => effort !== "none" && efforts.indexOf(effort) < efforts.indexOf(used));
-  const accepted = listed.length > 0 ? listed : lower;
-  return accepted.length === 0 ? undefined : { quirks: { efforts: accepted } };
+  return lower.length === 0 ? undefined : { quirks: { efforts: lower } };
 };
 
 function usedEffort(sent: JsonObject): Effort | undefined {
@@ -187,9 +230,9 @@ const betas: Rule = (message) => {
 };
 
 const rules: Record<Protocol, readonly Rule[]> = {
-  chat: [otherTokensField, usageOption, systemPlace, developerRole, acceptedEfforts],
-  messages: [betas, sampling, outputFormat, thinkingMode, systemPlace, acceptedEfforts],
-  responses: [acceptedEfforts],
+  chat: [largestOutput, otherTokensField, usageOption, systemPlace, developerRole, responseFormat, acceptedEfforts],
+  messages: [largestOutput, betas, sampling, outputFormat, thinkingMode, systemPlace, acceptedEfforts],
+  responses: [largestOutput, acceptedEfforts],
 };
 
 /** As a word of its own: `user` must not be found in "the user message". */

@@ -2,7 +2,7 @@
 
 import { classifyAnswer, type Failure, failure } from "../../providers/failure.ts";
 import { dropForeignReasoning, findAttribution, holdsForeignReasoning } from "../../providers/hygiene.ts";
-import { addLesson, applyLesson, type Lesson, learn } from "../../providers/lessons.ts";
+import { addLesson, applyLesson, changesBody, type Lesson, learn } from "../../providers/lessons.ts";
 import { buildUpstreamHeaders, buildUpstreamUrl, type UpstreamRequest } from "../../providers/request.ts";
 import { readStart, sendUpstream } from "../../providers/upstream.ts";
 import { demandsServerTool } from "../protocols/anthropic-messages/web-search.ts";
@@ -74,7 +74,9 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
   }
   const { decoded } = exchange;
   const quirks = { ...provider.quirks, ...lesson.quirks };
-  if (demandsServerTool(decoded) && (protocol === "chat" || !quirks.webSearch)) {
+  // Only Claude Code asks for a search in a request of its own; elsewhere such a tool is one offer among others.
+  const isSearch = demandsServerTool(decoded, exchange.input.protocol === "messages");
+  if (isSearch && (protocol === "chat" || !quirks.webSearch)) {
     return { ok: false, failure: failure("unsupported", `web_search is not available for model ${target.model}`) };
   }
   try {
@@ -91,11 +93,10 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
 }
 
 /** The client's own bytes with the target's model in them; parsed only when something inside has to go. */
-function passOn(body: RequestBody, target: Target, lesson: Lesson): UpstreamRequest["body"] {
+export function passOn(body: RequestBody, target: Target, lesson: Lesson): UpstreamRequest["body"] {
   const { model, protocol } = target;
   const { isAnthropic } = target.provider;
-  const isRewritten = lesson.dropFields.length > 0 || Object.keys(lesson.renameFields).length > 0;
-  if (isRewritten || (protocol !== "chat" && holdsForeignReasoning(body.bytes, isAnthropic))) {
+  if (changesBody(lesson) || (protocol !== "chat" && holdsForeignReasoning(body.bytes, isAnthropic))) {
     const cleaned = applyLesson(dropForeignReasoning(body.object(), protocol, isAnthropic), lesson);
     const rewritten = new RequestBody(Buffer.from(JSON.stringify(cleaned)));
     return rewritten.withModel(model, cutFor(rewritten, target));

@@ -85,7 +85,12 @@ function explain(requestId: string, candidates: number, left: readonly LeftCandi
       requestId,
     };
   }
-  if (speaksAlone(last.failure, candidates)) return toGatewayError(last.failure, requestId);
+  if (speaksAlone(last.failure, candidates)) {
+    const error = toGatewayError(last.failure, requestId);
+    // "Incorrect API key" alone would read as if the agent's own login had failed.
+    const message = last.failure.kind === "auth" ? `${last.target.provider.name}: ${error.message}` : error.message;
+    return { ...error, message };
+  }
   const waits = left.flatMap(({ failure: { retryAfterMs } }) => retryAfterMs ?? []);
   const soonest = waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) };
   const reasons = left.map(({ target, failure: why }, index) => {

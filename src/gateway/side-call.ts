@@ -1,7 +1,9 @@
 /** Calls that stand beside a protocol's main endpoint: counting tokens, compacting. One target, no cascade, no ledger. */
 
+import { nothingLearnt } from "../../providers/lessons.ts";
 import { buildUpstreamHeaders } from "../../providers/request.ts";
 import { type Fetch, type Sent, sendUpstream } from "../../providers/upstream.ts";
+import { passOn } from "./ask.ts";
 import type { RequestBody } from "./body.ts";
 import type { Target } from "./router.ts";
 
@@ -32,6 +34,6 @@ export async function callBeside(
     stream: false,
     refusedBetas: [],
   });
-  const request = { url: url + suffix, headers, body: body.withModel(target.model) };
+  const request = { url: url + suffix, headers, body: passOn(body, target, nothingLearnt) };
   return sendUpstream(fetch, request, AbortSignal.timeout(limitMs));
 }

@@ -27,7 +27,7 @@ export interface Quirks {
   systemFirstOnly: boolean;
   /** [chat] How effort is asked for; `none` sends nothing. */
   reasoningParam: "reasoning_effort" | "reasoning" | "thinking" | "enable_thinking" | "none";
-  /** [chat, responses] Efforts the model takes, least first; another is replaced by the nearest lower one. Empty = all. */
+  /** Efforts the model takes, least first; another is replaced by the nearest lower one. Empty = all. */
   efforts: readonly string[];
   /** [chat] Send cache_control marks on text parts. */
   cacheControl: boolean;
@@ -49,7 +49,7 @@ export interface Quirks {
   thinkingMode: "adaptive" | "budget" | "none";
   /** [messages] Takes role `system` inside messages. */
   midSystem: boolean;
-  /** [messages] Takes output_config.format. */
+  /** [messages, chat] Takes a schema for its answer as a field; otherwise it is asked for by words. */
   outputFormat: boolean;
   /** [messages, responses] Runs web search itself. */
   webSearch: boolean;

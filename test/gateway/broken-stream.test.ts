@@ -62,8 +62,7 @@ describe.each(pairs)("a %s client's stream from a %s upstream", (client, upstrea
     const { rest, end } = build(upstream);
     const { gateway, response, stream } = await readBroken(client, upstream, rest, end);
     await using _ = gateway;
-    const expected = kind === "overloaded" && upstream === "responses" ? "upstream" : kind;
-    await expectError(client, gateway, response, stream, expected);
+    await expectError(client, gateway, response, stream, kind);
   });
 
   test("whose words look like terminal events is not ended by them", async () => {
@@ -114,7 +113,7 @@ describe.each(pairs)("a %s client's stream from a %s upstream", (client, upstrea
     const { rest, end } = { rest: errorEvent[upstream] + pieces[upstream].ending, end: "complete" } as const;
     const { gateway, response, stream } = await readBroken(client, upstream, rest, end);
     await using _ = gateway;
-    await expectError(client, gateway, response, stream, upstream === "responses" ? "upstream" : "overloaded");
+    await expectError(client, gateway, response, stream, "overloaded");
   });
 });
 
@@ -143,7 +142,7 @@ const bareError = `event: error\ndata: ${JSON.stringify({ type: "error", sequenc
 test("a Responses client is told of a bare error event in the only way Codex understands", async () => {
   const { gateway, response, stream } = await readBroken("responses", "responses", bareError, "complete");
   await using _ = gateway;
-  await expectError("responses", gateway, response, stream, "upstream");
+  await expectError("responses", gateway, response, stream, "overloaded");
 });
 
 test("a Responses stream has one response.failed, whether the upstream's own follows its error event or not", async () => {

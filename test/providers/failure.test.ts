@@ -193,7 +193,7 @@ describe("classifyAnswer()", () => {
         message: openrouter,
         status: 400,
         code: "400",
-        tokens: { input: 140_210, limit: 131_072 },
+        tokens: { input: 131210, maxOutput: 9000, limit: 131072 },
       },
     ],
     [
@@ -205,7 +205,7 @@ describe("classifyAnswer()", () => {
         message: vllm,
         status: 400,
         code: "400",
-        tokens: { input: 5000, limit: 4096 },
+        tokens: { input: 4000, maxOutput: 1000, limit: 4096 },
       },
     ],
     [

@@ -60,6 +60,30 @@ describe("learn() reads from a refusal", () => {
       { context_management: {} },
       { dropFields: ["context_management"] },
     ],
+    [
+      "output_config.effort: Input should be 'low', 'medium', 'high' or 'max'",
+      "messages",
+      { output_config: { effort: "xhigh" } },
+      { quirks: { efforts: ["low", "medium", "high", "max"] } },
+    ],
+    [
+      "messages.1.role: Input should be 'user' or 'assistant'",
+      "messages",
+      {},
+      { quirks: { systemFirstOnly: true, midSystem: false } },
+    ],
+    [
+      "max_tokens is too large: 32000. This model supports at most 16384 completion tokens, whereas you provided 32000.",
+      "chat",
+      { max_tokens: 32000 },
+      { maxOutputTokens: 16384 },
+    ],
+    [
+      "This response_format type is unavailable now",
+      "chat",
+      { response_format: {} },
+      { quirks: { outputFormat: false }, dropFields: ["response_format"] },
+    ],
     // What carries the conversation, or was not sent, is never blamed.
     ["messages: Extra inputs are not permitted", "chat", { messages: [] }, undefined],
     ["temperature is not supported", "chat", {}, undefined],
@@ -88,6 +112,15 @@ test("applyLesson() drops and renames top-level members, and returns the same bo
     renameFields: { max_tokens: "max_completion_tokens" },
   };
   expect(applyLesson(body, lesson)).toEqual({ model: "m", max_completion_tokens: 5 });
+});
+
+test("applyLesson() lowers an output limit to the largest that the target takes, under whatever name it goes", () => {
+  const lesson = { ...nothingLearnt, maxOutputTokens: 100 };
+  expect(applyLesson({ max_tokens: 500, max_output_tokens: 50, max_completion_tokens: 101 }, lesson)).toEqual({
+    max_tokens: 100,
+    max_output_tokens: 50,
+    max_completion_tokens: 100,
+  });
 });
 
 test("Lessons add up per target and are forgotten after a day", () => {

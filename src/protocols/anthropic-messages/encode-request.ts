@@ -7,7 +7,6 @@ import type {
   DocumentPart,
   ImagePart,
   JsonObject,
-  OutputFormat,
   ReasoningRequest,
   Tool,
   ToolChoice,
@@ -16,6 +15,8 @@ import type {
   UserPart,
 } from "../chat.ts";
 import { type EncodedRequest, type EncodeTarget, ProtocolError, type Quirks } from "../codec.ts";
+import { lowerToKnown } from "../efforts.ts";
+import { formatInstruction } from "../format-instruction.ts";
 import { mergeRootUnions } from "../schema.ts";
 import { fitToolNames } from "../tool-names.ts";
 import type { Block, DocumentBlock, ImageBlock, Message, TextBlock, ToolResultBlock } from "./wire.ts";
@@ -96,7 +97,7 @@ function planThinking(
   // "Thinking may not be enabled when tool_choice forces tool use."
   if (isForced) return { maxTokens };
 
-  const effort = wantedEffort(reasoning);
+  const effort = wantedEffort(reasoning, target.quirks.efforts);
   if (mode === "adaptive") {
     const thinking = { type: "adaptive" } as const;
     return effort === undefined ? { thinking, maxTokens } : { thinking, effort, maxTokens };
@@ -134,11 +135,12 @@ const budgets = {
   max: 32_768,
 } as const satisfies Record<MessagesEffort, number>;
 
-function wantedEffort({ effort, budgetTokens }: ReasoningRequest): MessagesEffort | undefined {
-  if (effort === "none" || effort === "minimal") return "low";
-  if (effort !== undefined || budgetTokens === undefined) return effort;
-  if (budgetTokens < 4096) return "low";
-  return budgetTokens < 16_384 ? "medium" : "high";
+function wantedEffort(reasoning: ReasoningRequest, known: readonly string[]): MessagesEffort | undefined {
+  const { effort, budgetTokens } = reasoning;
+  if (effort === undefined && budgetTokens === undefined) return undefined;
+  const byBudget = (tokens: number) => (tokens < 4096 ? "low" : tokens < 16_384 ? "medium" : "high");
+  const wanted = lowerToKnown(effort ?? byBudget(budgetTokens ?? 0), known);
+  return wanted === "none" || wanted === "minimal" ? "low" : wanted;
 }
 
 function offeredTools(request: ChatRequest, quirks: Quirks): Tool[] {
@@ -193,19 +195,15 @@ function encodeTool(tool: Tool, wireName: (name: string) => string): JsonObject 
 function encodeSystem(request: ChatRequest, quirks: Quirks): TextBlock[] {
   const blocks: TextBlock[] = [];
   for (const system of request.system) if (isSpoken(system.text)) blocks.push(encodeText(system));
-  const instruction = formatInstruction(request.format, quirks);
-  if (instruction !== undefined) blocks.push({ type: "text", text: instruction });
+  const { format } = request;
+  // A plain JSON object is something this protocol can only ask for by words.
+  if (format !== undefined && (format.type === "json-object" || !quirks.outputFormat)) {
+    blocks.push({ type: "text", text: formatInstruction(format) });
+  }
   return blocks;
 }
 
 /** What must be asked for in words because the upstream has no field for it. */
-function formatInstruction(format: OutputFormat | undefined, quirks: Quirks): string | undefined {
-  if (format === undefined) return undefined;
-  if (format.type === "json-object") return "Respond with one JSON object only.";
-  if (quirks.outputFormat) return undefined;
-  return `Respond with one JSON object only, without any other text. It must match this JSON Schema:\n${JSON.stringify(format.schema)}`;
-}
-
 function encodeText(part: { text: string; cacheControl?: JsonObject }): TextBlock {
   const block: TextBlock = { type: "text", text: part.text };
   if (part.cacheControl !== undefined) block.cache_control = part.cacheControl;

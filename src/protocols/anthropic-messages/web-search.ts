@@ -6,10 +6,13 @@
 import type { ChatRequest, JsonObject } from "../chat.ts";
 import type { SseMessage } from "../codec.ts";
 
-/** True when the request is for a vendor's own tool alone: it offers nothing else, or the choice forces it. */
-export function demandsServerTool(request: ChatRequest): boolean {
+/**
+ * True when the request is for a vendor's own tool: the choice forces it, or it offers nothing else.
+ * @param isMessages whether offering nothing else counts
+ */
+export function demandsServerTool(request: ChatRequest, isMessages: boolean): boolean {
   const { tools, toolChoice } = request;
-  if (tools.length > 0 && tools.every((tool) => tool.server !== undefined)) return true;
+  if (isMessages && tools.length > 0 && tools.every((tool) => tool.server !== undefined)) return true;
   return (
     toolChoice?.type === "tool" && tools.some((tool) => tool.name === toolChoice.name && tool.server !== undefined)
   );

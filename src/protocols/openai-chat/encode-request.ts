@@ -10,6 +10,7 @@ import {
   type ReasoningRequest,
 } from "../chat.ts";
 import type { EncodedRequest, EncodeTarget, Quirks } from "../codec.ts";
+import { formatInstruction } from "../format-instruction.ts";
 import { isObject } from "../json.ts";
 import { fitToolNames } from "../tool-names.ts";
 import { encodeTools } from "./tools.ts";
@@ -21,13 +22,14 @@ const maxStopSequences = 4;
 /** @throws {ProtocolError} for a file id, and when the one tool that must be called runs on another vendor's side. */
 export function encodeRequest(request: ChatRequest, target: EncodeTarget): EncodedRequest {
   const { quirks } = target;
+  const asked = quirks.outputFormat ? request : askByWords(request);
   const names = fitToolNames(
     request.tools.map((tool) => tool.name),
     64,
   );
   const body: JsonObject = {
     model: target.model,
-    messages: encodeMessages(request, target, names),
+    messages: encodeMessages(asked, target, names),
     ...encodeTools(request, names),
     stream: request.stream,
     ...(request.stream && quirks.streamOptions ? { stream_options: { include_usage: true } } : {}),
@@ -40,12 +42,17 @@ export function encodeRequest(request: ChatRequest, target: EncodeTarget): Encod
   if (request.topP !== undefined) body["top_p"] = request.topP;
   const stop = request.stop?.filter((sequence) => sequence !== "") ?? [];
   if (stop.length > 0) body["stop"] = stop.slice(0, maxStopSequences);
-  if (request.format !== undefined) body["response_format"] = encodeFormat(request.format);
+  if (asked.format !== undefined) body["response_format"] = encodeFormat(asked.format);
   if (quirks.verbosity && request.verbosity !== undefined) body["verbosity"] = request.verbosity;
   if (request.endUser !== undefined) body["user"] = request.endUser;
   if (quirks.promptCacheKey && request.cacheKey !== undefined) body["prompt_cache_key"] = request.cacheKey;
   if (request.serviceTier !== undefined) body["service_tier"] = request.serviceTier;
   return { body, toolNames: names.restore };
+}
+
+function askByWords({ format, ...request }: ChatRequest): ChatRequest {
+  if (format === undefined) return request;
+  return { ...request, system: [...request.system, { text: formatInstruction(format) }] };
 }
 
 function encodeReasoning(reasoning: ReasoningRequest | undefined, quirks: Quirks): JsonObject {

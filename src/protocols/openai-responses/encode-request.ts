@@ -1,20 +1,19 @@
 /** A Responses request for an upstream. */
 
-import {
-  type AssistantPart,
-  type ChatRequest,
-  type DocumentPart,
-  type Effort,
-  efforts,
-  type Json,
-  type JsonObject,
-  type Tool,
-  type ToolChoice,
-  type ToolResult,
-  type Turn,
-  type UserPart,
+import type {
+  AssistantPart,
+  ChatRequest,
+  DocumentPart,
+  Json,
+  JsonObject,
+  Tool,
+  ToolChoice,
+  ToolResult,
+  Turn,
+  UserPart,
 } from "../chat.ts";
 import { type EncodedRequest, type EncodeTarget, ProtocolError } from "../codec.ts";
+import { lowerToKnown } from "../efforts.ts";
 import { isObject } from "../json.ts";
 import { type FittedToolNames, fitToolNames } from "../tool-names.ts";
 import { fitTo64, readArray, readObject } from "./wire.ts";
@@ -254,14 +253,6 @@ function writeEffort(reasoning: NonNullable<ChatRequest["reasoning"]>, known: re
   const { budgetTokens, mode } = reasoning;
   if (mode !== "enabled" || budgetTokens === undefined) return undefined;
   return lowerToKnown(budgetTokens < 4096 ? "low" : budgetTokens < 16384 ? "medium" : "high", known);
-}
-
-/** The wanted effort, else the nearest lower one that the model takes, else its least; an empty list takes all. */
-function lowerToKnown(wanted: Effort, known: readonly string[]): string | undefined {
-  if (known.length === 0 || known.includes(wanted)) return wanted;
-  if (wanted === "none") return undefined;
-  const lower = efforts.slice(1, efforts.indexOf(wanted)).findLast((effort) => known.includes(effort));
-  return lower ?? known.find((effort) => effort !== "none");
 }
 
 function writeText(request: ChatRequest, takesVerbosity: boolean): JsonObject | undefined {

@@ -8,7 +8,6 @@ import { readNumber, readObject, readString } from "./wire.ts";
 /** Codex and the OpenAI SDK decide by status and code, never by type, so more kinds have a fixed code than in Chat. */
 const errorRows = {
   ...openAiErrors,
-  "rate-limit": { ...openAiErrors["rate-limit"], code: "rate_limit_exceeded" },
   timeout: { ...openAiErrors.timeout, code: "timeout" },
   upstream: { ...openAiErrors.upstream, otherwise: "server_error" },
 } satisfies Record<GatewayError["kind"], OpenAiErrorRow>;

@@ -159,9 +159,16 @@ function writeUsage(usage: Usage): WireUsage {
   };
 }
 
-function charactersOf(output: readonly OutputItem[]): number {
-  return output.reduce((sum, item) => sum + JSON.stringify(item).length, 0);
+/** What the model itself wrote: texts, refusals, summaries and what it called tools with. */
+function charactersOf(value: unknown): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + charactersOf(item), 0);
+  if (value === null || typeof value !== "object") return 0;
+  return Object.entries(value).reduce((sum, [name, inner]) => {
+    return sum + (typeof inner === "string" ? (written.has(name) ? inner.length : 0) : charactersOf(inner));
+  }, 0);
 }
+
+const written: ReadonlySet<string> = new Set(["text", "refusal", "arguments", "input"]);
 
 export function encodeResponse(response: ChatResponse, context: ReplyContext): JsonObject {
   const origins = originsOf(context);

@@ -461,7 +461,7 @@ describe("streamEncoder() ends", () => {
 
   test("with guessed usage when the upstream gave none", () => {
     const last = body(encode([...text, { type: "finish", reason: "stop" }])).at(-1)?.["response"] as JsonObject;
-    const output = Math.ceil(JSON.stringify({ ...cutMessage, status: "completed" }).length / 4);
+    const output = Math.ceil("Hel".length / 4);
     expect(last["usage"]).toEqual({
       input_tokens: 400,
       input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
