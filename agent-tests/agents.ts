@@ -1,7 +1,7 @@
 /**
  * THE table of agents under test: how each is started for one task without a terminal, what its shell tool is called, and
- * what it cannot do. Claude Code and Codex are started by `xx`; the launcher does not know the others yet, so they get
- * the flags, variables and files here that point them at the gateway.
+ * what it cannot do. Claude Code and Codex are started by `xx`; the others get the flags, variables and files here that
+ * point them at the gateway.
  */
 
 import { mkdir, writeFile } from "node:fs/promises";

@@ -6,6 +6,7 @@ import {
   becomeAgent,
   detectOwnLogin,
   findBinary,
+  findRivals,
   launchDirectory,
   newLaunchId,
   readLaunchSecret,
@@ -56,6 +57,7 @@ async function run(options: XxOptions, env: Env): Promise<void> {
   const code = parseLaunchCode(typed);
   const row = findAgentRow(code.agent);
   const now = new Date();
+  const cwd = currentFolder();
   // Route d has nothing to do with the gateway, so a broken config does not stand in its way.
   const settings = code.route === "d" ? readLauncherSettings({}, "", {}) : await readSettings(homes, env);
   const plan = buildLaunch(
@@ -70,7 +72,7 @@ async function run(options: XxOptions, env: Env): Promise<void> {
     settings,
     {
       env,
-      cwd: currentFolder(),
+      cwd,
       file: findBinary(row.binary, env),
       launchId: newLaunchId(),
       secret: settings.requireKey ? (options.isDryRun ? "masked" : readLaunchSecret(homes.stateDir)) : undefined,
@@ -79,6 +81,7 @@ async function run(options: XxOptions, env: Env): Promise<void> {
       // Only a prompt makes it matter, and asking costs over a millisecond.
       hasTerminal: options.prompt === undefined || ((await isTerminal(0)) && (await isTerminal(1))),
       hasOwnLogin: row.login !== undefined && detectOwnLogin(row.login, env, process.platform),
+      rivals: row.rivals?.routes.includes(code.route) ? findRivals(row.rivals, env, cwd) : [],
     },
   );
   if (options.isDryRun) {

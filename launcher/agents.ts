@@ -1,21 +1,27 @@
 /**
  * THE table: one row per agent says all that the launcher knows about it. Flags and variables were measured with
- * Claude Code 2.1.328 and Codex 0.169.0; a row names what was measured where it is not obvious.
+ * Claude Code 2.1.328, Hermes 0.18.2, Codex 0.169.0, Qwen Code 0.24.4, Pi 0.87.1 and OpenCode 1.18.33. Those of Ante and
+ * Antigravity are taken from their documentation and from reports: neither program was at hand.
  */
 
-import { ClutchError } from "../src/errors.ts";
 import { type AgentLetter, agentNames, type Mode, type Route } from "../src/launch-code.ts";
 import { launchHeader } from "../src/launch-token.ts";
-import type { Json } from "../src/protocols/chat.ts";
 
 /** The five modes, and mode n on an earlier session: the last one, or one by id. */
 export type LaunchKind = Mode | "n+c" | "n+s";
 
 /**
  * Places in an argv that a launch fills with no, one or several arguments. `<trust>` is what spares a bypassed session the
- * question whether the folder is trusted; `<route>` is the wiring's own argv.
+ * question whether the folder is trusted; `<route>` is the wiring's own argv; `<words>` is the prompt, one argument a word.
+ * A word such as `-q <prompt>` is a flag that takes the prompt for its value, and goes with it.
  */
-export type Slot = "<bypass>" | "<trust>" | "<session>" | "<prompt>" | "<model>" | "<route>";
+export type Slot = "<bypass>" | "<trust>" | "<session>" | "<prompt>" | "<words>" | "<model>" | "<route>";
+
+/** What the agent cannot do, after its name, and the nearest thing that works; there `{i}` is this launch's code in mode i. */
+export interface Refusal {
+  cannot: string;
+  instead: string;
+}
 
 /** What one launch tells a wiring. */
 export interface LaunchFacts {
@@ -37,7 +43,11 @@ export interface Wiring {
   unset: readonly string[];
   argv: readonly string[];
   /** Written with mode 0600; `name` as given to `pathOf`. */
-  files: readonly { name: string; content: Json }[];
+  files: readonly { name: string; text: string }[];
+  /** What the agent calls the model, if that is not the name that was asked for. */
+  model?: string;
+  /** One line each, for the person. */
+  notes?: readonly string[];
 }
 
 export interface AgentRow {
@@ -45,8 +55,8 @@ export interface AgentRow {
   binary: string;
   install: string;
   /** The user's own arguments behind `--` always follow at the end. */
-  modes: Readonly<Record<LaunchKind, readonly (Slot | (string & {}))[]>>;
-  routes: Readonly<Record<Route, (facts: LaunchFacts) => Wiring>> & {
+  modes: Readonly<Record<LaunchKind, readonly (Slot | (string & {}))[] | Refusal>>;
+  routes: Readonly<Record<Route, ((facts: LaunchFacts) => Wiring) | Refusal>> & {
     /** Route b for someone who is logged in to the vendor and stays so. */
     "b+login"?: (facts: LaunchFacts) => Wiring;
   };
@@ -54,27 +64,61 @@ export interface AgentRow {
   /** Asked for on route p when neither a tier nor `-m` names a model; without it the agent's own names map to tiers. */
   defaultModel?: string;
   bypass: {
+    /** Empty for an agent that never asks. */
     argv: readonly string[];
+    /** Where nothing makes the agent ask. */
+    neverAsks?: readonly LaunchKind[];
     trust?: (cwd: string) => readonly string[];
     /** As root the agent refuses the flag unless this variable is `1`. */
     rootNeeds?: string;
   };
   /** First words that the agent's command line would not take for a prompt; such a prompt goes behind `--`. */
   reservedPrompts: readonly string[];
+  /** A flag that takes such a prompt for its value, where `--` does not help. */
+  oddPromptFlag?: string;
   /** Where a login of the agent's own shows; without it the agent never brings one to the gateway. */
   login?: LoginProbe;
+  /** Files of the user's that win over what a launch sets; all that can be done is to say so. */
+  rivals?: RivalProbe;
+}
+
+/** The folder is HOME's unless the variable names another. */
+export interface HomeFile {
+  homeVariable: string;
+  defaultFolder: string;
+  name: string;
+}
+
+export interface RivalProbe {
+  /** Where these files win. */
+  routes: readonly Route[];
+  homeFiles: readonly HomeFile[];
+  /** Below the current folder. */
+  projectFiles: readonly string[];
+  /** Finds every setting that wins; its first group is the setting's name. */
+  settings: RegExp;
 }
 
 export interface LoginProbe {
   /** Any of these non-empty is a login. */
   variables: readonly string[];
-  /** The folder is HOME's unless the variable names another. */
-  file: { homeVariable: string; defaultFolder: string; name: string };
+  file: HomeFile;
   /** Platforms where the login may sit in a keychain, which cannot be looked into: taken as logged in. */
   keychainPlatforms: readonly NodeJS.Platform[];
 }
 
 const nothing: Wiring = { set: {}, unset: [], argv: [], files: [] };
+
+/** The gateway's names for its largest and smallest tier. */
+const bigModel = "clutch-big";
+const smallModel = "clutch-small";
+
+/**
+ * What agents are told of models that they do not know. The window is the smallest of the built-in cascades (gpt-oss-120b):
+ * an agent that believes in a larger one makes its context smaller too late.
+ */
+const contextTokens = 131_072;
+const outputTokens = 32_768;
 
 /** Each of them makes Claude Code ignore ANTHROPIC_BASE_URL. */
 const claudeOtherBackends = [
@@ -98,7 +142,9 @@ function claudeWiring(facts: LaunchFacts, env: Record<string, string>, unset: re
     set: Object.fromEntries(Object.entries(env).filter(([, value]) => value !== "")),
     unset: [...unset, ...claudeOtherBackends],
     argv: ["--settings", facts.pathOf(name)],
-    files: [{ name, content: { ...(facts.isBypassed ? { skipDangerousModePermissionPrompt: true } : {}), env } }],
+    files: [
+      { name, text: JSON.stringify({ ...(facts.isBypassed ? { skipDangerousModePermissionPrompt: true } : {}), env }) },
+    ],
   };
 }
 
@@ -142,6 +188,165 @@ function codexByToken(facts: LaunchFacts): Wiring {
 function renderToml(text: string): string {
   return JSON.stringify(text).replaceAll("\x7f", "\\u007f");
 }
+
+/**
+ * The one provider whose key Hermes sends to an address from the environment: with `custom` it says `no-key-required`.
+ * CUSTOM_BASE_URL would beat ours.
+ */
+function hermesByToken(facts: LaunchFacts): Wiring {
+  return {
+    ...nothing,
+    set: { OPENROUTER_BASE_URL: `${facts.gateway}/v1`, OPENROUTER_API_KEY: facts.token },
+    unset: ["CUSTOM_BASE_URL"],
+    argv: ["--provider", "openrouter"],
+  };
+}
+
+/**
+ * The system's settings beat the user's own, whose `env` and `modelProviders` would beat flags and environment, and
+ * `envKey` keeps the token out of argv. The model has to be named: a `model.name` of the user's would win over its absence.
+ */
+function qwenByToken(facts: LaunchFacts, model: string, window?: { contextWindowSize: number }): Wiring {
+  const name = "qwen-settings.json";
+  const provider = {
+    id: model,
+    name: model,
+    baseUrl: `${facts.gateway}/v1`,
+    envKey: "CLUTCH_KEY",
+    generationConfig: { ...window, modalities: { image: true } },
+  };
+  const settings = {
+    security: { auth: { selectedType: "openai" } },
+    modelProviders: { openai: [provider] },
+    model: { name: model },
+  };
+  return {
+    set: { CLUTCH_KEY: facts.token, QWEN_CODE_SYSTEM_SETTINGS_PATH: facts.pathOf(name) },
+    unset: ["OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "QWEN_MODEL"],
+    argv: ["--auth-type", "openai"],
+    files: [{ name, text: JSON.stringify(settings) }],
+    model,
+  };
+}
+
+/** Qwen Code's own default; what the user's settings name cannot be kept beside ours. */
+function qwenOwnModel(facts: LaunchFacts): Wiring {
+  if (facts.model !== undefined) return qwenByToken(facts, facts.model);
+  const own = "qwen3.7-max";
+  const note = `Qwen Code has to be given a model: ${own}, its own default; -m names another`;
+  return { ...qwenByToken(facts, own), notes: [note] };
+}
+
+/** `source` is the body of a function of the extension interface `pi`, which may read the environment. */
+function piExtension(facts: LaunchFacts, source: string): Wiring {
+  const name = "pi-extension.ts";
+  return {
+    ...nothing,
+    set: { CLUTCH_KEY: facts.token },
+    argv: ["-e", facts.pathOf(name)],
+    files: [{ name, text: `export default (pi) => {\n${source}\n};` }],
+  };
+}
+
+function piByToken(facts: LaunchFacts, model: string): Wiring {
+  const provider = {
+    name: "Clutch",
+    baseUrl: `${facts.gateway}/v1`,
+    apiKey: "$CLUTCH_KEY",
+    api: "openai-completions",
+    models: [...new Set([model, smallModel])].map((id) => ({
+      id,
+      name: id,
+      reasoning: true,
+      input: ["text", "image"],
+      cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+      contextWindow: contextTokens,
+      maxTokens: outputTokens,
+    })),
+  };
+  const wiring = piExtension(facts, `  pi.registerProvider("clutch", ${JSON.stringify(provider)});`);
+  return { ...wiring, model: `clutch/${model}` };
+}
+
+/**
+ * The built-in providers with another address keep their models. A login stored with Pi beats `apiKey`, and a key in the
+ * environment is left to win here, so the token has a header too.
+ */
+function piOwnModel(facts: LaunchFacts): Wiring {
+  if (facts.model !== undefined) return piByToken(facts, facts.model);
+  const lines = [
+    ["anthropic", facts.gateway, "ANTHROPIC_API_KEY"],
+    ["openai", `${facts.gateway}/v1`, "OPENAI_API_KEY"],
+  ].map(([id, baseUrl, variable]) => {
+    const overrides = JSON.stringify({ baseUrl, headers: { [launchHeader]: "$CLUTCH_KEY" } });
+    const key = `process.env.${variable} ? {} : { apiKey: "$CLUTCH_KEY" }`;
+    return `  pi.registerProvider("${id}", { ...${overrides}, ...(${key}) });`;
+  });
+  return piExtension(facts, lines.join("\n"));
+}
+
+/** Beats the configuration of the user and of the project. Built-in providers would obey the variables that go. */
+function opencodeWiring(config: object): Wiring {
+  return {
+    ...nothing,
+    set: { OPENCODE_CONFIG_CONTENT: JSON.stringify(config) },
+    unset: ["ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"],
+  };
+}
+
+/** Without a small model, titles are asked of a small one of Anthropic's or OpenAI's. */
+function opencodeByToken(facts: LaunchFacts, model: string, small: string): Wiring {
+  const facets = {
+    attachment: true,
+    reasoning: true,
+    tool_call: true,
+    modalities: { input: ["text", "image"], output: ["text"] },
+    limit: { context: contextTokens, output: outputTokens },
+  };
+  const provider = {
+    npm: "@ai-sdk/openai-compatible",
+    name: "Clutch",
+    options: { baseURL: `${facts.gateway}/v1`, apiKey: facts.token },
+    models: { [model]: facets, [small]: facets },
+  };
+  const config = { model: `clutch/${model}`, small_model: `clutch/${small}`, provider: { clutch: provider } };
+  return { ...opencodeWiring(config), model: `clutch/${model}` };
+}
+
+/** Route b has no tiers, so a model that is named is the one for titles too. */
+function opencodeOwnModel(facts: LaunchFacts): Wiring {
+  if (facts.model !== undefined) return opencodeByToken(facts, facts.model, facts.model);
+  const options = { baseURL: `${facts.gateway}/v1`, apiKey: facts.token };
+  return opencodeWiring({ provider: { anthropic: { options }, openai: { options } } });
+}
+
+function anteByToken(facts: LaunchFacts): Wiring {
+  return {
+    ...nothing,
+    set: { OPENAI_COMPATIBLE_BASE_URL: `${facts.gateway}/v1`, OPENAI_COMPATIBLE_API_KEY: facts.token },
+    unset: ["MODEL_BASE_URL", "MODEL_TEMPERATURE", "MODEL_TOP_P", "MODEL_MAX_TOKENS"],
+    argv: ["--provider", "openai-compatible"],
+  };
+}
+
+/** The picker is a command inside the agent. */
+const noPickerFlag = (command: string): Refusal => ({
+  cannot: "has no flag for its picker",
+  instead: `xx {i}, then type ${command}`,
+});
+
+const anteNoLast: Refusal = {
+  cannot: "has no flag for the last session",
+  instead: "xx {s} -s <id> with the id that it prints at its end, or xx {i}, then type /resume",
+};
+
+/** Its gateway setting is in a file of the user's, and it would speak Gemini's own protocol. */
+const antigravityDirectOnly: Refusal = {
+  cannot: "cannot be sent through a gateway for one launch alone",
+  instead: "xx {d} starts it without",
+};
+
+const everyKind: readonly LaunchKind[] = ["i", "c", "n", "n+c", "n+s", "s", "r"];
 
 export const agents = {
   c: {
@@ -187,6 +392,54 @@ export const agents = {
       file: { homeVariable: "CLAUDE_CONFIG_DIR", defaultFolder: ".claude", name: ".credentials.json" },
       keychainPlatforms: ["darwin"],
     },
+    // On p and b our --settings beats them all.
+    rivals: {
+      routes: ["d"],
+      homeFiles: [{ homeVariable: "CLAUDE_CONFIG_DIR", defaultFolder: ".claude", name: "settings.json" }],
+      projectFiles: [".claude/settings.json", ".claude/settings.local.json"],
+      settings: /"(ANTHROPIC_BASE_URL)"\s*:\s*"[^"]/g,
+    },
+  },
+  h: {
+    name: agentNames.h,
+    binary: "hermes",
+    install: "pipx install hermes-agent",
+    modes: {
+      i: ["<bypass>", "<route>", "<model>"],
+      c: ["<bypass>", "<route>", "<model>", "--continue"],
+      n: ["chat", "<bypass>", "<route>", "<model>", "-Q", "-q <prompt>"],
+      "n+c": ["chat", "<bypass>", "<route>", "<model>", "--continue", "-Q", "-q <prompt>"],
+      "n+s": ["chat", "<bypass>", "<route>", "<model>", "--resume", "<session>", "-Q", "-q <prompt>"],
+      s: ["<bypass>", "<route>", "<model>", "--resume", "<session>"],
+      // It starts itself anew with the session that was picked, and carries flags over (source of 0.18.2, relaunch.py).
+      r: ["<bypass>", "<route>", "<model>", "sessions", "browse"],
+    },
+    routes: {
+      p: hermesByToken,
+      b: hermesByToken,
+      d: () => ({
+        ...nothing,
+        unset: [
+          "OPENROUTER_BASE_URL",
+          "CUSTOM_BASE_URL",
+          "OPENAI_BASE_URL",
+          "ANTHROPIC_BASE_URL",
+          "HERMES_INFERENCE_MODEL",
+        ],
+      }),
+    },
+    modelFlag: "-m",
+    defaultModel: bigModel,
+    bypass: { argv: ["--yolo"] },
+    reservedPrompts: [],
+    // Only another HERMES_HOME would get round it, and that would move sessions and login too.
+    rivals: {
+      routes: ["p", "b"],
+      homeFiles: [{ homeVariable: "HERMES_HOME", defaultFolder: ".hermes", name: ".env" }],
+      projectFiles: [],
+      settings:
+        /^[ \t]*(?:export[ \t]+)?(CUSTOM_BASE_URL|OPENROUTER_BASE_URL|OPENROUTER_API_KEY)[ \t]*=[ \t]*["']?[^\s"'#]/gm,
+    },
   },
   x: {
     name: agentNames.x,
@@ -205,7 +458,7 @@ export const agents = {
     routes: { p: codexByToken, b: codexByToken, d: () => ({ ...nothing, unset: ["CLUTCH_KEY"] }) },
     modelFlag: "-m",
     // A model that Codex does not know makes it send the plain tools array; its own default sends none at all.
-    defaultModel: "clutch-big",
+    defaultModel: bigModel,
     bypass: {
       argv: ["--dangerously-bypass-approvals-and-sandbox"],
       trust: (cwd) => ["-c", `projects={${renderToml(cwd)}={trust_level="trusted"}}`],
@@ -216,12 +469,144 @@ export const agents = {
       "logout mcp migrate-nfs-db migrate-rollouts plugin queue remote-control resume review sandbox unarchive update"
     ).split(" "),
   },
-} satisfies Partial<Record<AgentLetter, AgentRow>>;
+  q: {
+    name: agentNames.q,
+    binary: "qwen",
+    install: "npm install -g @qwen-code/qwen-code",
+    modes: {
+      i: ["<bypass>", "<route>", "<model>", "-i <prompt>"],
+      c: ["<bypass>", "<route>", "<model>", "--continue", "-i <prompt>"],
+      n: ["<bypass>", "<route>", "<model>", "<prompt>"],
+      "n+c": ["<bypass>", "<route>", "<model>", "--continue", "<prompt>"],
+      "n+s": ["<bypass>", "<route>", "<model>", "--resume", "<session>", "<prompt>"],
+      s: ["<bypass>", "<route>", "<model>", "--resume", "<session>", "-i <prompt>"],
+      r: ["<bypass>", "<route>", "<model>", "--resume"],
+    },
+    routes: {
+      p: (facts) => qwenByToken(facts, facts.model ?? bigModel, { contextWindowSize: contextTokens }),
+      b: qwenOwnModel,
+      d: () => ({
+        ...nothing,
+        unset: [
+          "OPENAI_BASE_URL",
+          "OPENAI_API_KEY",
+          "OPENAI_MODEL",
+          "QWEN_MODEL",
+          "ANTHROPIC_BASE_URL",
+          "QWEN_CODE_SYSTEM_SETTINGS_PATH",
+        ],
+      }),
+    },
+    modelFlag: "--model",
+    bypass: { argv: ["--yolo"] },
+    // From --help. What follows `--` it does not read at all; -p is deprecated, so only for these.
+    reservedPrompts: "auth board channel extensions hooks mcp review sandbox serve sessions update".split(" "),
+    oddPromptFlag: "-p",
+  },
+  p: {
+    name: agentNames.p,
+    binary: "pi",
+    install: "npm install -g @earendil-works/pi-coding-agent",
+    modes: {
+      i: ["<route>", "<model>", "<prompt>"],
+      c: ["<route>", "<model>", "--continue", "<prompt>"],
+      n: ["<route>", "<model>", "-p", "<prompt>"],
+      "n+c": ["<route>", "<model>", "--continue", "-p", "<prompt>"],
+      "n+s": ["<route>", "<model>", "--session", "<session>", "-p", "<prompt>"],
+      s: ["<route>", "<model>", "--session", "<session>", "<prompt>"],
+      r: ["<route>", "<model>", "--resume"],
+    },
+    routes: { p: (facts) => piByToken(facts, facts.model ?? bigModel), b: piOwnModel, d: () => nothing },
+    modelFlag: "--model",
+    // --approve is no bypass: it trusts extensions that the project brings along.
+    bypass: { argv: [], neverAsks: everyKind },
+    reservedPrompts: "auth config install list remove uninstall update".split(" "),
+  },
+  o: {
+    name: agentNames.o,
+    binary: "opencode",
+    install: "npm install -g opencode-ai",
+    // `run` puts a prompt with spaces in literal quotes, and joins several words with spaces as they are.
+    modes: {
+      i: ["<bypass>", "<route>", "<model>", "--prompt <prompt>"],
+      c: ["<bypass>", "<route>", "<model>", "--continue", "--prompt <prompt>"],
+      n: ["run", "<bypass>", "<route>", "<model>", "<words>"],
+      "n+c": ["run", "<bypass>", "<route>", "<model>", "--continue", "<words>"],
+      "n+s": ["run", "<bypass>", "<route>", "<model>", "-s", "<session>", "<words>"],
+      s: ["<bypass>", "<route>", "<model>", "-s", "<session>", "--prompt <prompt>"],
+      r: noPickerFlag("/sessions"),
+    },
+    routes: {
+      p: (facts) => opencodeByToken(facts, facts.model ?? bigModel, smallModel),
+      b: opencodeOwnModel,
+      d: () => ({
+        ...nothing,
+        unset: ["OPENCODE_CONFIG_CONTENT", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENCODE_PERMISSION"],
+      }),
+    },
+    modelFlag: "-m",
+    // A `deny` of the user's stays: to override it is not for a default.
+    bypass: { argv: ["--auto"] },
+    reservedPrompts: [],
+  },
+  a: {
+    name: agentNames.a,
+    binary: "ante",
+    install: "curl -fsSL https://ante.run/install.sh | bash",
+    modes: {
+      i: ["<bypass>", "<route>", "<model>"],
+      c: anteNoLast,
+      n: ["<bypass>", "<route>", "<model>", "-p <prompt>"],
+      "n+c": anteNoLast,
+      "n+s": ["<bypass>", "<route>", "<model>", "--resume", "<session>", "-p <prompt>"],
+      s: ["<bypass>", "<route>", "<model>", "--resume", "<session>"],
+      r: noPickerFlag("/resume"),
+    },
+    routes: {
+      p: anteByToken,
+      b: anteByToken,
+      d: () => ({
+        ...nothing,
+        unset: [
+          "MODEL_BASE_URL",
+          "ANTHROPIC_BASE_URL",
+          "OPENAI_BASE_URL",
+          "OPENAI_COMPATIBLE_BASE_URL",
+          "OPENROUTER_BASE_URL",
+          "DEEPSEEK_BASE_URL",
+          "ANTIX_BASE_URL",
+        ],
+      }),
+    },
+    modelFlag: "-m",
+    defaultModel: bigModel,
+    bypass: { argv: ["--yolo"], neverAsks: ["n", "n+s"] },
+    reservedPrompts: [],
+  },
+  g: {
+    name: agentNames.g,
+    binary: "agy",
+    install: "curl -fsSL https://antigravity.google/cli/install.sh | bash",
+    modes: {
+      i: ["<bypass>", "<model>", "-i <prompt>"],
+      c: ["<bypass>", "<model>", "--continue"],
+      n: ["<bypass>", "<model>", "-p <prompt>"],
+      "n+c": ["<bypass>", "<model>", "--continue", "-p <prompt>"],
+      "n+s": ["<bypass>", "<model>", "--conversation", "<session>", "-p <prompt>"],
+      s: ["<bypass>", "<model>", "--conversation", "<session>"],
+      r: noPickerFlag("/resume"),
+    },
+    routes: {
+      p: antigravityDirectOnly,
+      b: antigravityDirectOnly,
+      d: () => ({ ...nothing, unset: ["GOOGLE_GEMINI_BASE_URL", "CLOUD_CODE_URL"] }),
+    },
+    modelFlag: "--model",
+    bypass: { argv: ["--dangerously-skip-permissions"] },
+    reservedPrompts: [],
+  },
+} satisfies Record<AgentLetter, AgentRow>;
 
-/** @throws {ClutchError} `not-supported` for a letter of the grammar that has no row */
 export function findAgentRow(letter: AgentLetter): AgentRow {
-  const rows: Partial<Record<AgentLetter, AgentRow>> = agents;
-  const row = rows[letter];
-  if (row === undefined) throw new ClutchError("not-supported", `${agentNames[letter]} is not supported yet`);
-  return row;
+  return agents[letter];
 }

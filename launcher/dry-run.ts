@@ -17,7 +17,16 @@ export function renderPlanText(plan: LaunchPlan): string {
     ["cwd", [cwd]],
     ["set", Object.entries(env.set).map(([name, value]) => `${name}=${quoteForShell(value)}`)],
     ["unset", env.unset],
-    ["file", files.flatMap(({ path, mode, content }) => [`${path} (${renderMode(mode)})`, `  ${content.trimEnd()}`])],
+    [
+      "file",
+      files.flatMap(({ path, mode, content }) => [
+        `${path} (${renderMode(mode)})`,
+        ...content
+          .trimEnd()
+          .split("\n")
+          .map((line) => `  ${line}`),
+      ]),
+    ],
     ["run", [[file, ...argv].map(quoteForShell).join(" ")]],
     ["note", notes],
   ];

@@ -15,8 +15,8 @@ import { dirname } from "node:path";
 import type { Env } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
-import type { AgentRow, LoginProbe } from "./agents.ts";
-import { applyEnvDelta, type LaunchFile, type LaunchPlan } from "./plan.ts";
+import type { AgentRow, HomeFile, LoginProbe, RivalProbe } from "./agents.ts";
+import { applyEnvDelta, type LaunchFile, type LaunchPlan, type RivalFile } from "./plan.ts";
 
 const daysKept = 7;
 const dayMs = 24 * 60 * 60 * 1000;
@@ -29,8 +29,23 @@ export function findBinary(name: string, env: Env): string | undefined {
 
 export function detectOwnLogin(probe: LoginProbe, env: Env, platform: NodeJS.Platform): boolean {
   if (probe.keychainPlatforms.includes(platform) || probe.variables.some((name) => Boolean(env[name]))) return true;
-  const folder = env[probe.file.homeVariable] || `${env["HOME"] ?? ""}/${probe.file.defaultFolder}`;
-  return existsSync(`${folder}/${probe.file.name}`);
+  return existsSync(homePath(probe.file, env));
+}
+
+/** A file that cannot be read wins over nothing that could be told. */
+export function findRivals(probe: RivalProbe, env: Env, cwd: string): RivalFile[] {
+  const paths = [
+    ...probe.homeFiles.map((file) => homePath(file, env)),
+    ...probe.projectFiles.map((name) => `${cwd}/${name}`),
+  ];
+  return [...new Set(paths)].flatMap((path) => {
+    const found = [...(readOptional(path) ?? "").matchAll(probe.settings)].map(([, name = ""]) => name);
+    return found.length === 0 ? [] : [{ path, names: [...new Set(found)] }];
+  });
+}
+
+function homePath(file: HomeFile, env: Env): string {
+  return `${env[file.homeVariable] || `${env["HOME"] ?? ""}/${file.defaultFolder}`}/${file.name}`;
 }
 
 /** Eight characters of 36: 41 bits, unique enough for one person's ledger. */
@@ -47,7 +62,7 @@ export function launchDirectory(stateDir: string, now: Date): string {
 /** The secret of launch tokens, made on first use. */
 export function readLaunchSecret(stateDir: string): string {
   const path = launchSecretFile(stateDir);
-  const known = readSecret(path);
+  const known = readOptional(path)?.trim() || undefined;
   if (known !== undefined) return known;
   const draft = `${path}.${process.pid}`;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -63,9 +78,9 @@ export function readLaunchSecret(stateDir: string): string {
   return readFileSync(path, "utf8").trim();
 }
 
-function readSecret(path: string): string | undefined {
+function readOptional(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8").trim() || undefined;
+    return readFileSync(path, "utf8");
   } catch {
     return undefined;
   }

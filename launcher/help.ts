@@ -1,22 +1,20 @@
 /** What `xx` says about itself: the cheat sheet and the usage. Pure. */
 
 import {
-  agentNames,
+  isMode,
   isNamedTier,
+  isRoute,
   modeNames,
   namedTiers,
   profileDigits,
   routeNames,
   type Tier,
 } from "../src/launch-code.ts";
-import { agents } from "./agents.ts";
+import { type AgentRow, agents } from "./agents.ts";
 import type { LauncherSettings } from "./settings.ts";
 
 /** Every letter with its meaning; tiers with the model that each stands for now. */
 export function renderCheatSheet(settings: LauncherSettings): string {
-  const supported = Object.entries(agentNames).map(([letter, name]): Row => {
-    return [letter, Object.hasOwn(agents, letter) ? name : `${name} (not supported yet)`];
-  });
   const tiers = [
     ...Object.keys(namedTiers).filter(isNamedTier),
     ...profileDigits.filter((digit) => settings.profiles[digit]),
@@ -24,7 +22,7 @@ export function renderCheatSheet(settings: LauncherSettings): string {
   return [
     "xx <agent><mode>[<route>][<tier>]",
     "",
-    section("agent", supported),
+    section("agent", Object.entries(agents).map(agentLine)),
     section("mode", Object.entries(modeNames)),
     section("route", Object.entries(routeNames)),
     section("tier", [...tiers, ["0-9", "profiles of the config (launcher.profiles)"]]),
@@ -69,6 +67,14 @@ const examples: Row[] = [
 function section(title: string, rows: Row[]): string {
   const width = Math.max(...rows.map(([key]) => key.length)) + 2;
   return `${rows.map(([key, text], index) => `${(index === 0 ? title : "").padEnd(9)}${key.padEnd(width)}${text}`).join("\n")}\n`;
+}
+
+function agentLine([letter, { name, modes, routes }]: [string, AgentRow]): Row {
+  const gaps = [
+    ...Object.keys(modeNames).filter((mode) => isMode(mode) && "cannot" in modes[mode]),
+    ...Object.keys(routeNames).filter((route) => isRoute(route) && "cannot" in routes[route]),
+  ];
+  return [letter, gaps.length === 0 ? name : `${name} (not ${gaps.join(", ")})`];
 }
 
 function tierName(tier: Tier): string {

@@ -2,10 +2,10 @@
 
 import type { Env } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
-import { type LaunchCode, renderLaunchCode } from "../src/launch-code.ts";
-import { buildLaunchToken } from "../src/launch-token.ts";
+import { isMode, isRoute, type LaunchCode, renderLaunchCode } from "../src/launch-code.ts";
+import { buildLaunchToken, parseLaunchToken } from "../src/launch-token.ts";
 import { exemptLoopback } from "../src/loopback-direct.ts";
-import { type AgentRow, findAgentRow, type LaunchKind, type Slot, type Wiring } from "./agents.ts";
+import { type AgentRow, findAgentRow, type LaunchKind, type Refusal, type Slot, type Wiring } from "./agents.ts";
 import { type LauncherSettings, resolveTier } from "./settings.ts";
 
 export interface LaunchRequest {
@@ -38,6 +38,14 @@ export interface LaunchWorld {
   hasTerminal: boolean;
   /** The agent has a login of its own, by its row's probe. */
   hasOwnLogin: boolean;
+  /** Files of the user's that win over this launch, by its row's probe. */
+  rivals: readonly RivalFile[];
+}
+
+export interface RivalFile {
+  path: string;
+  /** The settings that win. */
+  names: readonly string[];
 }
 
 export interface LaunchPlan {
@@ -66,44 +74,48 @@ export interface LaunchFile {
   content: string;
 }
 
-/** @throws {ClutchError} `not-supported` for an agent without a row, `usage` for a mode that lacks its prompt or session */
+/** @throws {ClutchError} `not-supported` for what the agent cannot do, `usage` for a mode that lacks its prompt or session */
 export function buildLaunch(request: LaunchRequest, settings: LauncherSettings, world: LaunchWorld): LaunchPlan {
   const row = findAgentRow(request.code.agent);
-  const kind = launchKind(request, world);
+  const connect = supported(row.routes[request.code.route], row, request.code);
+  const kind = launchKind(request, row, world);
+  const template = supported(row.modes[kind], row, request.code);
   const model = chooseModel(request, row, settings);
-  const bypass = chooseBypass(request, row, world);
+  const bypass = chooseBypass(request, row, kind, world);
   const code = renderLaunchCode(model.isTier ? request.code : { ...request.code, tier: undefined });
   const token = buildLaunchToken({ code, launchId: world.launchId, secret: world.secret });
   const pathOf = (name: string) => `${world.launchDir}/${world.launchId}-${name}`;
   const isDirect = request.code.route === "d";
-  const wire = world.hasOwnLogin && request.code.route === "b" ? row.routes["b+login"] : undefined;
-  const wiring = (wire ?? row.routes[request.code.route])({
+  const connectLogin = world.hasOwnLogin && request.code.route === "b" ? row.routes["b+login"] : undefined;
+  const wiring = (connectLogin ?? connect)({
     gateway: settings.gatewayUrl,
     token,
     model: model.name,
     isBypassed: bypass.isOn,
     pathOf,
   });
+  const named = wiring.model ?? model.name;
   return {
     cwd: world.cwd,
     file: world.file ?? row.binary,
-    argv: fillArgv(row, kind, request, {
+    argv: fillArgv(template, row, request, {
       "<bypass>": bypass.isOn ? row.bypass.argv : [],
       "<trust>": bypass.isOn ? (row.bypass.trust?.(world.cwd) ?? []) : [],
       "<session>": request.session === undefined ? [] : [request.session],
-      "<model>": model.name === undefined ? [] : [row.modelFlag, model.name],
+      "<model>": named === undefined ? [] : [row.modelFlag, named],
       "<route>": wiring.argv,
     }),
     env: buildEnvDelta(wiring, isDirect ? {} : proxyExceptions(world.env), world.env),
-    files: wiring.files.map(({ name, content }) => ({
-      path: pathOf(name),
-      mode: 0o600,
-      content: `${JSON.stringify(content)}\n`,
-    })),
+    files: wiring.files.map(({ name, text }) => ({ path: pathOf(name), mode: 0o600, content: `${text}\n` })),
     notes: [
       ...(world.file === undefined ? [`${row.binary} is not on PATH: install it with ${row.install}`] : []),
       ...model.notes,
+      ...(wiring.notes ?? []),
       ...bypass.notes,
+      ...world.rivals.map(
+        ({ path, names }) =>
+          `${path} sets ${names.join(" and ")}, which wins over this launch: take it out of that file`,
+      ),
     ],
     token: isDirect ? undefined : token,
   };
@@ -119,7 +131,21 @@ export function applyEnvDelta(parent: Env, delta: EnvDelta): Record<string, stri
   return { ...env, ...delta.set };
 }
 
-function launchKind(request: LaunchRequest, world: LaunchWorld): LaunchKind {
+/** What stands in a cell of the row, unless that is a refusal. */
+function supported<Cell extends object>(cell: Cell | Refusal, row: AgentRow, code: LaunchCode): Cell {
+  if (!isRefusal(cell)) return cell;
+  const hint = cell.instead.replace(/\{(.)\}/g, (_, letter: string) => {
+    if (isRoute(letter)) return renderLaunchCode({ ...code, route: letter, tier: undefined });
+    return isMode(letter) ? renderLaunchCode({ ...code, mode: letter }) : letter;
+  });
+  throw new ClutchError("not-supported", `${row.name} ${cell.cannot}`, { hint });
+}
+
+function isRefusal(cell: object): cell is Refusal {
+  return Object.hasOwn(cell, "cannot");
+}
+
+function launchKind(request: LaunchRequest, row: AgentRow, world: LaunchWorld): LaunchKind {
   const { code, session, prompt } = request;
   const typed = renderLaunchCode(code);
   if (code.mode === "n" && prompt === undefined) {
@@ -130,7 +156,7 @@ function launchKind(request: LaunchRequest, world: LaunchWorld): LaunchKind {
   if (session !== undefined) return code.mode === "n" ? "n+s" : "s";
   if (code.mode === "s") {
     throw new ClutchError("usage", `"${typed}" needs the id of a session`, {
-      hint: `xx ${typed} -s <id>, or xx ${renderLaunchCode({ ...code, mode: "r" })} to pick one`,
+      hint: `xx ${typed} -s <id>${isRefusal(row.modes.r) ? "" : `, or xx ${renderLaunchCode({ ...code, mode: "r" })} to pick one`}`,
     });
   }
   // Without a terminal only the headless form can run, and it knows "the last session" too.
@@ -161,9 +187,17 @@ function chooseModel(request: LaunchRequest, row: AgentRow, settings: LauncherSe
   };
 }
 
-function chooseBypass(request: LaunchRequest, row: AgentRow, world: LaunchWorld): { isOn: boolean; notes: string[] } {
-  const { rootNeeds, argv } = row.bypass;
-  if (request.isSafe) return { isOn: false, notes: [] };
+function chooseBypass(
+  request: LaunchRequest,
+  row: AgentRow,
+  kind: LaunchKind,
+  world: LaunchWorld,
+): { isOn: boolean; notes: string[] } {
+  const { rootNeeds, argv, neverAsks = [] } = row.bypass;
+  if (request.isSafe) {
+    const notes = neverAsks.includes(kind) ? [`${row.name} never asks in this mode, so --safe changes nothing`] : [];
+    return { isOn: false, notes };
+  }
   if (!world.isRoot || rootNeeds === undefined || world.env[rootNeeds] === "1") return { isOn: true, notes: [] };
   return {
     isOn: false,
@@ -172,27 +206,62 @@ function chooseBypass(request: LaunchRequest, row: AgentRow, world: LaunchWorld)
 }
 
 function fillArgv(
+  template: readonly string[],
   row: AgentRow,
-  kind: LaunchKind,
   request: LaunchRequest,
-  slots: Record<Exclude<Slot, "<prompt>">, readonly string[]>,
+  slots: Record<Exclude<Slot, "<prompt>" | "<words>">, readonly string[]>,
 ): string[] {
-  const template = row.modes[kind];
   const { prompt, rest } = request;
-  if (prompt !== undefined && !template.includes("<prompt>")) {
-    throw new ClutchError("usage", `mode ${kind} of ${row.name} takes no first message`, { hint: "leave -p out" });
+  if (prompt !== undefined && !template.some((word) => word === "<words>" || word.endsWith("<prompt>"))) {
+    throw new ClutchError("usage", `mode ${request.code.mode} of ${row.name} takes no first message`, {
+      hint: `leave -p out, or xx ${renderLaunchCode({ ...request.code, mode: "n" })} for one task`,
+    });
   }
-  const isOdd = prompt !== undefined && (prompt.startsWith("-") || row.reservedPrompts.includes(prompt));
-  const all: Record<Slot, readonly string[]> = { ...slots, "<prompt>": prompt === undefined || isOdd ? [] : [prompt] };
+  // What the agent would not take for a prompt goes to the very end, behind `--`.
+  let behindDashes: string[] = [];
+  const all: Record<Slot, () => readonly string[]> = {
+    "<bypass>": () => slots["<bypass>"],
+    "<trust>": () => slots["<trust>"],
+    "<session>": () => slots["<session>"],
+    "<model>": () => slots["<model>"],
+    "<route>": () => slots["<route>"],
+    "<prompt>": () => {
+      if (prompt === undefined) return [];
+      if (!prompt.startsWith("-") && !row.reservedPrompts.includes(prompt)) return [prompt];
+      if (row.oddPromptFlag !== undefined) return [`${row.oddPromptFlag}=${prompt}`];
+      behindDashes = ["--", prompt];
+      return [];
+    },
+    "<words>": () => {
+      behindDashes = prompt === undefined ? [] : ["--", ...prompt.split(" ")];
+      return [];
+    },
+  };
   const isSlot = (word: string): word is Slot => Object.hasOwn(all, word);
-  const argv = template.flatMap((word) => (isSlot(word) ? all[word] : [word]));
-  return [...argv, ...rest, ...(isOdd ? ["--", prompt] : [])];
+  const argv = template.flatMap((word) => (isSlot(word) ? all[word]() : fillFlag(word, prompt)));
+  return [...argv, ...rest, ...behindDashes];
+}
+
+/** `-q <prompt>` is two arguments, or one where a prompt with a dash would be taken for an option. */
+function fillFlag(word: string, prompt: string | undefined): string[] {
+  if (!word.endsWith(" <prompt>")) return [word];
+  if (prompt === undefined) return [];
+  const flag = word.slice(0, -" <prompt>".length);
+  return prompt.startsWith("-") ? [`${flag}=${prompt}`] : [flag, prompt];
 }
 
 function buildEnvDelta(wiring: Wiring, more: Record<string, string>, parent: Env): EnvDelta {
   const set = { ...more, ...wiring.set };
-  const names = wiring.unset.flatMap((name) => (name.includes("*") ? matchNames(name, parent) : [name]));
+  const names = [
+    ...wiring.unset.flatMap((name) => (name.includes("*") ? matchNames(name, parent) : [name])),
+    ...leftoverTokens(parent),
+  ];
   return { set, unset: [...new Set(names)].filter((name) => !Object.hasOwn(set, name)) };
+}
+
+/** An agent that runs `xx` hands its own launch token down, which is nobody's key on any route. */
+function leftoverTokens(env: Env): string[] {
+  return Object.keys(env).filter((name) => parseLaunchToken(env[name] ?? "") !== undefined);
 }
 
 function matchNames(pattern: string, env: Env): string[] {

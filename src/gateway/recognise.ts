@@ -32,7 +32,8 @@ export function recognise(headers: Headers): Caller {
   const launch = parseLaunchToken(own ?? key ?? "");
   return {
     launch,
-    keepsOwnLogin: own !== null && launch !== undefined,
+    // Pi sends the token both ways where it has no login of its own for that vendor.
+    keepsOwnLogin: own !== null && launch !== undefined && parseLaunchToken(key ?? "") === undefined,
     key,
     agent: launch?.agent ?? agentOf(headers.get("user-agent")),
     session: firstHeader(headers, sessionHeaders),

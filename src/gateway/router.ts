@@ -3,6 +3,7 @@
 import { parseModelReference } from "../../providers/model-reference.ts";
 import type { Provider, Providers } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
+import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
 import type { Protocol } from "../protocols/chat.ts";
 
@@ -56,8 +57,17 @@ const families: readonly (readonly [RegExp, TierName])[] = [
   [/opus|fable/, "BIG"],
 ];
 
+/** For agents that bring several vendors' models: each is asked in its own protocol. */
+const vendorOfProtocol = { messages: "anthropic", responses: "openai", chat: "openrouter" } as const;
+
 /** The vendor behind an agent's own login and models, for route b. */
-const vendors: Readonly<Record<string, string>> = { c: "anthropic", x: "openai" };
+const vendors: Readonly<Partial<Record<AgentLetter, string | Readonly<Record<Protocol, string>>>>> = {
+  c: "anthropic",
+  h: "openrouter",
+  x: "openai",
+  p: vendorOfProtocol,
+  o: vendorOfProtocol,
+};
 
 /** What is tried when the config names no tiers at all: free models of the default provider OpenRouter. */
 const builtInTiers = {
@@ -118,7 +128,8 @@ export function routableModels(routing: Routing): string[] {
 
 /** The vendor's provider if the agent's login or a key of ours opens it, else the default provider; one candidate. */
 function bypass(request: RouteRequest, launch: LaunchToken, routing: Routing): RoutePlan {
-  const vendor = routing.providers.get(vendors[launch.agent] ?? "");
+  const known = vendors[launch.agent] ?? "";
+  const vendor = routing.providers.get(typeof known === "string" ? known : known[request.protocol]);
   // An agent's own login is for its vendor's own address, not for whatever the config has put in its place.
   if (request.keepsOwnLogin && vendor?.isBuiltIn === true) {
     const target = buildTarget(vendor, request.model, request.protocol, "client");

@@ -28,6 +28,11 @@ describe("recognise()", () => {
       { launch, keepsOwnLogin: true, key: "sk-ant-1", agent: "c" },
     ],
     [
+      "no login in a key that is the token too",
+      { "x-clutch-launch": token, authorization: `Bearer ${token}` },
+      { launch, key: token, agent: "c" },
+    ],
+    [
       "no launch by an invented token",
       { "x-clutch-launch": "xx-zzz-1", authorization: "Bearer sk-1" },
       { key: "sk-1" },

@@ -249,6 +249,18 @@ describe("planRoute() on route b", () => {
       ["bypass to OpenAI", "openai:gpt-5.1@responses"],
     ],
     [
+      "the vendor's key of ours, by protocol",
+      "claude-opus-4-5",
+      { launch: "pib", protocol: "messages", keys: anthropicKey },
+      ["bypass to Anthropic", "anthropic:claude-opus-4-5@messages"],
+    ],
+    [
+      "an own login to the vendor of the protocol",
+      "gpt-5.1",
+      { launch: "pib", protocol: "responses", ...own },
+      ["bypass with the agent's own login", "openai:gpt-5.1@responses (own login)"],
+    ],
+    [
       "no key of another vendor",
       "claude-opus-4-5",
       { launch: "cib", protocol: "messages", keys: openaiKey },

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { parseLaunchCode } from "../../launcher/code.ts";
 import { applyEnvDelta, buildLaunch, type LaunchRequest, type LaunchWorld } from "../../launcher/plan.ts";
 import { readLauncherSettings } from "../../launcher/settings.ts";
+import { ClutchError } from "../../src/errors.ts";
 
 const config = { launcher: { profiles: { "0": { model: "mybox:m" }, "1": {} } } };
 const settings = readLauncherSettings(config, "config.json", {});
@@ -15,6 +16,7 @@ const world: LaunchWorld = {
   isRoot: false,
   hasTerminal: true,
   hasOwnLogin: false,
+  rivals: [],
 };
 
 function launch(code: string, request: Partial<LaunchRequest> = {}, changed: Partial<LaunchWorld> = {}) {
@@ -40,6 +42,7 @@ const short = {
     '-c model_providers.clutch.env_key="CLUTCH_KEY"',
     '-c model_providers.clutch.wire_api="responses"',
   ].join(" "),
+  EXTENSION: "-e /state/launch/2026-11-20/id42-pi-extension.ts",
   TRUST: '-c projects={"/work"={trust_level="trusted"}}',
 };
 
@@ -57,6 +60,29 @@ const backends = [
   "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
   "ANTHROPIC_UNIX_SOCKET",
 ];
+
+/** The window is the smallest of the built-in cascades. */
+function opencodeConfig(model: string, small: string): string {
+  const facets = {
+    attachment: true,
+    reasoning: true,
+    tool_call: true,
+    modalities: { input: ["text", "image"], output: ["text"] },
+    limit: { context: 131_072, output: 32_768 },
+  };
+  return JSON.stringify({
+    model: `clutch/${model}`,
+    small_model: `clutch/${small}`,
+    provider: {
+      clutch: {
+        npm: "@ai-sdk/openai-compatible",
+        name: "Clutch",
+        options: { baseURL: "http://127.0.0.1:8082/v1", apiKey: "TOKEN" },
+        models: { [model]: facets, [small]: facets },
+      },
+    },
+  });
+}
 
 /** What each agent's routes do to the environment; TOKEN stands for `xx-<code>-id42`. */
 const environments: Record<string, { set: Record<string, string>; unset: string[] }> = {
@@ -81,6 +107,76 @@ const environments: Record<string, { set: Record<string, string>; unset: string[
   },
   "codex by token": { set: { CLUTCH_KEY: "TOKEN" }, unset: [] },
   "codex direct": { set: {}, unset: ["CLUTCH_KEY"] },
+  "hermes by token": {
+    set: { OPENROUTER_BASE_URL: "http://127.0.0.1:8082/v1", OPENROUTER_API_KEY: "TOKEN" },
+    unset: ["CUSTOM_BASE_URL"],
+  },
+  "hermes direct": {
+    set: {},
+    unset: [
+      "OPENROUTER_BASE_URL",
+      "CUSTOM_BASE_URL",
+      "OPENAI_BASE_URL",
+      "ANTHROPIC_BASE_URL",
+      "HERMES_INFERENCE_MODEL",
+    ],
+  },
+  "qwen by token": {
+    set: {
+      CLUTCH_KEY: "TOKEN",
+      QWEN_CODE_SYSTEM_SETTINGS_PATH: "/state/launch/2026-11-20/id42-qwen-settings.json",
+    },
+    unset: ["OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "QWEN_MODEL"],
+  },
+  "qwen direct": {
+    set: {},
+    unset: [
+      "OPENAI_BASE_URL",
+      "OPENAI_API_KEY",
+      "OPENAI_MODEL",
+      "QWEN_MODEL",
+      "ANTHROPIC_BASE_URL",
+      "QWEN_CODE_SYSTEM_SETTINGS_PATH",
+    ],
+  },
+  "pi by token": { set: { CLUTCH_KEY: "TOKEN" }, unset: [] },
+  "pi direct": { set: {}, unset: [] },
+  "opencode by token": {
+    set: { OPENCODE_CONFIG_CONTENT: opencodeConfig("clutch-big", "clutch-small") },
+    unset: ["ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"],
+  },
+  "opencode own models": {
+    set: {
+      OPENCODE_CONFIG_CONTENT: JSON.stringify({
+        provider: {
+          anthropic: { options: { baseURL: "http://127.0.0.1:8082/v1", apiKey: "TOKEN" } },
+          openai: { options: { baseURL: "http://127.0.0.1:8082/v1", apiKey: "TOKEN" } },
+        },
+      }),
+    },
+    unset: ["ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"],
+  },
+  "opencode direct": {
+    set: {},
+    unset: ["OPENCODE_CONFIG_CONTENT", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENCODE_PERMISSION"],
+  },
+  "ante by token": {
+    set: { OPENAI_COMPATIBLE_BASE_URL: "http://127.0.0.1:8082/v1", OPENAI_COMPATIBLE_API_KEY: "TOKEN" },
+    unset: ["MODEL_BASE_URL", "MODEL_TEMPERATURE", "MODEL_TOP_P", "MODEL_MAX_TOKENS"],
+  },
+  "ante direct": {
+    set: {},
+    unset: [
+      "MODEL_BASE_URL",
+      "ANTHROPIC_BASE_URL",
+      "OPENAI_BASE_URL",
+      "OPENAI_COMPATIBLE_BASE_URL",
+      "OPENROUTER_BASE_URL",
+      "DEEPSEEK_BASE_URL",
+      "ANTIX_BASE_URL",
+    ],
+  },
+  "antigravity direct": { set: {}, unset: ["GOOGLE_GEMINI_BASE_URL", "CLOUD_CODE_URL"] },
 };
 
 describe("buildLaunch(), agent x mode x route", () => {
@@ -120,15 +216,150 @@ describe("buildLaunch(), agent x mode x route", () => {
     ["xnd", "exec YOLO --skip-git-repo-check P", "codex direct"],
     ["xsd", "resume ID YOLO --no-daemon TRUST", "codex direct"],
     ["xrd", "resume YOLO --no-daemon TRUST", "codex direct"],
+
+    ["hip", "--yolo --provider openrouter -m clutch-big", "hermes by token"],
+    ["hcp", "--yolo --provider openrouter -m clutch-big --continue", "hermes by token"],
+    ["hnp", "chat --yolo --provider openrouter -m clutch-big -Q -q P", "hermes by token"],
+    ["hsp", "--yolo --provider openrouter -m clutch-big --resume ID", "hermes by token"],
+    ["hrp", "--yolo --provider openrouter -m clutch-big sessions browse", "hermes by token"],
+
+    ["hib", "--yolo --provider openrouter", "hermes by token"],
+    ["hcb", "--yolo --provider openrouter --continue", "hermes by token"],
+    ["hnb", "chat --yolo --provider openrouter -Q -q P", "hermes by token"],
+    ["hsb", "--yolo --provider openrouter --resume ID", "hermes by token"],
+    ["hrb", "--yolo --provider openrouter sessions browse", "hermes by token"],
+
+    ["hid", "--yolo", "hermes direct"],
+    ["hcd", "--yolo --continue", "hermes direct"],
+    ["hnd", "chat --yolo -Q -q P", "hermes direct"],
+    ["hsd", "--yolo --resume ID", "hermes direct"],
+    ["hrd", "--yolo sessions browse", "hermes direct"],
+
+    ["qip", "--yolo --auth-type openai --model clutch-big", "qwen by token"],
+    ["qcp", "--yolo --auth-type openai --model clutch-big --continue", "qwen by token"],
+    ["qnp", "--yolo --auth-type openai --model clutch-big P", "qwen by token"],
+    ["qsp", "--yolo --auth-type openai --model clutch-big --resume ID", "qwen by token"],
+    ["qrp", "--yolo --auth-type openai --model clutch-big --resume", "qwen by token"],
+
+    ["qib", "--yolo --auth-type openai --model qwen3.7-max", "qwen by token"],
+    ["qcb", "--yolo --auth-type openai --model qwen3.7-max --continue", "qwen by token"],
+    ["qnb", "--yolo --auth-type openai --model qwen3.7-max P", "qwen by token"],
+    ["qsb", "--yolo --auth-type openai --model qwen3.7-max --resume ID", "qwen by token"],
+    ["qrb", "--yolo --auth-type openai --model qwen3.7-max --resume", "qwen by token"],
+
+    ["qid", "--yolo", "qwen direct"],
+    ["qcd", "--yolo --continue", "qwen direct"],
+    ["qnd", "--yolo P", "qwen direct"],
+    ["qsd", "--yolo --resume ID", "qwen direct"],
+    ["qrd", "--yolo --resume", "qwen direct"],
+
+    ["pip", "EXTENSION --model clutch/clutch-big", "pi by token"],
+    ["pcp", "EXTENSION --model clutch/clutch-big --continue", "pi by token"],
+    ["pnp", "EXTENSION --model clutch/clutch-big -p P", "pi by token"],
+    ["psp", "EXTENSION --model clutch/clutch-big --session ID", "pi by token"],
+    ["prp", "EXTENSION --model clutch/clutch-big --resume", "pi by token"],
+
+    ["pib", "EXTENSION", "pi by token"],
+    ["pcb", "EXTENSION --continue", "pi by token"],
+    ["pnb", "EXTENSION -p P", "pi by token"],
+    ["psb", "EXTENSION --session ID", "pi by token"],
+    ["prb", "EXTENSION --resume", "pi by token"],
+
+    ["pid", "", "pi direct"],
+    ["pcd", "--continue", "pi direct"],
+    ["pnd", "-p P", "pi direct"],
+    ["psd", "--session ID", "pi direct"],
+    ["prd", "--resume", "pi direct"],
+
+    ["oip", "--auto -m clutch/clutch-big", "opencode by token"],
+    ["ocp", "--auto -m clutch/clutch-big --continue", "opencode by token"],
+    ["onp", "run --auto -m clutch/clutch-big -- P", "opencode by token"],
+    ["osp", "--auto -m clutch/clutch-big -s ID", "opencode by token"],
+
+    ["oib", "--auto", "opencode own models"],
+    ["ocb", "--auto --continue", "opencode own models"],
+    ["onb", "run --auto -- P", "opencode own models"],
+    ["osb", "--auto -s ID", "opencode own models"],
+
+    ["oid", "--auto", "opencode direct"],
+    ["ocd", "--auto --continue", "opencode direct"],
+    ["ond", "run --auto -- P", "opencode direct"],
+    ["osd", "--auto -s ID", "opencode direct"],
+
+    ["aip", "--yolo --provider openai-compatible -m clutch-big", "ante by token"],
+    ["anp", "--yolo --provider openai-compatible -m clutch-big -p P", "ante by token"],
+    ["asp", "--yolo --provider openai-compatible -m clutch-big --resume ID", "ante by token"],
+
+    ["aib", "--yolo --provider openai-compatible", "ante by token"],
+    ["anb", "--yolo --provider openai-compatible -p P", "ante by token"],
+    ["asb", "--yolo --provider openai-compatible --resume ID", "ante by token"],
+
+    ["aid", "--yolo", "ante direct"],
+    ["and", "--yolo -p P", "ante direct"],
+    ["asd", "--yolo --resume ID", "ante direct"],
+
+    ["gid", "BYPASS", "antigravity direct"],
+    ["gcd", "BYPASS --continue", "antigravity direct"],
+    ["gnd", "BYPASS -p P", "antigravity direct"],
+    ["gsd", "BYPASS --conversation ID", "antigravity direct"],
   ])("%s runs %s", (code, argv, environment) => {
     const plan = launch(code, needs(code));
     expect(shorten(plan.argv)).toBe(argv);
     const told = JSON.stringify(plan.env).replaceAll(`xx-${code}-id42`, "TOKEN");
     expect(JSON.parse(told)).toEqual(environments[environment]);
-    expect(plan.files.length).toBe(environment === "claude by token" ? 1 : 0);
-    expect(plan.notes).toEqual([]);
+    const written = { "claude by token": "claude-settings.json", "qwen by token": "qwen-settings.json" };
+    const names: Record<string, string> = { ...written, "pi by token": "pi-extension.ts" };
+    const name = names[environment];
+    expect(plan.files.map(({ path }) => path)).toEqual(name === undefined ? [] : [`${world.launchDir}/id42-${name}`]);
+    expect(plan.files.map(({ mode }) => mode)).toEqual(name === undefined ? [] : [0o600]);
+    expect(plan.argv.join(" ")).not.toContain(`xx-${code}`);
+    const qwenNote = "Qwen Code has to be given a model: qwen3.7-max, its own default; -m names another";
+    expect(plan.notes).toEqual(code.startsWith("q") && code.endsWith("b") ? [qwenNote] : []);
+  });
+
+  test.each([
+    ["orp", "OpenCode has no flag for its picker", "xx oip, then type /sessions"],
+    ["orbk", "OpenCode has no flag for its picker", "xx oibk, then type /sessions"],
+    ["ord", "OpenCode has no flag for its picker", "xx oid, then type /sessions"],
+    [
+      "acp",
+      "Ante has no flag for the last session",
+      "xx asp -s <id> with the id that it prints at its end, or xx aip, then type /resume",
+    ],
+    [
+      "acb",
+      "Ante has no flag for the last session",
+      "xx asb -s <id> with the id that it prints at its end, or xx aib, then type /resume",
+    ],
+    [
+      "acd",
+      "Ante has no flag for the last session",
+      "xx asd -s <id> with the id that it prints at its end, or xx aid, then type /resume",
+    ],
+    ["arp", "Ante has no flag for its picker", "xx aip, then type /resume"],
+    ["arb", "Ante has no flag for its picker", "xx aib, then type /resume"],
+    ["ard", "Ante has no flag for its picker", "xx aid, then type /resume"],
+    ["grd", "Antigravity has no flag for its picker", "xx gid, then type /resume"],
+    ...["gip", "gcp", "gnp", "gsp", "grp", "gipk", "gib", "gcb", "gnb", "gsb", "grb"].map((code) => [
+      code,
+      "Antigravity cannot be sent through a gateway for one launch alone",
+      `xx ${code.slice(0, 2)}d starts it without`,
+    ]),
+  ])("%s is refused: %s", (code, message, hint) => {
+    const error = catchClutchError(() => launch(code, needs(code)));
+    expect(error).toMatchObject({ code: "not-supported", exitStatus: 2, message, hint });
   });
 });
+
+function catchClutchError(act: () => unknown): ClutchError {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof ClutchError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
 
 function withoutModel(argv: string[], flag: string): string[] {
   const at = argv.indexOf(flag);
@@ -187,6 +418,106 @@ describe("buildLaunch(), tiers", () => {
     expect(plan.env.set["ANTHROPIC_AUTH_TOKEN"]).toBe("xx-cip-id42");
     expect(plan.notes).toEqual(["-m openai:gpt-5 is used, tier k is not"]);
     expect(shorten(launch("cid", { model: "opus" }).argv)).toBe("BYPASS --model opus");
+  });
+});
+
+describe("buildLaunch(), tiers of the agents with names of their own for models", () => {
+  const kimi = "moonshotai/kimi-k2.6:free";
+  test.each([
+    ["hipk", `--yolo --provider openrouter -m ${kimi}`],
+    ["hcbk", `--yolo --provider openrouter -m ${kimi} --continue`],
+    ["hrpk", `--yolo --provider openrouter -m ${kimi} sessions browse`],
+    ["qipk", `--yolo --auth-type openai --model ${kimi}`],
+    ["qnbk", `--yolo --auth-type openai --model ${kimi} P`],
+    ["qip1", "--yolo --auth-type openai --model clutch-big"],
+    ["pipk", `EXTENSION --model clutch/${kimi}`],
+    ["pnbk", `EXTENSION --model clutch/${kimi} -p P`],
+    ["pip1", "EXTENSION --model clutch/clutch-big"],
+    ["oipk", `--auto -m clutch/${kimi}`],
+    ["osbk", `--auto -m clutch/${kimi} -s ID`],
+    ["oip1", "--auto -m clutch/clutch-big"],
+    ["aipk", `--yolo --provider openai-compatible -m ${kimi}`],
+    ["anbk", `--yolo --provider openai-compatible -m ${kimi} -p P`],
+  ])("%s runs %s", (code, argv) => {
+    const plan = launch(code, needs(code));
+    expect(shorten(plan.argv)).toBe(argv);
+    expect(JSON.stringify(plan.env.set)).toContain(`xx-${code}-id42`);
+    expect(plan.notes).toEqual([]);
+  });
+
+  test.each([
+    ["pid", { model: "anthropic/opus" }, "--model anthropic/opus"],
+    ["oid", { model: "anthropic/opus" }, "--auto -m anthropic/opus"],
+    ["qid", { model: "coder" }, "--yolo --model coder"],
+    ["gid", { model: "gemini-pro" }, "BYPASS --model gemini-pro"],
+  ])("%s %j leaves the name as it is: %s", (code, request, argv) => {
+    expect(shorten(launch(code, request).argv)).toBe(argv);
+  });
+
+  test("OpenCode asks for titles from the small tier, on route b from the model that was named", () => {
+    const config = (code: string) =>
+      launch(code).env.set["OPENCODE_CONFIG_CONTENT"]?.replace(`xx-${code}-id42`, "TOKEN");
+    expect(config("oipk")).toBe(opencodeConfig(kimi, "clutch-small"));
+    expect(config("oibk")).toBe(opencodeConfig(kimi, kimi));
+  });
+});
+
+describe("buildLaunch(), generated files of the other agents", () => {
+  test.each([
+    ["qip", "clutch-big", { contextWindowSize: 131_072 }],
+    ["qipk", "moonshotai/kimi-k2.6:free", { contextWindowSize: 131_072 }],
+    ["qib", "qwen3.7-max", {}],
+  ])("Qwen Code's settings for %s", (code, model, window) => {
+    expect(JSON.parse(launch(code).files[0]?.content ?? "")).toEqual({
+      security: { auth: { selectedType: "openai" } },
+      modelProviders: {
+        openai: [
+          {
+            id: model,
+            name: model,
+            baseUrl: "http://127.0.0.1:8082/v1",
+            envKey: "CLUTCH_KEY",
+            generationConfig: { ...window, modalities: { image: true } },
+          },
+        ],
+      },
+      model: { name: model },
+    });
+  });
+
+  /** What Pi's extension registers when it is loaded. */
+  function registered(code: string, env: Record<string, string>): unknown[][] {
+    const source = (launch(code).files[0]?.content ?? "").replace("export default", "return");
+    const calls: unknown[][] = [];
+    const load = new Function("process", source)({ env });
+    load({ registerProvider: (...call: unknown[]) => calls.push(call) });
+    return calls;
+  }
+
+  test("Pi's extension registers the gateway with the model and the small tier", () => {
+    const model = {
+      reasoning: true,
+      input: ["text", "image"],
+      cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+      contextWindow: 131_072,
+      maxTokens: 32_768,
+    };
+    const provider = {
+      name: "Clutch",
+      baseUrl: "http://127.0.0.1:8082/v1",
+      apiKey: "$CLUTCH_KEY",
+      api: "openai-completions",
+      models: ["clutch-big", "clutch-small"].map((id) => ({ id, name: id, ...model })),
+    };
+    expect(registered("pip", {})).toEqual([["clutch", provider]]);
+  });
+
+  test("Pi's extension keeps the built-in models on route b, and a key of the user's", () => {
+    const headers = { "x-clutch-launch": "$CLUTCH_KEY" };
+    expect(registered("pib", { OPENAI_API_KEY: "sk-mine" })).toEqual([
+      ["anthropic", { baseUrl: "http://127.0.0.1:8082", headers, apiKey: "$CLUTCH_KEY" }],
+      ["openai", { baseUrl: "http://127.0.0.1:8082/v1", headers }],
+    ]);
   });
 });
 
@@ -278,6 +609,14 @@ describe("buildLaunch(), the environment", () => {
     expect(applyEnvDelta(env, launch("cid", {}, { env }).env)).toEqual({ HOME: "/home/me", ANTHROPIC_API_KEY: "mine" });
   });
 
+  test("the token of a launch that this one is started from is dropped on every route", () => {
+    const env = { OPENROUTER_API_KEY: "xx-hip-outer", OPENAI_API_KEY: "sk-mine", HOME: "/home/me" };
+    for (const code of ["hid", "oid", "pid", "gid"]) {
+      const left = applyEnvDelta(env, launch(code, {}, { env }).env);
+      expect(left).toEqual({ OPENAI_API_KEY: "sk-mine", HOME: "/home/me" });
+    }
+  });
+
   test("a proxy is told to leave this machine out, in both spellings, on p and b alone", () => {
     const env = { https_proxy: "http://proxy:3128", no_proxy: "corp.example, localhost" };
     const hosts = "corp.example,localhost,127.0.0.1,::1";
@@ -291,13 +630,8 @@ describe("buildLaunch(), the environment", () => {
 });
 
 describe("buildLaunch(), requests", () => {
-  const cases: [
-    why: string,
-    code: string,
-    request: Partial<LaunchRequest>,
-    world: Partial<LaunchWorld>,
-    argv: string,
-  ][] = [
+  type Case = [why: string, code: string, request: Partial<LaunchRequest>, world: Partial<LaunchWorld>, argv: string];
+  const cases: Case[] = [
     ["-s resumes in mode i", "cid", { session: "S" }, {}, "BYPASS --resume S"],
     ["-s resumes in mode c", "xcd", { session: "S" }, {}, "resume S YOLO --no-daemon TRUST"],
     ["-s resumes in mode r", "crd", { session: "S" }, {}, "BYPASS --resume S"],
@@ -328,9 +662,57 @@ describe("buildLaunch(), requests", () => {
     ["root in a sandbox", "cid", {}, { isRoot: true, env: { IS_SANDBOX: "1" } }, "BYPASS"],
     ["root", "cid", {}, { isRoot: true }, ""],
     ["root", "xid", {}, { isRoot: true }, "YOLO --no-daemon TRUST"],
+
+    ["-s in mode n", "hnd", { session: "S", prompt: "P" }, {}, "chat --yolo --resume S -Q -q P"],
+    ["-s in mode n", "qnd", { session: "S", prompt: "P" }, {}, "--yolo --resume S P"],
+    ["-s in mode n", "pnd", { session: "S", prompt: "P" }, {}, "--session S -p P"],
+    ["-s in mode n", "ond", { session: "S", prompt: "P" }, {}, "run --auto -s S -- P"],
+    ["-s in mode n", "and", { session: "S", prompt: "P" }, {}, "--yolo --resume S -p P"],
+    ["-s in mode n", "gnd", { session: "S", prompt: "P" }, {}, "BYPASS --conversation S -p P"],
+    ["-s where c and r do not exist", "acd", { session: "S" }, {}, "--yolo --resume S"],
+    ["-s where c and r do not exist", "ord", { session: "S" }, {}, "--auto -s S"],
+    ["a first message", "qid", { prompt: "hi" }, {}, "--yolo -i hi"],
+    ["a first message", "qcd", { prompt: "hi" }, {}, "--yolo --continue -i hi"],
+    ["a first message", "pid", { prompt: "hi" }, {}, "hi"],
+    ["a first message", "oid", { prompt: "hi" }, {}, "--auto --prompt hi"],
+    ["a first message", "gid", { prompt: "hi" }, {}, "BYPASS -i hi"],
+    ["c without a terminal", "hcd", { prompt: "hi" }, { hasTerminal: false }, "chat --yolo --continue -Q -q hi"],
+    ["c without a terminal", "qcd", { prompt: "hi" }, { hasTerminal: false }, "--yolo --continue hi"],
+    ["c without a terminal", "pcd", { prompt: "hi" }, { hasTerminal: false }, "--continue -p hi"],
+    ["c without a terminal", "ocd", { prompt: "hi" }, { hasTerminal: false }, "run --auto --continue -- hi"],
+    ["c without a terminal", "gcd", { prompt: "hi" }, { hasTerminal: false }, "BYPASS --continue -p hi"],
+    ["a prompt with a dash", "hnd", { prompt: "-x" }, {}, "chat --yolo -Q -q=-x"],
+    ["a prompt with a dash", "qnd", { prompt: "-x" }, {}, "--yolo -p=-x"],
+    ["a prompt with a dash", "pnd", { prompt: "-x" }, {}, "-p -- -x"],
+    ["a prompt with a dash", "oid", { prompt: "-x" }, {}, "--auto --prompt=-x"],
+    ["a prompt with a dash", "and", { prompt: "-x" }, {}, "--yolo -p=-x"],
+    ["a prompt with a dash", "gnd", { prompt: "-x" }, {}, "BYPASS -p=-x"],
+    ["a prompt that is a subcommand", "qnd", { prompt: "review" }, {}, "--yolo -p=review"],
+    ["a prompt that is a subcommand", "pid", { prompt: "update" }, {}, "-- update"],
+    ["the user's own arguments", "ond", { prompt: "a  b", rest: ["-f", "x"] }, {}, "run --auto -f x -- a  b"],
+    ...["hid", "qid", "oid", "aid", "gid", "pid"].map((code): Case => ["--safe", code, { isSafe: true }, {}, ""]),
   ];
   test.each(cases)("%s: %s %j %j", (_why, code, request, changed, argv) => {
     expect(shorten(launch(code, request, changed).argv)).toBe(argv);
+  });
+
+  test("OpenCode gets every word of a prompt by itself, as it would quote one with spaces", () => {
+    expect(launch("ond", { prompt: "a  b\nc" }).argv).toEqual(["run", "--auto", "--", "a", "", "b\nc"]);
+  });
+
+  test.each([
+    ["pip", {}, ["Pi never asks in this mode, so --safe changes nothing"]],
+    ["anp", { prompt: "P" }, ["Ante never asks in this mode, so --safe changes nothing"]],
+    ["aip", {}, []],
+  ])("%s with --safe says where nothing makes the agent ask", (code, request, notes) => {
+    expect(launch(code, { ...request, isSafe: true }).notes).toEqual(notes);
+  });
+
+  test("says which file of the user's wins", () => {
+    const rivals = [{ path: "/home/me/.hermes/.env", names: ["CUSTOM_BASE_URL", "OPENROUTER_API_KEY"] }];
+    expect(launch("hip", {}, { rivals }).notes).toEqual([
+      "/home/me/.hermes/.env sets CUSTOM_BASE_URL and OPENROUTER_API_KEY, which wins over this launch: take it out of that file",
+    ]);
   });
 
   test("quotes the folder for TOML", () => {
@@ -354,12 +736,9 @@ describe("buildLaunch(), requests", () => {
     ["xspf", {}, '"xspf" needs the id of a session'],
     ["crp", { prompt: "hi" }, "mode r of Claude Code takes no first message"],
     ["cip7", {}, "tier 7 is profile 7"],
-    ["hip", {}, "Hermes is not supported yet"],
-    ["qip", {}, "Qwen Code is not supported yet"],
-    ["pip", {}, "Pi is not supported yet"],
-    ["oip", {}, "OpenCode is not supported yet"],
-    ["aip", {}, "Ante is not supported yet"],
-    ["gid", {}, "Antigravity is not supported yet"],
+    ["hip", { prompt: "hi" }, "mode i of Hermes takes no first message"],
+    ["aip", { prompt: "hi" }, "mode i of Ante takes no first message"],
+    ["gcd", { prompt: "hi" }, "mode c of Antigravity takes no first message"],
   ])("%s %j is refused", (code, request, message) => {
     expect(() => launch(code, request)).toThrow(message);
   });

@@ -22,7 +22,7 @@ const program = join(import.meta.dir, "../support/run-xx.ts");
 
 beforeAll(() => {
   for (const folder of [home, project, bin]) mkdirSync(folder, { recursive: true });
-  for (const name of ["claude", "codex"])
+  for (const name of ["claude", "codex", "hermes", "qwen", "pi", "opencode", "ante", "agy"])
     symlinkSync(join(import.meta.dir, "../support/fake-agent.sh"), join(bin, name));
 });
 
@@ -100,6 +100,37 @@ describe("xx launches", () => {
     expect(started().env["CLUTCH_KEY"]).toMatch(/^xx-xnp-/);
   });
 
+  test("Qwen Code and Pi with a private file and the token in the environment alone", async () => {
+    for (const [code, variable] of [
+      ["qip", "QWEN_CODE_SYSTEM_SETTINGS_PATH"],
+      ["pip", undefined],
+    ] as const) {
+      expect((await xx([code])).stderr).toBe("");
+      const { argv, env } = started();
+      const path = (variable === undefined ? argv[1] : env[variable]) ?? "";
+      expect(env["CLUTCH_KEY"]).toMatch(new RegExp(`^xx-${code}-[a-z0-9]{8}$`));
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      expect(readFileSync(path, "utf8") + argv.join(" ")).not.toContain(env["CLUTCH_KEY"] ?? "");
+    }
+  });
+
+  test("and says which file of the user's wins over the launch", async () => {
+    mkdirSync(join(home, ".hermes"), { recursive: true });
+    writeFileSync(
+      join(home, ".hermes/.env"),
+      "# CUSTOM_BASE_URL=x\nOPENROUTER_API_KEY=\nexport OPENROUTER_BASE_URL='y'\n",
+    );
+    mkdirSync(join(project, ".claude"), { recursive: true });
+    writeFileSync(join(project, ".claude/settings.local.json"), '{ "env": { "ANTHROPIC_BASE_URL": "http://x" } }');
+    const told = async (code: string) => (await xx([code])).stderr.replaceAll(root, "").replaceAll("/private", "");
+    const ends = "which wins over this launch: take it out of that file\n";
+    expect(await told("hip")).toBe(`xx: /home/.hermes/.env sets OPENROUTER_BASE_URL, ${ends}`);
+    expect(await told("hid")).toBe("");
+    expect(await told("cid")).toBe(`xx: /project/.claude/settings.local.json sets ANTHROPIC_BASE_URL, ${ends}`);
+    expect(await told("cip")).toBe("");
+    for (const folder of [join(home, ".hermes"), join(project, ".claude")]) rmSync(folder, { recursive: true });
+  });
+
   test.if(process.platform === "linux")("with no signal left ignored", async () => {
     await xx(["cid"]);
     expect(started().ignoredSignals).toBe("0000000000000000");
@@ -141,7 +172,8 @@ describe("xx refuses", () => {
   test.each([
     [["czp"], 2, 'xx: "z" at position 2 of "czp" is no mode: modes are i new session'],
     [["cidf"], 2, 'xx: "f" at position 4 of "cidf" is a tier'],
-    [["hip"], 2, "xx: Hermes is not supported yet\n"],
+    [["gip"], 2, "xx: Antigravity cannot be sent through a gateway for one launch alone: xx gid starts it without\n"],
+    [["orp"], 2, "xx: OpenCode has no flag for its picker: xx oip, then type /sessions\n"],
     [["cnp"], 2, 'xx: "cnp" needs a prompt'],
     [["cs"], 2, 'xx: "csp" needs the id of a session'],
     [["cip", "fix", "it"], 2, 'xx: unexpected "fix": a first message goes behind -p'],
@@ -221,13 +253,13 @@ describe("xx shows", () => {
       "xx <agent><mode>[<route>][<tier>]
 
       agent    c  Claude Code
-               h  Hermes (not supported yet)
+               h  Hermes
                x  Codex
-               q  Qwen Code (not supported yet)
-               p  Pi (not supported yet)
-               o  OpenCode (not supported yet)
-               a  Ante (not supported yet)
-               g  Antigravity (not supported yet)
+               q  Qwen Code
+               p  Pi
+               o  OpenCode (not r)
+               a  Ante (not c, r)
+               g  Antigravity (not r, p, b)
 
       mode     i  new session
                c  continue the last
