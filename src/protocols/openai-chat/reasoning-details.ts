@@ -77,13 +77,19 @@ export function decodeDetails(details: Json[], readable: string | undefined): Re
   return [{ type: "reasoning", text: readable ?? detailsText(details), replay: { kind: "details", details } }];
 }
 
+/** An envelope of ours, which this protocol never carries, is nobody's signature. */
+function native(value: Json | undefined): string | undefined {
+  const text = filled(value);
+  return text?.startsWith("clutch1.") ? undefined : text;
+}
+
 function anthropicBlock(detail: Json): ReasoningPart | undefined {
   if (!isObject(detail) || detail["format"] !== anthropicFormat) return undefined;
-  const signature = filled(detail["signature"]);
+  const signature = native(detail["signature"]);
   if (signature !== undefined) {
     return { type: "reasoning", text: filled(detail["text"]) ?? "", replay: { kind: "anthropic", signature } };
   }
-  const data = filled(detail["data"]);
+  const data = native(detail["data"]);
   return data === undefined ? undefined : { type: "reasoning", text: "", replay: { kind: "redacted", data } };
 }
 
