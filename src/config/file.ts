@@ -22,6 +22,11 @@ export async function readConfigFile(homes: Homes): Promise<RawConfig> {
     const text = path === undefined ? undefined : readText(path);
     if (path !== undefined && text !== undefined) return { path, legacy, value: await parseJsonc(text, path) };
   }
+  if (homes.isConfigNamed) {
+    throw new ClutchError("config-unreadable", `CLUTCH_CONFIG is ${homes.configFile}, which is not there`, {
+      hint: "correct the path, or unset it to use the default place",
+    });
+  }
   return { path: undefined, legacy: false, value: {} };
 }
 

@@ -2,6 +2,8 @@
 
 export interface Homes {
   configFile: string;
+  /** By CLUTCH_CONFIG: then it has to be there. */
+  isConfigNamed: boolean;
   /** The predecessor's file, read when ours is absent; none under CLUTCH_HOME. */
   legacyConfigFile: string | undefined;
   /** Logs, sockets, locks, generated agent settings. */
@@ -15,10 +17,12 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** @param env HOME must be set unless CLUTCH_HOME or every XDG variable is */
 export function resolveHomes(env: Env): Homes {
   const configFile = absolute(env["CLUTCH_CONFIG"]);
+  const isConfigNamed = configFile !== undefined;
   const own = absolute(env["CLUTCH_HOME"]);
   if (own !== undefined) {
     return {
       configFile: configFile ?? `${own}/config.json`,
+      isConfigNamed,
       legacyConfigFile: undefined,
       stateDir: `${own}/state`,
       database: `${own}/clutch.db`,
@@ -32,6 +36,7 @@ export function resolveHomes(env: Env): Homes {
   };
   return {
     configFile: configFile ?? `${xdg("XDG_CONFIG_HOME", ".config")}/clutch/config.json`,
+    isConfigNamed,
     legacyConfigFile: configFile === undefined ? `${home}/.xx/config.json` : undefined,
     stateDir: `${xdg("XDG_STATE_HOME", ".local/state")}/clutch`,
     database: `${xdg("XDG_DATA_HOME", ".local/share")}/clutch/clutch.db`,

@@ -18,6 +18,7 @@ function homesWith(files: { own?: string; legacy?: string }): Homes {
   mkdirSync(home);
   const homes: Homes = {
     configFile: join(home, "config.json"),
+    isConfigNamed: false,
     legacyConfigFile: join(home, "legacy.json"),
     stateDir: home,
     database: join(home, "clutch.db"),
@@ -66,6 +67,15 @@ describe("readConfigFile()", () => {
       "config-invalid",
       `${homes.configFile}:${place} is not valid JSON (${what}): mend that line`,
     ]);
+  });
+
+  test("refuses a file that was named and is not there", async () => {
+    const homes = { ...homesWith({}), isConfigNamed: true };
+    const error: unknown = await readConfigFile(homes).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: "config-unreadable",
+      message: `CLUTCH_CONFIG is ${homes.configFile}, which is not there`,
+    });
   });
 
   test("falls back to the predecessor's file when ours is absent", async () => {

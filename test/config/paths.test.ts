@@ -5,6 +5,7 @@ const here = process.cwd();
 
 const plain: Homes = {
   configFile: "/home/ann/.config/clutch/config.json",
+  isConfigNamed: false,
   legacyConfigFile: "/home/ann/.xx/config.json",
   stateDir: "/home/ann/.local/state/clutch",
   database: "/home/ann/.local/share/clutch/clutch.db",
@@ -13,6 +14,7 @@ const plain: Homes = {
 
 const own = (dir: string): Homes => ({
   configFile: `${dir}/config.json`,
+  isConfigNamed: false,
   legacyConfigFile: undefined,
   stateDir: `${dir}/state`,
   database: `${dir}/clutch.db`,
@@ -27,6 +29,7 @@ describe("resolveHomes()", () => {
       { XDG_CONFIG_HOME: "/c", XDG_STATE_HOME: "/s/", XDG_DATA_HOME: "/d", XDG_CACHE_HOME: "/k" },
       {
         configFile: "/c/clutch/config.json",
+        isConfigNamed: false,
         legacyConfigFile: "/home/ann/.xx/config.json",
         stateDir: "/s/clutch",
         database: "/d/clutch/clutch.db",
@@ -41,12 +44,12 @@ describe("resolveHomes()", () => {
     [
       "reads the file that CLUTCH_CONFIG names and no predecessor's",
       { CLUTCH_CONFIG: "/etc/clutch.json" },
-      { ...plain, configFile: "/etc/clutch.json", legacyConfigFile: undefined },
+      { ...plain, configFile: "/etc/clutch.json", isConfigNamed: true, legacyConfigFile: undefined },
     ],
     [
       "takes a relative CLUTCH_CONFIG from the current folder",
       { CLUTCH_CONFIG: "my.json", CLUTCH_HOME: "/box" },
-      { ...own("/box"), configFile: `${here}/my.json` },
+      { ...own("/box"), configFile: `${here}/my.json`, isConfigNamed: true },
     ],
   ];
   test.each(cases)("%s", (_name, env, homes) => {
