@@ -81,7 +81,13 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
   }
   try {
     const { signatures } = deps;
-    const encoded = codecs[protocol].encodeRequest(decoded, { model: target.model, quirks, signatures });
+    const { maxOutputTokens } = lesson;
+    const encoded = codecs[protocol].encodeRequest(decoded, {
+      model: target.model,
+      quirks,
+      maxOutputTokens,
+      signatures,
+    });
     const body = applyLesson(encoded.body, lesson);
     const context = { quirks, toolNames: encoded.toolNames, signatures };
     return { ok: true, request: { url, headers, body: JSON.stringify(body) }, context, wireBody: () => body };
