@@ -5,6 +5,7 @@ import type { Provider, Providers } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
+import { hasNoTiers, letterModels, ownNames, type TierName, tierModels, tierNames } from "../model-tiers.ts";
 import type { Protocol } from "../protocols/chat.ts";
 
 export interface Target {
@@ -40,16 +41,6 @@ export interface Routing {
   tierLetters: Readonly<Record<string, string>>;
 }
 
-const tierNames = ["BIG", "MIDDLE", "SMALL"] as const;
-export type TierName = (typeof tierNames)[number];
-
-/** Names that `xx` hands to agents which insist on a model name. */
-const ownNames: Readonly<Record<string, TierName>> = {
-  "clutch-big": "BIG",
-  "clutch-middle": "MIDDLE",
-  "clutch-small": "SMALL",
-};
-
 /** Model families of the agents' own vendors, largest first. */
 const families: readonly (readonly [RegExp, TierName])[] = [
   [/haiku|\bmini\b|\bnano\b|flash-lite/, "SMALL"],
@@ -69,37 +60,23 @@ const vendors: Readonly<Partial<Record<AgentLetter, string | Readonly<Record<Pro
   o: vendorOfProtocol,
 };
 
-/** What is tried when the config names no tiers at all: free models of the default provider OpenRouter. */
-const builtInTiers = {
-  BIG: {
-    default: "moonshotai/kimi-k2.6:free",
-    cascade: ["openai/gpt-oss-120b:free", "nvidia/nemotron-3-super-120b-a12b:free", "deepseek/deepseek-v4-flash:free"],
-  },
-  MIDDLE: {
-    default: "nvidia/nemotron-3-super-120b-a12b:free",
-    cascade: ["openai/gpt-oss-120b:free", "deepseek/deepseek-v4-flash:free"],
-  },
-  SMALL: {
-    default: "nvidia/nemotron-3-nano-omni-30b-a3b-reasoning:free",
-    cascade: ["openai/gpt-oss-120b:free", "nvidia/nemotron-3-super-120b-a12b:free"],
-  },
-} as const satisfies Record<TierName, { default: string; cascade: readonly string[] }>;
-
 export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
   const { launch } = request;
   if (launch?.route === "b") return bypass(request, launch, routing);
 
   const tierModel = launch?.tier === undefined ? undefined : lookUp(routing.tierLetters, launch.tier);
   const reference = readReference(request.model, routing);
-  if (tierModel !== undefined && (request.model === tierModel || !reference.isReference)) {
+  // A letter is for the work itself; what an agent asks of the smallest tier are titles and the like.
+  const isChore = lookUp(ownNames, request.model) === "SMALL";
+  if (tierModel !== undefined && !isChore && (request.model === tierModel || !reference.isReference)) {
     const named = lookUp(ownNames, tierModel);
     if (named !== undefined) return planTier(`launch tier ${launch?.tier}`, named, request, routing);
-    const candidates = [
-      tierModel,
-      ...(request.hasTools ? routing.config.toolcall_models : []),
-      ...tierCascade("BIG", routing),
-    ];
-    return plan(`launch tier ${launch?.tier}`, candidates, request, routing);
+    return plan(
+      `launch tier ${launch?.tier}`,
+      letterModels(tierModel, request.hasTools, routing.config),
+      request,
+      routing,
+    );
   }
   if (reference.isReference) return plan("reference", [request.model], request, routing);
 
@@ -121,7 +98,7 @@ export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
 /** Every model that a request without an explicit reference could be sent to, largest tier first. */
 export function routableModels(routing: Routing): string[] {
   const { config } = routing;
-  const named = tierNames.flatMap((tier) => tierModels(tier, true, routing));
+  const named = tierNames.flatMap((tier) => tierModels(tier, true, routing.config));
   const models = [...named, ...config.toolcall_models, ...Object.keys(config.mappings), config.routes.default];
   return [...new Set([...Object.keys(ownNames), ...models.filter((model) => model !== "")])];
 }
@@ -152,34 +129,7 @@ function planNamed(rule: string, name: string, request: RouteRequest, routing: R
 }
 
 function planTier(rule: string, tier: TierName, request: RouteRequest, routing: Routing): RoutePlan {
-  return plan(rule, tierModels(tier, request.hasTools, routing), request, routing);
-}
-
-function tierModels(tier: TierName, hasTools: boolean, routing: Routing): string[] {
-  const { config } = routing;
-  return [
-    settledTier(tier, config).default,
-    ...(hasTools ? config.toolcall_models : []),
-    ...tierCascade(tier, routing),
-  ];
-}
-
-function tierCascade(tier: TierName, routing: Routing): string[] {
-  return [...settledTier(tier, routing.config).cascade, ...routing.config.fallbacks];
-}
-
-/** Without tiers the built-in ones serve OpenRouter; another default provider is asked for the model as it was named. */
-function hasNoTiers(config: Config): boolean {
-  return config.model_tiers === undefined && config.default_provider !== "openrouter";
-}
-
-/** A tier that names no model is the next larger one. */
-function settledTier(tier: TierName, config: Config): { default: string; cascade: readonly string[] } {
-  if (config.model_tiers === undefined) return builtInTiers[tier];
-  const own = config.model_tiers[tier];
-  if (own.default !== "" || tier === "BIG") return own;
-  const larger = settledTier(tier === "SMALL" ? "MIDDLE" : "BIG", config);
-  return own.cascade.length === 0 ? larger : { default: larger.default, cascade: own.cascade };
+  return plan(rule, tierModels(tier, request.hasTools, routing.config), request, routing);
 }
 
 function plan(rule: string, names: readonly string[], request: RouteRequest, routing: Routing): RoutePlan {
