@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { ClutchError } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 import type { Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 
@@ -29,6 +30,16 @@ const provider = z.strictObject({
   api_key: z.string().optional(),
   api_keys: z.array(z.string()).optional(),
   headers: z.record(z.string(), z.string()).default({}),
+});
+
+/** Read by the launcher alone, which knows what the letters mean. */
+const profile = z.strictObject({
+  name: z.string().optional(),
+  agent: z.string().optional(),
+  model: z.string().optional(),
+  route: z.enum(["", "p", "b", "d"]).optional(),
+  args: z.array(z.string()).optional(),
+  env: z.record(z.string(), z.string()).optional(),
 });
 
 const service = z.looseObject({ id: z.string() });
@@ -103,7 +114,7 @@ export const configSchema = z.strictObject({
   launcher: z
     .strictObject({
       tiers: z.record(z.string(), z.string()).default({}),
-      profiles: z.record(z.string(), z.looseObject({})).default({}),
+      profiles: z.record(z.string().regex(/^[0-9]$/, "must be a digit"), profile).default({}),
     })
     .prefault({}),
   chain: z.strictObject({ services: z.array(service).default([]) }).prefault({}),
@@ -210,30 +221,6 @@ function unwrap(schema: unknown): unknown {
     inner = inner.unwrap();
   }
   return inner;
-}
-
-/** The candidate with the smallest edit distance, unless even that is far off. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 function quote(text: string): string {

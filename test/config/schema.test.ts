@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { keysWithoutEffect, nearest, parseConfig } from "../../src/config/schema.ts";
+import { keysWithoutEffect, parseConfig } from "../../src/config/schema.ts";
 import { renderError } from "../../src/errors.ts";
+import { nearest } from "../../src/nearest.ts";
 import type { Json } from "../../src/protocols/chat.ts";
 
 function lineOf(raw: Json, tolerant = false): string {
