@@ -1,7 +1,7 @@
 /** `xx <code>`: reads the arguments, has the launch planned, then shows it (dry run) or becomes the agent. */
 
-import { findAgentRow } from "../launcher/agents.ts";
-import { parseLaunchCode } from "../launcher/code.ts";
+import { type AgentRow, findAgentRow } from "../launcher/agents.ts";
+import { namesRoute, parseLaunchCode } from "../launcher/code.ts";
 import {
   becomeAgent,
   detectOwnLogin,
@@ -9,20 +9,40 @@ import {
   findRivals,
   launchDirectory,
   newLaunchId,
+  notInstalled,
   readLaunchSecret,
-  requireInstalled,
   writeLaunchFiles,
 } from "../launcher/exec.ts";
+import {
+  askInstalled,
+  flagsOf,
+  type Inquiry,
+  type Installed,
+  isAnswered,
+  recallInstalled,
+} from "../launcher/installed.ts";
 import { parseXxOptions, type XxOptions } from "../launcher/options.ts";
-import { buildLaunch } from "../launcher/plan.ts";
+import {
+  buildLaunch,
+  goesToAnthropic,
+  helpCommands,
+  type LaunchRequest,
+  type LaunchWorld,
+  settledCode,
+} from "../launcher/plan.ts";
 import { type LauncherSettings, readLauncherSettings } from "../launcher/settings.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
 import type { LaunchCode } from "../src/launch-code.ts";
+import { ensureGateway } from "../src/lifecycle/auto-start.ts";
+import { chooseFront, type Front } from "../src/lifecycle/front.ts";
 
 /** The system gives one argument 128 KiB; a prompt from stdin becomes one. */
 const maxPromptBytes = 128_000;
+
+/** A first look at an agent that takes longer is worth a word (ms). */
+const askNoticeMs = 300;
 
 /**
  * Returns only when no agent was started.
@@ -53,45 +73,113 @@ async function run(options: XxOptions, env: Env): Promise<void> {
     const settings = await readSettings(homes, env);
     return console.log((await import("../launcher/help.ts")).renderCheatSheet(settings));
   }
+  if (typed === "agents") return (await import("./agents.ts")).showAgents(options, homes, env);
+  await launch(parseLaunchCode(typed), typed, words, options, homes, env);
+}
 
-  const code = parseLaunchCode(typed);
+async function launch(
+  code: LaunchCode,
+  typed: string,
+  words: string[],
+  options: XxOptions,
+  homes: Homes,
+  env: Env,
+): Promise<void> {
   const row = findAgentRow(code.agent);
   const now = new Date();
   const cwd = currentFolder();
+  const file = findBinary(row.binary, env);
   // Route d has nothing to do with the gateway, so a broken config does not stand in its way.
   const settings = code.route === "d" ? readLauncherSettings({}, "", {}) : await readSettings(homes, env);
-  const plan = buildLaunch(
-    {
-      code,
-      session: options.session,
-      model: options.model,
-      prompt: await findPrompt(options, code, words),
-      isSafe: options.isSafe,
-      rest: options.rest,
-    },
-    settings,
-    {
-      env,
-      cwd,
-      file: findBinary(row.binary, env),
-      launchId: newLaunchId(),
-      secret: settings.requireKey ? (options.isDryRun ? "masked" : readLaunchSecret(homes.stateDir)) : undefined,
-      launchDir: launchDirectory(homes.stateDir, now),
-      isRoot: process.getuid?.() === 0,
-      // Only a prompt makes it matter, and asking costs over a millisecond.
-      hasTerminal: options.prompt === undefined || ((await isTerminal(0)) && (await isTerminal(1))),
-      hasOwnLogin: row.login !== undefined && detectOwnLogin(row.login, env, process.platform),
-      rivals: row.rivals?.routes.includes(code.route) ? findRivals(row.rivals, env, cwd) : [],
-    },
-  );
+  const request: LaunchRequest = {
+    code,
+    namesRoute: namesRoute(typed),
+    session: options.session,
+    model: options.model,
+    prompt: await findPrompt(options, code, words),
+    isSafe: options.isSafe,
+    rest: options.rest,
+  };
+  const { route } = settledCode(request, settings);
+  const world: LaunchWorld = {
+    env,
+    cwd,
+    file,
+    launchId: newLaunchId(),
+    newSession: crypto.randomUUID(),
+    secret: settings.requireKey ? (options.isDryRun ? "masked" : readLaunchSecret(homes.stateDir)) : undefined,
+    launchDir: launchDirectory(homes.stateDir, now),
+    isRoot: process.getuid?.() === 0,
+    // Only a prompt makes it matter, and asking costs over a millisecond.
+    hasTerminal: options.prompt === undefined || ((await isTerminal(0)) && (await isTerminal(1))),
+    hasOwnLogin: row.login !== undefined && detectOwnLogin(row.login, env, process.platform),
+    rivals: row.rivals?.routes.includes(route) ? findRivals(row.rivals, env, cwd) : [],
+    catalogue: route === "d" ? {} : (await import("../providers/model-snapshot.json")).default.providers,
+  };
+  const inquiry = { subcommands: helpCommands(request, settings, world), question: row.question };
   if (options.isDryRun) {
+    const plan = buildLaunch(request, settings, withInstalled(world, recall(file, homes), inquiry));
     const { renderPlanJson, renderPlanText } = await import("../launcher/dry-run.ts");
     return console.log(options.isJson ? renderPlanJson(plan) : renderPlanText(plan));
   }
-  requireInstalled(plan, row);
+  // What is wrong with the request itself is told before anything is started for it.
+  buildLaunch(request, settings, world);
+  if (file === undefined) throw notInstalled(row);
+  const [installed, reached] = await Promise.all([
+    inquire(file, row, inquiry, homes, env),
+    route === "d" ? settings : reachGateway(request, settings, options, homes, env),
+  ]);
+  const plan = buildLaunch(request, reached, withInstalled(world, installed, inquiry));
   writeLaunchFiles(plan.files, now);
-  for (const note of plan.notes) console.error(`xx: ${note}`);
+  for (const note of plan.notes) tell(note);
   await becomeAgent(plan, row, env);
+}
+
+function recall(file: string | undefined, homes: Homes): Installed | undefined {
+  return file === undefined ? undefined : recallInstalled(file, homes.cacheDir);
+}
+
+/** Starts the program only the first time, and when it has changed. */
+async function inquire(file: string, row: AgentRow, inquiry: Inquiry, homes: Homes, env: Env): Promise<Installed> {
+  const known = recallInstalled(file, homes.cacheDir);
+  if (isAnswered(known, inquiry)) return known;
+  const notice = setTimeout(tell, askNoticeMs, `${row.name} is new here or has changed: reading which flags it has`);
+  try {
+    return await askInstalled(file, inquiry, homes.cacheDir, env);
+  } finally {
+    clearTimeout(notice);
+  }
+}
+
+function withInstalled(world: LaunchWorld, installed: Installed | undefined, inquiry: Inquiry): LaunchWorld {
+  const knownFlags = flagsOf(installed, inquiry.subcommands);
+  const learnt = installed?.learnt ?? undefined;
+  return { ...world, ...(knownFlags !== undefined && { knownFlags }), ...(learnt !== undefined && { learnt }) };
+}
+
+/** The settings with the address that the agent is to be pointed at: the gateway, or Headroom in front of it. */
+async function reachGateway(
+  request: LaunchRequest,
+  settings: LauncherSettings,
+  options: XxOptions,
+  homes: Homes,
+  env: Env,
+): Promise<LauncherSettings> {
+  const { gatewayUrl, autoStart, wantsFront } = settings;
+  // The prompt cache of Anthropic's own models is worth more than what compression saves.
+  const mayHaveFront = wantsFront && !options.skipsFront && !goesToAnthropic(request, settings);
+  const straight: Front = { url: gatewayUrl };
+  const [front] = await Promise.all([
+    mayHaveFront ? chooseFront(gatewayUrl, () => findBinary("headroom", env) !== undefined) : straight,
+    ensureGateway({ url: gatewayUrl, mayStart: autoStart, stateDir: homes.stateDir, env, tell }),
+  ]);
+  if (front.note !== undefined) tell(front.note);
+  return { ...settings, gatewayUrl: front.url };
+}
+
+/** To stderr: stdout is the agent's. */
+function tell(line: string): void {
+  console.error(`xx: ${line}`);
 }
 
 async function readSettings(homes: Homes, env: Env): Promise<LauncherSettings> {

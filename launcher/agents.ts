@@ -6,16 +6,27 @@
 
 import { type AgentLetter, agentNames, type Mode, type Route } from "../src/launch-code.ts";
 import { launchHeader } from "../src/launch-token.ts";
+import type { TierName } from "../src/model-tiers.ts";
+import { assumedLimits, type Limits } from "./limits.ts";
 
 /** The five modes, and mode n on an earlier session: the last one, or one by id. */
 export type LaunchKind = Mode | "n+c" | "n+s";
 
 /**
  * Places in an argv that a launch fills with no, one or several arguments. `<trust>` is what spares a bypassed session the
- * question whether the folder is trusted; `<route>` is the wiring's own argv; `<words>` is the prompt, one argument a word.
+ * question whether the folder is trusted; `<new session>` gives a session the id that Clutch will find it by; `<route>` is
+ * the wiring's own argv; `<words>` is the prompt, one argument a word.
  * A word such as `-q <prompt>` is a flag that takes the prompt for its value, and goes with it.
  */
-export type Slot = "<bypass>" | "<trust>" | "<session>" | "<prompt>" | "<words>" | "<model>" | "<route>";
+export type Slot =
+  | "<bypass>"
+  | "<trust>"
+  | "<session>"
+  | "<new session>"
+  | "<prompt>"
+  | "<words>"
+  | "<model>"
+  | "<route>";
 
 /** What the agent cannot do, after its name, and the nearest thing that works; there `{i}` is this launch's code in mode i. */
 export interface Refusal {
@@ -31,6 +42,14 @@ export interface LaunchFacts {
   token: string;
   /** The model that is asked for by name, if any. */
   model: string | undefined;
+  /** What titles and other chores are asked of; undefined where the agent's own names say it. */
+  smallModel: string | undefined;
+  /** The smallest of the models that may answer; undefined where they are the agent's own, which it knows. */
+  limits: Limits | undefined;
+  /** The model that is asked first is one of Anthropic's, at Anthropic. */
+  isAnthropic: boolean;
+  /** What the installed program said when it was asked as its row wants, if it was. */
+  learnt: string | undefined;
   isBypassed: boolean;
   /** Where a generated file of this launch will stand. */
   pathOf(name: string): string;
@@ -63,6 +82,14 @@ export interface AgentRow {
   modelFlag: string;
   /** Asked for on route p when neither a tier nor `-m` names a model; without it the agent's own names map to tiers. */
   defaultModel?: string;
+  /** The tiers that its own names for its main models map to. */
+  ownTiers: readonly TierName[];
+  /** Flags without which a launch still means the same, should a version drop them. */
+  spareFlags: readonly string[];
+  /** Takes the id (a UUID) for a new session. */
+  newSessionFlag?: string;
+  /** Asked once per version; `keep` picks what wirings need of what the program then prints. */
+  question?: { argv: readonly string[]; keep(answer: string): string | undefined };
   bypass: {
     /** Empty for an agent that never asks. */
     argv: readonly string[];
@@ -109,16 +136,22 @@ export interface LoginProbe {
 
 const nothing: Wiring = { set: {}, unset: [], argv: [], files: [] };
 
-/** The gateway's names for its largest and smallest tier. */
+/** The gateway's names for its tiers. */
 const bigModel = "clutch-big";
-const smallModel = "clutch-small";
+const middleModel = "clutch-middle";
+export const smallModel = "clutch-small";
 
-/**
- * What agents are told of models that they do not know. The window is the smallest of the built-in cascades (gpt-oss-120b):
- * an agent that believes in a larger one makes its context smaller too late.
- */
-const contextTokens = 131_072;
-const outputTokens = 32_768;
+/** What launches tell Claude Code of models; an agent that runs `xx` hands it down. */
+export const claudeModelVariables = [
+  "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+  "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+  "CLAUDE_CODE_DISABLE_1M_CONTEXT",
+  "CLAUDE_CODE_ATTRIBUTION_HEADER",
+] as const;
+
+function limitsOf(facts: LaunchFacts): Limits {
+  return facts.limits ?? assumedLimits;
+}
 
 /** Each of them makes Claude Code ignore ANTHROPIC_BASE_URL. */
 const claudeOtherBackends = [
@@ -154,34 +187,96 @@ function claudeByToken(facts: LaunchFacts): Wiring {
     ANTHROPIC_BASE_URL: facts.gateway,
     ANTHROPIC_AUTH_TOKEN: facts.token,
     ANTHROPIC_API_KEY: "",
-    ...(facts.model === undefined ? {} : { ANTHROPIC_MODEL: facts.model }),
+    ...claudeModels(facts),
   };
   return claudeWiring(facts, env, ["ANTHROPIC_API_KEY", "ANTHROPIC_CUSTOM_HEADERS"]);
+}
+
+/**
+ * Of its own models Claude Code believes what it knows (a million tokens), of others what it is told, and it shortens a
+ * conversation in time only then; so its families get the names of tiers, or that of the one model. DISABLE_1M keeps it
+ * from adding `[1m]`. The attribution line changes with every request, which spoils the prompt cache of other vendors.
+ */
+function claudeModels({ model, smallModel: small, limits, isAnthropic }: LaunchFacts): Record<string, string> {
+  const named: Record<string, string> = model === undefined ? {} : { ANTHROPIC_MODEL: model };
+  const chores: Record<string, string> = small === undefined ? {} : { ANTHROPIC_DEFAULT_HAIKU_MODEL: small };
+  if (limits === undefined || isAnthropic) return { ...named, ...chores };
+  return {
+    ...named,
+    ANTHROPIC_DEFAULT_FABLE_MODEL: model ?? bigModel,
+    ANTHROPIC_DEFAULT_OPUS_MODEL: model ?? bigModel,
+    ANTHROPIC_DEFAULT_SONNET_MODEL: model ?? middleModel,
+    ANTHROPIC_DEFAULT_HAIKU_MODEL: small ?? smallModel,
+    CLAUDE_CODE_MAX_CONTEXT_TOKENS: String(limits.contextTokens),
+    CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(limits.outputTokens),
+    CLAUDE_CODE_DISABLE_1M_CONTEXT: "1",
+    CLAUDE_CODE_ATTRIBUTION_HEADER: "0",
+  };
 }
 
 function claudeByOwnLogin(facts: LaunchFacts): Wiring {
   const env = {
     ANTHROPIC_BASE_URL: facts.gateway,
     ANTHROPIC_CUSTOM_HEADERS: `${launchHeader}: ${facts.token}`,
-    ...(facts.model === undefined ? {} : { ANTHROPIC_MODEL: facts.model }),
+    ...claudeModels(facts),
   };
   return claudeWiring(facts, env, ["ANTHROPIC_AUTH_TOKEN"]);
 }
 
-/** Values are TOML, hence the inner quotes. A provider with `env_key` uses that key alone, not the login of auth.json. */
+/**
+ * Values are TOML, hence the inner quotes. A provider with `env_key` uses that key alone, not the login of auth.json. For a
+ * model that Codex does not know it assumes a window of 272,000 tokens and offers no apply_patch: an entry in a catalogue
+ * of its own, made from one that the installed Codex brings, says both.
+ */
 function codexByToken(facts: LaunchFacts): Wiring {
-  const config = {
+  const config: Record<string, string | number> = {
     model_provider: "clutch",
     "model_providers.clutch.name": "clutch",
     "model_providers.clutch.base_url": `${facts.gateway}/v1`,
     "model_providers.clutch.env_key": "CLUTCH_KEY",
     "model_providers.clutch.wire_api": "responses",
   };
+  const name = "codex-models.json";
+  const catalogue = codexCatalogue(facts);
+  if (catalogue !== undefined) config["model_catalog_json"] = facts.pathOf(name);
+  if (facts.limits !== undefined) config["model_context_window"] = facts.limits.contextTokens;
   return {
     ...nothing,
     set: { CLUTCH_KEY: facts.token },
-    argv: Object.entries(config).flatMap(([key, value]) => ["-c", `${key}=${renderToml(value)}`]),
+    argv: Object.entries(config).flatMap(([key, value]) => [
+      "-c",
+      `${key}=${typeof value === "string" ? renderToml(value) : value}`,
+    ]),
+    files: catalogue === undefined ? [] : [{ name, text: catalogue }],
   };
+}
+
+/** The catalogue replaces Codex's own for this process, so it is only for a launch that names its model. */
+function codexCatalogue({ model, limits, learnt }: LaunchFacts): string | undefined {
+  if (model === undefined || limits === undefined || learnt === undefined) return undefined;
+  const entry = {
+    ...JSON.parse(learnt),
+    slug: model,
+    display_name: model,
+    context_window: limits.contextTokens,
+    max_context_window: limits.contextTokens,
+    // With it, MCP tools hide behind a search that only OpenAI models are trained for.
+    supports_search_tool: false,
+    default_reasoning_summary: "auto",
+    upgrade: null,
+  };
+  return JSON.stringify({ models: [entry] });
+}
+
+/** One that has its tools in plain sight and takes patches, with the prompt that belongs to it. */
+function pickCodexModel(answer: string): string | undefined {
+  interface CodexModel {
+    apply_patch_tool_type?: string | null;
+    use_responses_lite?: boolean;
+  }
+  const { models } = JSON.parse(answer) as { models: CodexModel[] };
+  const found = models.find((model) => model.apply_patch_tool_type === "freeform" && model.use_responses_lite !== true);
+  return found === undefined ? undefined : JSON.stringify(found);
 }
 
 /** A TOML basic string: JSON's escapes, and DEL, which JSON leaves as it is. */
@@ -205,20 +300,26 @@ function hermesByToken(facts: LaunchFacts): Wiring {
 /**
  * The system's settings beat the user's own, whose `env` and `modelProviders` would beat flags and environment, and
  * `envKey` keeps the token out of argv. The model has to be named: a `model.name` of the user's would win over its absence.
+ * The fast model is for what it does after each turn, such as the extraction of memories.
  */
-function qwenByToken(facts: LaunchFacts, model: string, window?: { contextWindowSize: number }): Wiring {
+function qwenByToken(facts: LaunchFacts, model: string): Wiring {
   const name = "qwen-settings.json";
-  const provider = {
-    id: model,
-    name: model,
+  const { limits, smallModel: small } = facts;
+  const provider = (id: string) => ({
+    id,
+    name: id,
     baseUrl: `${facts.gateway}/v1`,
     envKey: "CLUTCH_KEY",
-    generationConfig: { ...window, modalities: { image: true } },
-  };
+    generationConfig: {
+      ...(limits && { contextWindowSize: limits.contextTokens, samplingParams: { max_tokens: limits.outputTokens } }),
+      modalities: { image: true },
+    },
+  });
   const settings = {
     security: { auth: { selectedType: "openai" } },
-    modelProviders: { openai: [provider] },
+    modelProviders: { openai: [...new Set([model, small ?? model])].map(provider) },
     model: { name: model },
+    ...(small !== undefined && { fastModel: small }),
   };
   return {
     set: { CLUTCH_KEY: facts.token, QWEN_CODE_SYSTEM_SETTINGS_PATH: facts.pathOf(name) },
@@ -254,14 +355,14 @@ function piByToken(facts: LaunchFacts, model: string): Wiring {
     baseUrl: `${facts.gateway}/v1`,
     apiKey: "$CLUTCH_KEY",
     api: "openai-completions",
-    models: [...new Set([model, smallModel])].map((id) => ({
+    models: [...new Set([model, facts.smallModel ?? model])].map((id) => ({
       id,
       name: id,
       reasoning: true,
       input: ["text", "image"],
       cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
-      contextWindow: contextTokens,
-      maxTokens: outputTokens,
+      contextWindow: limitsOf(facts).contextTokens,
+      maxTokens: limitsOf(facts).outputTokens,
     })),
   };
   const wiring = piExtension(facts, `  pi.registerProvider("clutch", ${JSON.stringify(provider)});`);
@@ -295,13 +396,14 @@ function opencodeWiring(config: object): Wiring {
 }
 
 /** Without a small model, titles are asked of a small one of Anthropic's or OpenAI's. */
-function opencodeByToken(facts: LaunchFacts, model: string, small: string): Wiring {
+function opencodeByToken(facts: LaunchFacts, model: string): Wiring {
+  const small = facts.smallModel ?? model;
   const facets = {
     attachment: true,
     reasoning: true,
     tool_call: true,
     modalities: { input: ["text", "image"], output: ["text"] },
-    limit: { context: contextTokens, output: outputTokens },
+    limit: { context: limitsOf(facts).contextTokens, output: limitsOf(facts).outputTokens },
   };
   const provider = {
     npm: "@ai-sdk/openai-compatible",
@@ -313,9 +415,8 @@ function opencodeByToken(facts: LaunchFacts, model: string, small: string): Wiri
   return { ...opencodeWiring(config), model: `clutch/${model}` };
 }
 
-/** Route b has no tiers, so a model that is named is the one for titles too. */
 function opencodeOwnModel(facts: LaunchFacts): Wiring {
-  if (facts.model !== undefined) return opencodeByToken(facts, facts.model, facts.model);
+  if (facts.model !== undefined) return opencodeByToken(facts, facts.model);
   const options = { baseURL: `${facts.gateway}/v1`, apiKey: facts.token };
   return opencodeWiring({ provider: { anthropic: { options }, openai: { options } } });
 }
@@ -354,7 +455,7 @@ export const agents = {
     binary: "claude",
     install: "npm install -g @anthropic-ai/claude-code",
     modes: {
-      i: ["<bypass>", "<prompt>", "<route>", "<model>"],
+      i: ["<bypass>", "<new session>", "<prompt>", "<route>", "<model>"],
       c: ["<bypass>", "--continue", "<prompt>", "<route>", "<model>"],
       n: ["<bypass>", "-p", "<prompt>", "<route>", "<model>"],
       "n+c": ["<bypass>", "--continue", "-p", "<prompt>", "<route>", "<model>"],
@@ -385,6 +486,9 @@ export const agents = {
       }),
     },
     modelFlag: "--model",
+    ownTiers: ["BIG", "MIDDLE"],
+    spareFlags: ["--session-id"],
+    newSessionFlag: "--session-id",
     bypass: { argv: ["--dangerously-skip-permissions"], rootNeeds: "IS_SANDBOX" },
     reservedPrompts: [],
     login: {
@@ -430,6 +534,8 @@ export const agents = {
     },
     modelFlag: "-m",
     defaultModel: bigModel,
+    ownTiers: ["BIG"],
+    spareFlags: ["-Q"],
     bypass: { argv: ["--yolo"] },
     reservedPrompts: [],
     // Only another HERMES_HOME would get round it, and that would move sessions and login too.
@@ -459,6 +565,9 @@ export const agents = {
     modelFlag: "-m",
     // A model that Codex does not know makes it send the plain tools array; its own default sends none at all.
     defaultModel: bigModel,
+    ownTiers: ["BIG"],
+    spareFlags: ["--no-daemon", "--skip-git-repo-check"],
+    question: { argv: ["debug", "models", "--bundled"], keep: pickCodexModel },
     bypass: {
       argv: ["--dangerously-bypass-approvals-and-sandbox"],
       trust: (cwd) => ["-c", `projects={${renderToml(cwd)}={trust_level="trusted"}}`],
@@ -474,7 +583,7 @@ export const agents = {
     binary: "qwen",
     install: "npm install -g @qwen-code/qwen-code",
     modes: {
-      i: ["<bypass>", "<route>", "<model>", "-i <prompt>"],
+      i: ["<bypass>", "<new session>", "<route>", "<model>", "-i <prompt>"],
       c: ["<bypass>", "<route>", "<model>", "--continue", "-i <prompt>"],
       n: ["<bypass>", "<route>", "<model>", "<prompt>"],
       "n+c": ["<bypass>", "<route>", "<model>", "--continue", "<prompt>"],
@@ -483,7 +592,7 @@ export const agents = {
       r: ["<bypass>", "<route>", "<model>", "--resume"],
     },
     routes: {
-      p: (facts) => qwenByToken(facts, facts.model ?? bigModel, { contextWindowSize: contextTokens }),
+      p: (facts) => qwenByToken(facts, facts.model ?? bigModel),
       b: qwenOwnModel,
       d: () => ({
         ...nothing,
@@ -498,6 +607,10 @@ export const agents = {
       }),
     },
     modelFlag: "--model",
+    defaultModel: bigModel,
+    ownTiers: ["BIG"],
+    spareFlags: ["--session-id"],
+    newSessionFlag: "--session-id",
     bypass: { argv: ["--yolo"] },
     // From --help. What follows `--` it does not read at all; -p is deprecated, so only for these.
     reservedPrompts: "auth board channel extensions hooks mcp review sandbox serve sessions update".split(" "),
@@ -508,7 +621,7 @@ export const agents = {
     binary: "pi",
     install: "npm install -g @earendil-works/pi-coding-agent",
     modes: {
-      i: ["<route>", "<model>", "<prompt>"],
+      i: ["<new session>", "<route>", "<model>", "<prompt>"],
       c: ["<route>", "<model>", "--continue", "<prompt>"],
       n: ["<route>", "<model>", "-p", "<prompt>"],
       "n+c": ["<route>", "<model>", "--continue", "-p", "<prompt>"],
@@ -518,6 +631,10 @@ export const agents = {
     },
     routes: { p: (facts) => piByToken(facts, facts.model ?? bigModel), b: piOwnModel, d: () => nothing },
     modelFlag: "--model",
+    defaultModel: bigModel,
+    ownTiers: ["BIG"],
+    spareFlags: ["--session-id"],
+    newSessionFlag: "--session-id",
     // --approve is no bypass: it trusts extensions that the project brings along.
     bypass: { argv: [], neverAsks: everyKind },
     reservedPrompts: "auth config install list remove uninstall update".split(" "),
@@ -537,7 +654,7 @@ export const agents = {
       r: noPickerFlag("/sessions"),
     },
     routes: {
-      p: (facts) => opencodeByToken(facts, facts.model ?? bigModel, smallModel),
+      p: (facts) => opencodeByToken(facts, facts.model ?? bigModel),
       b: opencodeOwnModel,
       d: () => ({
         ...nothing,
@@ -545,6 +662,9 @@ export const agents = {
       }),
     },
     modelFlag: "-m",
+    defaultModel: bigModel,
+    ownTiers: ["BIG"],
+    spareFlags: [],
     // A `deny` of the user's stays: to override it is not for a default.
     bypass: { argv: ["--auto"] },
     reservedPrompts: [],
@@ -580,6 +700,8 @@ export const agents = {
     },
     modelFlag: "-m",
     defaultModel: bigModel,
+    ownTiers: ["BIG"],
+    spareFlags: [],
     bypass: { argv: ["--yolo"], neverAsks: ["n", "n+s"] },
     reservedPrompts: [],
   },
@@ -602,6 +724,8 @@ export const agents = {
       d: () => ({ ...nothing, unset: ["GOOGLE_GEMINI_BASE_URL", "CLOUD_CODE_URL"] }),
     },
     modelFlag: "--model",
+    ownTiers: [],
+    spareFlags: [],
     bypass: { argv: ["--dangerously-skip-permissions"] },
     reservedPrompts: [],
   },

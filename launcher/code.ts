@@ -46,6 +46,11 @@ export function parseLaunchCode(code: string): LaunchCode {
   return { agent, mode, route: third, tier: fourth };
 }
 
+/** Whether the typed code says its route, or leaves it to a profile or to `p`. */
+export function namesRoute(code: string): boolean {
+  return isRoute(code[2] ?? "");
+}
+
 function wrongLetter(code: string, position: number, letter: string, what: string, right: string): ClutchError {
   const message =
     letter === ""

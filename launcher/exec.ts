@@ -118,10 +118,9 @@ function dropOldFolders(launchRoot: string, now: Date): void {
   }
 }
 
-/** @throws {ClutchError} `agent-not-found` (exit status 127), with the row's way to install it */
-export function requireInstalled(plan: LaunchPlan, row: AgentRow): void {
-  if (plan.file.startsWith("/")) return;
-  throw new ClutchError("agent-not-found", `${row.binary} is not on PATH`, { hint: `install it with ${row.install}` });
+/** Exit status 127, with the row's way to install it. */
+export function notInstalled(row: AgentRow): ClutchError {
+  return new ClutchError("agent-not-found", `${row.binary} is not on PATH`, { hint: `install it with ${row.install}` });
 }
 
 /**

@@ -5,13 +5,36 @@
 
 import type { Env } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
-import { type NamedTier, namedTiers, type ProfileDigit, profileDigits, type Tier } from "../src/launch-code.ts";
+import {
+  type AgentLetter,
+  agentNames,
+  isAgentLetter,
+  isNamedTier,
+  isRoute,
+  type NamedTier,
+  namedTiers,
+  type ProfileDigit,
+  profileDigits,
+  type Route,
+  type Tier,
+} from "../src/launch-code.ts";
+import { type TierConfig, tierNames } from "../src/model-tiers.ts";
 import type { Json, JsonObject } from "../src/protocols/chat.ts";
 
 export interface LauncherSettings {
   /** Without a trailing slash and without `/v1`. */
   gatewayUrl: string;
   requireKey: boolean;
+  /** Whether `xx` starts a gateway that does not answer. */
+  autoStart: boolean;
+  /** Headroom stands in front of the gateway if it is there. */
+  wantsFront: boolean;
+  /** The models behind the gateway's tiers. */
+  models: TierConfig;
+  /** Names of models that the config maps to others. */
+  mapped: readonly string[];
+  /** Provider ids that the config adds to the built-in ones. */
+  ownProviders: readonly string[];
   tiers: Record<NamedTier, TierModel>;
   profiles: Partial<Record<ProfileDigit, Profile>>;
 }
@@ -23,9 +46,19 @@ export interface TierModel {
   guess?: string;
 }
 
+/** A launch under a digit of its own. */
 export interface Profile {
-  /** A model reference; without it the profile behaves as no tier at all. */
+  /** What it is for, for the cheat sheet. */
+  name?: string;
+  /** The one agent it is made for; without it any. */
+  agent?: AgentLetter;
+  /** A model reference; without it the profile changes no model. */
   model?: string;
+  /** Where the code names no route. */
+  route?: Route;
+  /** The agent's own options. */
+  args: readonly string[];
+  env: Readonly<Record<string, string>>;
 }
 
 const defaultModels = {
@@ -45,6 +78,11 @@ export function readLauncherSettings(config: Json, source: string, env: Env): La
   return {
     gatewayUrl: gatewayUrl(read, env),
     requireKey: read.boolean("server.require_key") ?? false,
+    autoStart: read.boolean("proxy.auto_start") ?? true,
+    wantsFront: (read.string("headroom.mode") ?? "front") === "front",
+    models: readModels(read),
+    mapped: Object.keys(read.object("mappings") ?? {}),
+    ownProviders: Object.keys(read.object("providers") ?? {}),
     tiers: readTiers(read),
     profiles: readProfiles(read),
   };
@@ -77,14 +115,18 @@ function readTiers(read: ConfigReader): LauncherSettings["tiers"] {
  * @throws {ClutchError} `usage` for a profile that the config lacks
  */
 export function resolveTier(tier: Tier, settings: LauncherSettings): Partial<TierModel> {
-  if (tier in namedTiers) return settings.tiers[tier as NamedTier];
-  const profile = settings.profiles[tier as ProfileDigit];
-  if (profile === undefined) {
-    throw new ClutchError("usage", `tier ${tier} is profile ${tier}, which the config does not have`, {
-      hint: `add "launcher": { "profiles": { "${tier}": { "model": "..." } } }`,
-    });
-  }
-  return profile;
+  if (isNamedTier(tier)) return settings.tiers[tier];
+  const { model } = findProfile(tier, settings);
+  return model === undefined ? {} : { model };
+}
+
+/** @throws {ClutchError} `usage` for a profile that the config lacks */
+export function findProfile(digit: ProfileDigit, settings: LauncherSettings): Profile {
+  const profile = settings.profiles[digit];
+  if (profile !== undefined) return profile;
+  throw new ClutchError("usage", `tier ${digit} is profile ${digit}, which the config does not have`, {
+    hint: `add "launcher": { "profiles": { "${digit}": { "model": "..." } } }`,
+  });
 }
 
 function tierOverrides(read: ConfigReader): Partial<Record<NamedTier, string>> {
@@ -105,11 +147,55 @@ function guessFree(read: ConfigReader, fallback: string): TierModel {
 function readProfiles(read: ConfigReader): LauncherSettings["profiles"] {
   const profiles: LauncherSettings["profiles"] = {};
   for (const digit of profileDigits) {
-    if (read.object(`launcher.profiles.${digit}`) === undefined) continue;
-    const model = read.string(`launcher.profiles.${digit}.model`);
-    profiles[digit] = model === undefined || model === "" ? {} : { model };
+    const path = `launcher.profiles.${digit}`;
+    if (read.object(path) !== undefined) profiles[digit] = readProfile(read, path);
   }
   return profiles;
+}
+
+function readProfile(read: ConfigReader, path: string): Profile {
+  const name = nonEmpty(read.string(`${path}.name`));
+  const agent = nonEmpty(read.string(`${path}.agent`));
+  const model = nonEmpty(read.string(`${path}.model`));
+  const route = nonEmpty(read.string(`${path}.route`));
+  const letter = agent === undefined ? undefined : agentLetter(agent);
+  if (agent !== undefined && letter === undefined) {
+    throw read.wrong(`${path}.agent`, agent, `an agent (${Object.keys(agentNames).join(", ")} or its name)`);
+  }
+  if (route !== undefined && !isRoute(route)) throw read.wrong(`${path}.route`, route, "p, b or d");
+  return {
+    ...(name !== undefined && { name }),
+    ...(letter !== undefined && { agent: letter }),
+    ...(model !== undefined && { model }),
+    ...(route !== undefined && { route }),
+    args: read.strings(`${path}.args`),
+    env: read.texts(`${path}.env`),
+  };
+}
+
+/** By letter, by name as people write it, or by the program's. */
+function agentLetter(text: string): AgentLetter | undefined {
+  if (isAgentLetter(text)) return text;
+  const plain = (name: string) => name.toLowerCase().replace(/[ -]|code$/g, "");
+  const found = Object.entries(agentNames).find(([, name]) => plain(name) === plain(text));
+  return found?.[0] as AgentLetter | undefined;
+}
+
+function readModels(read: ConfigReader): TierConfig {
+  const tier = (name: string) => ({
+    default: read.string(`model_tiers.${name}.default`) ?? "",
+    cascade: read.strings(`model_tiers.${name}.cascade`),
+  });
+  const [big, middle, small] = tierNames;
+  return {
+    default_provider: read.string("default_provider") ?? "openrouter",
+    model_tiers:
+      read.object("model_tiers") === undefined
+        ? undefined
+        : { BIG: tier(big), MIDDLE: tier(middle), SMALL: tier(small) },
+    toolcall_models: read.strings("toolcall_models"),
+    fallbacks: read.strings("fallbacks"),
+  };
 }
 
 function gatewayUrl(read: ConfigReader, env: Env): string {
@@ -164,6 +250,8 @@ interface ConfigReader {
   boolean(path: string): boolean | undefined;
   /** Empty when absent. */
   strings(path: string): string[];
+  /** An object of texts; empty when absent. */
+  texts(path: string): Record<string, string>;
   object(path: string): JsonObject | undefined;
   wrong(path: string, received: Json, expected: string): ClutchError;
 }
@@ -205,6 +293,16 @@ function configReader(config: Json, source: string): ConfigReader {
       const found = value(path) ?? [];
       if (Array.isArray(found) && found.every((item) => typeof item === "string")) return found;
       throw wrong(path, found, "a list of texts");
+    },
+    texts(path) {
+      const found = value(path);
+      const entries = found === undefined ? [] : Object.entries(asObject(found, path));
+      return Object.fromEntries(
+        entries.map(([key, text = null]) => {
+          if (typeof text !== "string") throw wrong(`${path}.${key}`, text, "a text");
+          return [key, text];
+        }),
+      );
     },
     object(path) {
       const found = value(path);

@@ -11,6 +11,7 @@ export type ErrorCode =
   | "unknown-provider"
   | "not-supported"
   | "agent-not-found"
+  | "gateway-down"
   | "failed";
 
 /** 0 done, 1 the thing failed, 2 wrong use, 127 agent not found (design: commands). */

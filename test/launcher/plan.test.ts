@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseLaunchCode } from "../../launcher/code.ts";
+import { namesRoute, parseLaunchCode } from "../../launcher/code.ts";
 import { applyEnvDelta, buildLaunch, type LaunchRequest, type LaunchWorld } from "../../launcher/plan.ts";
 import { readLauncherSettings } from "../../launcher/settings.ts";
 import { ClutchError } from "../../src/errors.ts";
@@ -17,10 +17,12 @@ const world: LaunchWorld = {
   hasTerminal: true,
   hasOwnLogin: false,
   rivals: [],
+  catalogue: {},
+  newSession: "UUID",
 };
 
 function launch(code: string, request: Partial<LaunchRequest> = {}, changed: Partial<LaunchWorld> = {}) {
-  const whole = { code: parseLaunchCode(code), isSafe: false, rest: [], ...request };
+  const whole = { code: parseLaunchCode(code), namesRoute: namesRoute(code), isSafe: false, rest: [], ...request };
   return buildLaunch(whole, settings, { ...world, ...changed });
 }
 
@@ -33,6 +35,7 @@ function needs(code: string): Partial<LaunchRequest> {
 /** Long arguments by a short name, so that a launch fits on a line. */
 const short = {
   BYPASS: "--dangerously-skip-permissions",
+  SESSION: "--session-id UUID",
   YOLO: "--dangerously-bypass-approvals-and-sandbox",
   SETTINGS: "--settings /state/launch/2026-11-20/id42-claude-settings.json",
   PROVIDER: [
@@ -43,6 +46,7 @@ const short = {
     '-c model_providers.clutch.wire_api="responses"',
   ].join(" "),
   EXTENSION: "-e /state/launch/2026-11-20/id42-pi-extension.ts",
+  WINDOW: "-c model_context_window=131072",
   TRUST: '-c projects={"/work"={trust_level="trusted"}}',
 };
 
@@ -86,6 +90,14 @@ function opencodeConfig(model: string, small: string): string {
 
 /** What each agent's routes do to the environment; TOKEN stands for `xx-<code>-id42`. */
 const environments: Record<string, { set: Record<string, string>; unset: string[] }> = {
+  "claude with tiers": {
+    set: {
+      ANTHROPIC_BASE_URL: "http://127.0.0.1:8082",
+      ANTHROPIC_AUTH_TOKEN: "TOKEN",
+      ...claudeModels(),
+    },
+    unset: ["ANTHROPIC_API_KEY", "ANTHROPIC_CUSTOM_HEADERS", ...backends],
+  },
   "claude by token": {
     set: { ANTHROPIC_BASE_URL: "http://127.0.0.1:8082", ANTHROPIC_AUTH_TOKEN: "TOKEN" },
     unset: ["ANTHROPIC_API_KEY", "ANTHROPIC_CUSTOM_HEADERS", ...backends],
@@ -181,29 +193,29 @@ const environments: Record<string, { set: Record<string, string>; unset: string[
 
 describe("buildLaunch(), agent x mode x route", () => {
   test.each([
-    ["cip", "BYPASS SETTINGS", "claude by token"],
-    ["ccp", "BYPASS --continue SETTINGS", "claude by token"],
-    ["cnp", "BYPASS -p P SETTINGS", "claude by token"],
-    ["csp", "BYPASS --resume ID SETTINGS", "claude by token"],
-    ["crp", "BYPASS --resume SETTINGS", "claude by token"],
+    ["cip", "BYPASS SESSION SETTINGS", "claude with tiers"],
+    ["ccp", "BYPASS --continue SETTINGS", "claude with tiers"],
+    ["cnp", "BYPASS -p P SETTINGS", "claude with tiers"],
+    ["csp", "BYPASS --resume ID SETTINGS", "claude with tiers"],
+    ["crp", "BYPASS --resume SETTINGS", "claude with tiers"],
 
-    ["cib", "BYPASS SETTINGS", "claude by token"],
+    ["cib", "BYPASS SESSION SETTINGS", "claude by token"],
     ["ccb", "BYPASS --continue SETTINGS", "claude by token"],
     ["cnb", "BYPASS -p P SETTINGS", "claude by token"],
     ["csb", "BYPASS --resume ID SETTINGS", "claude by token"],
     ["crb", "BYPASS --resume SETTINGS", "claude by token"],
 
-    ["cid", "BYPASS", "claude direct"],
+    ["cid", "BYPASS SESSION", "claude direct"],
     ["ccd", "BYPASS --continue", "claude direct"],
     ["cnd", "BYPASS -p P", "claude direct"],
     ["csd", "BYPASS --resume ID", "claude direct"],
     ["crd", "BYPASS --resume", "claude direct"],
 
-    ["xip", "YOLO --no-daemon -m clutch-big PROVIDER TRUST", "codex by token"],
-    ["xcp", "resume --last YOLO --no-daemon -m clutch-big PROVIDER TRUST", "codex by token"],
-    ["xnp", "exec YOLO --skip-git-repo-check -m clutch-big PROVIDER P", "codex by token"],
-    ["xsp", "resume ID YOLO --no-daemon -m clutch-big PROVIDER TRUST", "codex by token"],
-    ["xrp", "resume YOLO --no-daemon -m clutch-big PROVIDER TRUST", "codex by token"],
+    ["xip", "YOLO --no-daemon -m clutch-big PROVIDER WINDOW TRUST", "codex by token"],
+    ["xcp", "resume --last YOLO --no-daemon -m clutch-big PROVIDER WINDOW TRUST", "codex by token"],
+    ["xnp", "exec YOLO --skip-git-repo-check -m clutch-big PROVIDER WINDOW P", "codex by token"],
+    ["xsp", "resume ID YOLO --no-daemon -m clutch-big PROVIDER WINDOW TRUST", "codex by token"],
+    ["xrp", "resume YOLO --no-daemon -m clutch-big PROVIDER WINDOW TRUST", "codex by token"],
 
     ["xib", "YOLO --no-daemon PROVIDER TRUST", "codex by token"],
     ["xcb", "resume --last YOLO --no-daemon PROVIDER TRUST", "codex by token"],
@@ -235,37 +247,37 @@ describe("buildLaunch(), agent x mode x route", () => {
     ["hsd", "--yolo --resume ID", "hermes direct"],
     ["hrd", "--yolo sessions browse", "hermes direct"],
 
-    ["qip", "--yolo --auth-type openai --model clutch-big", "qwen by token"],
+    ["qip", "--yolo SESSION --auth-type openai --model clutch-big", "qwen by token"],
     ["qcp", "--yolo --auth-type openai --model clutch-big --continue", "qwen by token"],
     ["qnp", "--yolo --auth-type openai --model clutch-big P", "qwen by token"],
     ["qsp", "--yolo --auth-type openai --model clutch-big --resume ID", "qwen by token"],
     ["qrp", "--yolo --auth-type openai --model clutch-big --resume", "qwen by token"],
 
-    ["qib", "--yolo --auth-type openai --model qwen3.7-max", "qwen by token"],
+    ["qib", "--yolo SESSION --auth-type openai --model qwen3.7-max", "qwen by token"],
     ["qcb", "--yolo --auth-type openai --model qwen3.7-max --continue", "qwen by token"],
     ["qnb", "--yolo --auth-type openai --model qwen3.7-max P", "qwen by token"],
     ["qsb", "--yolo --auth-type openai --model qwen3.7-max --resume ID", "qwen by token"],
     ["qrb", "--yolo --auth-type openai --model qwen3.7-max --resume", "qwen by token"],
 
-    ["qid", "--yolo", "qwen direct"],
+    ["qid", "--yolo SESSION", "qwen direct"],
     ["qcd", "--yolo --continue", "qwen direct"],
     ["qnd", "--yolo P", "qwen direct"],
     ["qsd", "--yolo --resume ID", "qwen direct"],
     ["qrd", "--yolo --resume", "qwen direct"],
 
-    ["pip", "EXTENSION --model clutch/clutch-big", "pi by token"],
+    ["pip", "SESSION EXTENSION --model clutch/clutch-big", "pi by token"],
     ["pcp", "EXTENSION --model clutch/clutch-big --continue", "pi by token"],
     ["pnp", "EXTENSION --model clutch/clutch-big -p P", "pi by token"],
     ["psp", "EXTENSION --model clutch/clutch-big --session ID", "pi by token"],
     ["prp", "EXTENSION --model clutch/clutch-big --resume", "pi by token"],
 
-    ["pib", "EXTENSION", "pi by token"],
+    ["pib", "SESSION EXTENSION", "pi by token"],
     ["pcb", "EXTENSION --continue", "pi by token"],
     ["pnb", "EXTENSION -p P", "pi by token"],
     ["psb", "EXTENSION --session ID", "pi by token"],
     ["prb", "EXTENSION --resume", "pi by token"],
 
-    ["pid", "", "pi direct"],
+    ["pid", "SESSION", "pi direct"],
     ["pcd", "--continue", "pi direct"],
     ["pnd", "-p P", "pi direct"],
     ["psd", "--session ID", "pi direct"],
@@ -307,7 +319,8 @@ describe("buildLaunch(), agent x mode x route", () => {
     expect(shorten(plan.argv)).toBe(argv);
     const told = JSON.stringify(plan.env).replaceAll(`xx-${code}-id42`, "TOKEN");
     expect(JSON.parse(told)).toEqual(environments[environment]);
-    const written = { "claude by token": "claude-settings.json", "qwen by token": "qwen-settings.json" };
+    const claude = { "claude by token": "claude-settings.json", "claude with tiers": "claude-settings.json" };
+    const written = { ...claude, "qwen by token": "qwen-settings.json" };
     const names: Record<string, string> = { ...written, "pi by token": "pi-extension.ts" };
     const name = names[environment];
     expect(plan.files.map(({ path }) => path)).toEqual(name === undefined ? [] : [`${world.launchDir}/id42-${name}`]);
@@ -361,9 +374,12 @@ function catchClutchError(act: () => unknown): ClutchError {
   throw new Error("nothing was thrown");
 }
 
+/** Neither the model nor, for Codex, its window: on route b only a model that was named has one that we know. */
 function withoutModel(argv: string[], flag: string): string[] {
-  const at = argv.indexOf(flag);
-  return at === -1 ? argv : argv.toSpliced(at, 2);
+  const window = argv.findIndex((word) => word.startsWith("model_context_window="));
+  const rest = window === -1 ? argv : argv.toSpliced(window - 1, 2);
+  const at = rest.indexOf(flag);
+  return at === -1 ? rest : rest.toSpliced(at, 2);
 }
 
 describe("buildLaunch(), tiers", () => {
@@ -414,10 +430,10 @@ describe("buildLaunch(), tiers", () => {
 
   test("-m wins over the tier, which then leaves the token too", () => {
     const plan = launch("cipk", { model: "openai:gpt-5" });
-    expect(shorten(plan.argv)).toBe("BYPASS SETTINGS --model openai:gpt-5");
+    expect(shorten(plan.argv)).toBe("BYPASS SESSION SETTINGS --model openai:gpt-5");
     expect(plan.env.set["ANTHROPIC_AUTH_TOKEN"]).toBe("xx-cip-id42");
     expect(plan.notes).toEqual(["-m openai:gpt-5 is used, tier k is not"]);
-    expect(shorten(launch("cid", { model: "opus" }).argv)).toBe("BYPASS --model opus");
+    expect(shorten(launch("cid", { model: "opus" }).argv)).toBe("BYPASS SESSION --model opus");
   });
 });
 
@@ -427,12 +443,12 @@ describe("buildLaunch(), tiers of the agents with names of their own for models"
     ["hipk", `--yolo --provider openrouter -m ${kimi}`],
     ["hcbk", `--yolo --provider openrouter -m ${kimi} --continue`],
     ["hrpk", `--yolo --provider openrouter -m ${kimi} sessions browse`],
-    ["qipk", `--yolo --auth-type openai --model ${kimi}`],
+    ["qipk", `--yolo SESSION --auth-type openai --model ${kimi}`],
     ["qnbk", `--yolo --auth-type openai --model ${kimi} P`],
-    ["qip1", "--yolo --auth-type openai --model clutch-big"],
-    ["pipk", `EXTENSION --model clutch/${kimi}`],
+    ["qip1", "--yolo SESSION --auth-type openai --model clutch-big"],
+    ["pipk", `SESSION EXTENSION --model clutch/${kimi}`],
     ["pnbk", `EXTENSION --model clutch/${kimi} -p P`],
-    ["pip1", "EXTENSION --model clutch/clutch-big"],
+    ["pip1", "SESSION EXTENSION --model clutch/clutch-big"],
     ["oipk", `--auto -m clutch/${kimi}`],
     ["osbk", `--auto -m clutch/${kimi} -s ID`],
     ["oip1", "--auto -m clutch/clutch-big"],
@@ -446,9 +462,9 @@ describe("buildLaunch(), tiers of the agents with names of their own for models"
   });
 
   test.each([
-    ["pid", { model: "anthropic/opus" }, "--model anthropic/opus"],
+    ["pid", { model: "anthropic/opus" }, "SESSION --model anthropic/opus"],
     ["oid", { model: "anthropic/opus" }, "--auto -m anthropic/opus"],
-    ["qid", { model: "coder" }, "--yolo --model coder"],
+    ["qid", { model: "coder" }, "--yolo SESSION --model coder"],
     ["gid", { model: "gemini-pro" }, "BYPASS --model gemini-pro"],
   ])("%s %j leaves the name as it is: %s", (code, request, argv) => {
     expect(shorten(launch(code, request).argv)).toBe(argv);
@@ -463,25 +479,26 @@ describe("buildLaunch(), tiers of the agents with names of their own for models"
 });
 
 describe("buildLaunch(), generated files of the other agents", () => {
+  const limits = { contextWindowSize: 131_072, samplingParams: { max_tokens: 32_768 } };
   test.each([
-    ["qip", "clutch-big", { contextWindowSize: 131_072 }],
-    ["qipk", "moonshotai/kimi-k2.6:free", { contextWindowSize: 131_072 }],
-    ["qib", "qwen3.7-max", {}],
-  ])("Qwen Code's settings for %s", (code, model, window) => {
+    ["qip", ["clutch-big", "clutch-small"], limits, { fastModel: "clutch-small" }],
+    ["qipk", ["moonshotai/kimi-k2.6:free", "clutch-small"], limits, { fastModel: "clutch-small" }],
+    ["qibk", ["moonshotai/kimi-k2.6:free"], limits, { fastModel: "moonshotai/kimi-k2.6:free" }],
+    ["qib", ["qwen3.7-max"], {}, {}],
+  ])("Qwen Code's settings for %s", (code, models, window, fast) => {
     expect(JSON.parse(launch(code).files[0]?.content ?? "")).toEqual({
       security: { auth: { selectedType: "openai" } },
       modelProviders: {
-        openai: [
-          {
-            id: model,
-            name: model,
-            baseUrl: "http://127.0.0.1:8082/v1",
-            envKey: "CLUTCH_KEY",
-            generationConfig: { ...window, modalities: { image: true } },
-          },
-        ],
+        openai: models.map((model) => ({
+          id: model,
+          name: model,
+          baseUrl: "http://127.0.0.1:8082/v1",
+          envKey: "CLUTCH_KEY",
+          generationConfig: { ...window, modalities: { image: true } },
+        })),
       },
-      model: { name: model },
+      model: { name: models[0] },
+      ...fast,
     });
   });
 
@@ -521,6 +538,21 @@ describe("buildLaunch(), generated files of the other agents", () => {
   });
 });
 
+/** What Claude Code is told of models on route p; the one model that was named, or the tiers. */
+function claudeModels(model?: string): Record<string, string> {
+  return {
+    ...(model === undefined ? {} : { ANTHROPIC_MODEL: model }),
+    ANTHROPIC_DEFAULT_FABLE_MODEL: model ?? "clutch-big",
+    ANTHROPIC_DEFAULT_OPUS_MODEL: model ?? "clutch-big",
+    ANTHROPIC_DEFAULT_SONNET_MODEL: model ?? "clutch-middle",
+    ANTHROPIC_DEFAULT_HAIKU_MODEL: "clutch-small",
+    CLAUDE_CODE_MAX_CONTEXT_TOKENS: "131072",
+    CLAUDE_CODE_MAX_OUTPUT_TOKENS: "32768",
+    CLAUDE_CODE_DISABLE_1M_CONTEXT: "1",
+    CLAUDE_CODE_ATTRIBUTION_HEADER: "0",
+  };
+}
+
 describe("buildLaunch(), Claude Code's settings file", () => {
   test.each([
     [
@@ -532,6 +564,7 @@ describe("buildLaunch(), Claude Code's settings file", () => {
           ANTHROPIC_BASE_URL: "http://127.0.0.1:8082",
           ANTHROPIC_AUTH_TOKEN: "xx-cip-id42",
           ANTHROPIC_API_KEY: "",
+          ...claudeModels(),
         },
       },
     ],
@@ -544,7 +577,7 @@ describe("buildLaunch(), Claude Code's settings file", () => {
           ANTHROPIC_BASE_URL: "http://127.0.0.1:8082",
           ANTHROPIC_AUTH_TOKEN: "xx-cipk-id42",
           ANTHROPIC_API_KEY: "",
-          ANTHROPIC_MODEL: "moonshotai/kimi-k2.6:free",
+          ...claudeModels("moonshotai/kimi-k2.6:free"),
         },
       },
     ],
@@ -556,6 +589,7 @@ describe("buildLaunch(), Claude Code's settings file", () => {
           ANTHROPIC_BASE_URL: "http://127.0.0.1:8082",
           ANTHROPIC_AUTH_TOKEN: "xx-cip-id42",
           ANTHROPIC_API_KEY: "",
+          ...claudeModels(),
         },
       },
     ],
@@ -594,6 +628,7 @@ describe("buildLaunch(), the environment", () => {
     expect(applyEnvDelta(env, launch("cip", {}, { env, hasOwnLogin: true }).env)).toEqual({
       ANTHROPIC_BASE_URL: "http://127.0.0.1:8082",
       ANTHROPIC_AUTH_TOKEN: "xx-cip-id42",
+      ...claudeModels(),
     });
   });
 
@@ -637,7 +672,7 @@ describe("buildLaunch(), requests", () => {
     ["-s resumes in mode r", "crd", { session: "S" }, {}, "BYPASS --resume S"],
     ["-s in mode n", "cnd", { session: "S", prompt: "P" }, {}, "BYPASS --resume S -p P"],
     ["-s in mode n", "xnd", { session: "S", prompt: "P" }, {}, "exec resume S YOLO --skip-git-repo-check P"],
-    ["a first message", "cid", { prompt: "hi" }, {}, "BYPASS hi"],
+    ["a first message", "cid", { prompt: "hi" }, {}, "BYPASS SESSION hi"],
     ["a first message", "ccd", { prompt: "hi" }, {}, "BYPASS --continue hi"],
     ["a first message", "xid", { prompt: "hi" }, {}, "YOLO --no-daemon TRUST hi"],
     ["c without a terminal", "ccd", { prompt: "hi" }, { hasTerminal: false }, "BYPASS --continue -p hi"],
@@ -657,10 +692,10 @@ describe("buildLaunch(), requests", () => {
       {},
       "BYPASS -p P --add-dir ..",
     ],
-    ["--safe", "cip", { isSafe: true }, {}, "SETTINGS"],
-    ["--safe", "xip", { isSafe: true }, {}, "--no-daemon -m clutch-big PROVIDER"],
-    ["root in a sandbox", "cid", {}, { isRoot: true, env: { IS_SANDBOX: "1" } }, "BYPASS"],
-    ["root", "cid", {}, { isRoot: true }, ""],
+    ["--safe", "cip", { isSafe: true }, {}, "SESSION SETTINGS"],
+    ["--safe", "xip", { isSafe: true }, {}, "--no-daemon -m clutch-big PROVIDER WINDOW"],
+    ["root in a sandbox", "cid", {}, { isRoot: true, env: { IS_SANDBOX: "1" } }, "BYPASS SESSION"],
+    ["root", "cid", {}, { isRoot: true }, "SESSION"],
     ["root", "xid", {}, { isRoot: true }, "YOLO --no-daemon TRUST"],
 
     ["-s in mode n", "hnd", { session: "S", prompt: "P" }, {}, "chat --yolo --resume S -Q -q P"],
@@ -671,9 +706,9 @@ describe("buildLaunch(), requests", () => {
     ["-s in mode n", "gnd", { session: "S", prompt: "P" }, {}, "BYPASS --conversation S -p P"],
     ["-s where c and r do not exist", "acd", { session: "S" }, {}, "--yolo --resume S"],
     ["-s where c and r do not exist", "ord", { session: "S" }, {}, "--auto -s S"],
-    ["a first message", "qid", { prompt: "hi" }, {}, "--yolo -i hi"],
+    ["a first message", "qid", { prompt: "hi" }, {}, "--yolo SESSION -i hi"],
     ["a first message", "qcd", { prompt: "hi" }, {}, "--yolo --continue -i hi"],
-    ["a first message", "pid", { prompt: "hi" }, {}, "hi"],
+    ["a first message", "pid", { prompt: "hi" }, {}, "SESSION hi"],
     ["a first message", "oid", { prompt: "hi" }, {}, "--auto --prompt hi"],
     ["a first message", "gid", { prompt: "hi" }, {}, "BYPASS -i hi"],
     ["c without a terminal", "hcd", { prompt: "hi" }, { hasTerminal: false }, "chat --yolo --continue -Q -q hi"],
@@ -688,9 +723,11 @@ describe("buildLaunch(), requests", () => {
     ["a prompt with a dash", "and", { prompt: "-x" }, {}, "--yolo -p=-x"],
     ["a prompt with a dash", "gnd", { prompt: "-x" }, {}, "BYPASS -p=-x"],
     ["a prompt that is a subcommand", "qnd", { prompt: "review" }, {}, "--yolo -p=review"],
-    ["a prompt that is a subcommand", "pid", { prompt: "update" }, {}, "-- update"],
+    ["a prompt that is a subcommand", "pid", { prompt: "update" }, {}, "SESSION -- update"],
     ["the user's own arguments", "ond", { prompt: "a  b", rest: ["-f", "x"] }, {}, "run --auto -f x -- a  b"],
-    ...["hid", "qid", "oid", "aid", "gid", "pid"].map((code): Case => ["--safe", code, { isSafe: true }, {}, ""]),
+    ...["hid", "oid", "aid", "gid"].map((code): Case => ["--safe", code, { isSafe: true }, {}, ""]),
+    ...["qid", "pid"].map((code): Case => ["--safe", code, { isSafe: true }, {}, "SESSION"]),
+    ["no session id beside the user's own arguments", "cid", { rest: ["--fork-session"] }, {}, "BYPASS --fork-session"],
   ];
   test.each(cases)("%s: %s %j %j", (_why, code, request, changed, argv) => {
     expect(shorten(launch(code, request, changed).argv)).toBe(argv);

@@ -26,6 +26,14 @@ beforeAll(() => {
     symlinkSync(join(import.meta.dir, "../support/fake-agent.sh"), join(bin, name));
 });
 
+/** Stands in for a gateway, of which a launch asks no more than whether it is there. */
+const gateway = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  fetch: () => Response.json({ status: "ok", in_flight: 0, draining: false }),
+});
+
+afterAll(() => gateway.stop(true));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 interface Outcome {
@@ -47,6 +55,8 @@ async function xx(
       HOME: home,
       IS_SANDBOX: "1",
       FAKE_LOG: log,
+      // Dry runs and the cheat sheet show the default.
+      ...(args.includes("-n") || args.length === 0 ? {} : { CLUTCH_PORT: String(gateway.port) }),
       ...extra.env,
     },
     stdin: extra.stdin === undefined ? "ignore" : new Blob([extra.stdin]),
@@ -107,7 +117,7 @@ describe("xx launches", () => {
     ] as const) {
       expect((await xx([code])).stderr).toBe("");
       const { argv, env } = started();
-      const path = (variable === undefined ? argv[1] : env[variable]) ?? "";
+      const path = (variable === undefined ? argv[argv.indexOf("-e") + 1] : env[variable]) ?? "";
       expect(env["CLUTCH_KEY"]).toMatch(new RegExp(`^xx-${code}-[a-z0-9]{8}$`));
       expect(statSync(path).mode & 0o777).toBe(0o600);
       expect(readFileSync(path, "utf8") + argv.join(" ")).not.toContain(env["CLUTCH_KEY"] ?? "");
@@ -137,12 +147,15 @@ describe("xx launches", () => {
   });
 
   test("with the gateway of the config, and a secret when it requires keys", async () => {
-    writeFileSync(join(home, "config.json"), '{ "server": { "port": 9000, "require_key": true }, /* note */ }');
-    await xx(["xip"]);
+    writeFileSync(
+      join(home, "config.json"),
+      `{ "server": { "port": ${gateway.port}, "require_key": true }, /* note */ }`,
+    );
+    await xx(["xip"], { env: { CLUTCH_PORT: "" } });
     const first = started();
-    await xx(["xip"]);
+    await xx(["xip"], { env: { CLUTCH_PORT: "" } });
     rmSync(join(home, "config.json"));
-    expect(first.argv).toContain('model_providers.clutch.base_url="http://127.0.0.1:9000/v1"');
+    expect(first.argv).toContain(`model_providers.clutch.base_url="http://127.0.0.1:${gateway.port}/v1"`);
     const secret = readFileSync(join(home, "state/launch.key"), "utf8");
     expect(statSync(join(home, "state/launch.key")).mode & 0o777).toBe(0o600);
     expect(first.env["CLUTCH_KEY"]).toEndWith(`-${secret}`);
@@ -231,6 +244,14 @@ describe("xx shows", () => {
       ANTHROPIC_BASE_URL: "http://127.0.0.1:8082",
       ANTHROPIC_AUTH_TOKEN: "xx-cipk-…",
       ANTHROPIC_MODEL: "moonshotai/kimi-k2.6:free",
+      ANTHROPIC_DEFAULT_FABLE_MODEL: "moonshotai/kimi-k2.6:free",
+      ANTHROPIC_DEFAULT_OPUS_MODEL: "moonshotai/kimi-k2.6:free",
+      ANTHROPIC_DEFAULT_SONNET_MODEL: "moonshotai/kimi-k2.6:free",
+      ANTHROPIC_DEFAULT_HAIKU_MODEL: "clutch-small",
+      CLAUDE_CODE_MAX_CONTEXT_TOKENS: "131072",
+      CLAUDE_CODE_MAX_OUTPUT_TOKENS: "16384",
+      CLAUDE_CODE_DISABLE_1M_CONTEXT: "1",
+      CLAUDE_CODE_ATTRIBUTION_HEADER: "0",
     });
     expect(plan.files[0].mode).toBe("0600");
     expect(JSON.parse(plan.files[0].content).env.ANTHROPIC_AUTH_TOKEN).toBe("xx-cipk-…");
@@ -243,7 +264,7 @@ describe("xx shows", () => {
     expect(stdout.replaceAll(root, "/ROOT").replaceAll("/private/ROOT", "/ROOT")).toMatchInlineSnapshot(`
       "cwd    /ROOT/project
       set    CLUTCH_KEY='xx-xnp-…'
-      run    /ROOT/bin/codex exec --dangerously-bypass-approvals-and-sandbox --skip-git-repo-check -m clutch-big -c 'model_provider="clutch"' -c 'model_providers.clutch.name="clutch"' -c 'model_providers.clutch.base_url="http://127.0.0.1:8082/v1"' -c 'model_providers.clutch.env_key="CLUTCH_KEY"' -c 'model_providers.clutch.wire_api="responses"' 'it'\\''s done'
+      run    /ROOT/bin/codex exec --dangerously-bypass-approvals-and-sandbox --skip-git-repo-check -m clutch-big -c 'model_provider="clutch"' -c 'model_providers.clutch.name="clutch"' -c 'model_providers.clutch.base_url="http://127.0.0.1:8082/v1"' -c 'model_providers.clutch.env_key="CLUTCH_KEY"' -c 'model_providers.clutch.wire_api="responses"' -c model_context_window=131072 'it'\\''s done'
       "
     `);
   });

@@ -1,5 +1,11 @@
 #!/bin/sh
-# Stands in for an agent: writes down how it was started, then ends with FAKE_EXIT.
+# Stands in for an agent: writes down how it was started, then ends with FAKE_EXIT. Asked for its version or its help, it
+# answers as an agent does; the help lists FAKE_FLAGS.
+case " $* " in
+  *" --help "*) printf 'usage: agent %s\n' "$FAKE_FLAGS"; exit 0 ;;
+  *" --version "*) echo 'agent 1.2.3'; exit 0 ;;
+  " debug models "*) exit 0 ;;
+esac
 {
   printf 'cwd=%s\n' "$PWD"
   printf 'pid=%s\n' "$$"

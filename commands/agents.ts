@@ -1,0 +1,69 @@
+/** `xx agents`: which agents are installed, in which version, and whether they still have the flags that launches use. */
+
+import pc from "picocolors";
+import { type AgentRow, agents } from "../launcher/agents.ts";
+import { findBinary } from "../launcher/exec.ts";
+import { askInstalled, flagsOf } from "../launcher/installed.ts";
+import { flagsUsed } from "../launcher/plan.ts";
+import type { Env, Homes } from "../src/config/paths.ts";
+
+interface AgentState {
+  letter: string;
+  name: string;
+  program: string;
+  /** Null for one that is not installed. */
+  path: string | null;
+  version: string | null;
+  /** Flags that launches use and its help does not list; null when its help could not be read. */
+  missing_flags: string[] | null;
+  install: string;
+}
+
+export async function showAgents({ isJson }: { isJson: boolean }, homes: Homes, env: Env): Promise<void> {
+  const states = await Promise.all(
+    Object.entries<AgentRow>(agents).map(([letter, row]) => inspect(letter, row, homes, env)),
+  );
+  console.log(isJson ? JSON.stringify({ agents: states }, null, 2) : renderAgents(states));
+}
+
+async function inspect(letter: string, row: AgentRow, homes: Homes, env: Env): Promise<AgentState> {
+  const { name, binary, install } = row;
+  const path = findBinary(binary, env) ?? null;
+  if (path === null) return { letter, name, program: binary, path, version: null, missing_flags: null, install };
+  const used = flagsUsed(row);
+  const subcommands = [...used.keys()].map((words) => (words === "" ? [] : words.split(" ")));
+  const installed = await askInstalled(path, { subcommands }, homes.cacheDir, env);
+  const general = flagsOf(installed, [[]]);
+  const missing = [...used].flatMap(([words, flags]) => {
+    const listed = flagsOf(installed, [words === "" ? [] : words.split(" ")]);
+    return listed === undefined ? [] : flags.filter((flag) => !listed.has(flag) && !general?.has(flag));
+  });
+  return {
+    letter,
+    name,
+    program: binary,
+    path,
+    version: installed.version ?? null,
+    missing_flags: general === undefined ? null : [...new Set(missing)],
+    install,
+  };
+}
+
+/** One line each: what is there with version and path, what is not with the way to get it. */
+export function renderAgents(states: readonly AgentState[]): string {
+  const cells = states.map((state) => [state.letter, state.name, state.version ?? (state.path === null ? "-" : "?")]);
+  const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  return states
+    .map((state, index) => {
+      const start = (cells[index] ?? []).map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
+      const end = state.path ?? pc.dim(`not installed: ${state.install}`);
+      return `${start}  ${end}${flagNote(state)}`;
+    })
+    .join("\n");
+}
+
+function flagNote({ path, missing_flags }: AgentState): string {
+  if (path === null) return "";
+  if (missing_flags === null) return pc.yellow("  its help could not be read");
+  return missing_flags.length === 0 ? "" : pc.yellow(`  no longer has ${missing_flags.join(", ")}`);
+}

@@ -1,0 +1,48 @@
+/** Asks whether a gateway answers at an address. Nothing here loads the gateway itself. */
+
+import { exemptLoopback } from "../loopback-direct.ts";
+
+export type GatewayState =
+  | { kind: "up" }
+  /** Nothing listens, or nothing answers in time. */
+  | { kind: "down" }
+  /** It is ending its last streams and takes no new requests. */
+  | { kind: "draining" }
+  /** Something else holds the address. */
+  | { kind: "foreign"; answer: string };
+
+/** How long an agent's start may wait for an answer (ms). */
+export const probeLimitMs = 300;
+
+/** @param url without a trailing slash and without `/v1` */
+export async function probeGateway(url: string): Promise<GatewayState> {
+  const answer = await getJson(`${url}/livez`, probeLimitMs);
+  if (answer === undefined) return { kind: "down" };
+  const { status, body } = answer;
+  if (status !== 200 || typeof body !== "object" || body === null || !("in_flight" in body)) {
+    return { kind: "foreign", answer: `HTTP ${status}` };
+  }
+  return "draining" in body && body.draining === true ? { kind: "draining" } : { kind: "up" };
+}
+
+/** Undefined when nothing answered in time; `body` is undefined for what is no JSON. Never asks through the user's proxy. */
+export async function getJson(url: string, limitMs: number): Promise<{ status: number; body: unknown } | undefined> {
+  try {
+    const response = await fetchDirectly(url, limitMs);
+    return { status: response.status, body: await response.json().catch(() => undefined) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bun reads the proxy variables when a fetch is made; what the agent inherits must stay as the user has it. */
+function fetchDirectly(url: string, limitMs: number): Promise<Response> {
+  const { NO_PROXY, no_proxy } = process.env;
+  Object.assign(process.env, exemptLoopback(process.env));
+  const response = fetch(url, { signal: AbortSignal.timeout(limitMs), redirect: "manual" });
+  for (const [name, value] of Object.entries({ NO_PROXY, no_proxy })) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  return response;
+}
