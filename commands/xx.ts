@@ -114,7 +114,7 @@ async function launch(
     hasTerminal: options.prompt === undefined || ((await isTerminal(0)) && (await isTerminal(1))),
     hasOwnLogin: row.login !== undefined && detectOwnLogin(row.login, env, process.platform),
     rivals: row.rivals?.routes.includes(route) ? findRivals(row.rivals, env, cwd) : [],
-    catalogue: route === "d" ? {} : (await import("../providers/model-snapshot.json")).default.providers,
+    catalogue: route === "d" ? {} : (await import("../providers/model-snapshot.ts")).readModelSnapshot(),
   };
   const inquiry = { subcommands: helpCommands(request, settings, world), question: row.question };
   if (options.isDryRun) {

@@ -111,8 +111,6 @@ test("something else on the port is no gateway", async () => {
   const place = newPlace("other", { server: { port } });
   const { stderr, status } = await xx(place, ["cip"]);
   await other.stop(true);
-  expect(stderr).toStartWith(
-    `xx: what answers at http://127.0.0.1:${port} is not the gateway (HTTP 404): stop it`,
-  );
+  expect(stderr).toStartWith(`xx: what answers at http://127.0.0.1:${port} is not the gateway (HTTP 404): stop it`);
   expect([status, agentWasStarted(place)]).toEqual([1, false]);
 });

@@ -3,7 +3,7 @@ import { namesRoute, parseLaunchCode } from "../../launcher/code.ts";
 import { smallestLimits } from "../../launcher/limits.ts";
 import { buildLaunch, goesToAnthropic, type LaunchRequest, type LaunchWorld } from "../../launcher/plan.ts";
 import { readLauncherSettings } from "../../launcher/settings.ts";
-import snapshot from "../../providers/model-snapshot.json" with { type: "json" };
+import { readModelSnapshot } from "../../providers/model-snapshot.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
 
 const usd = [0, 0, 0, 0];
@@ -32,9 +32,10 @@ describe("smallestLimits()", () => {
 
   test("knows the models of the built-in tiers", () => {
     const builtIn = ["moonshotai/kimi-k2.6:free", "openai/gpt-oss-120b:free", "deepseek/deepseek-v4-flash:free"];
-    const own = { isProvider: (id: string) => id in snapshot.providers, defaultProvider: "openrouter" };
-    expect(smallestLimits(builtIn, own, snapshot.providers).contextTokens).toBe(131_072);
-    expect(smallestLimits(builtIn.slice(0, 1), own, snapshot.providers).contextTokens).toBe(262_144);
+    const snapshot = readModelSnapshot();
+    const own = { isProvider: (id: string) => id in snapshot, defaultProvider: "openrouter" };
+    expect(smallestLimits(builtIn, own, snapshot).contextTokens).toBe(131_072);
+    expect(smallestLimits(builtIn.slice(0, 1), own, snapshot).contextTokens).toBe(262_144);
   });
 });
 
