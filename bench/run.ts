@@ -181,8 +181,9 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
     ...(settings.withPeers ? [portkeyTarget(mock.baseUrl, runFolder)] : []),
   ];
 
-  if (settings.sections.has("start-command") && settings.clutch !== undefined) {
-    measureStartOfCommands(settings, settings.clutch, runFolder, results);
+  const ownSpec = specs.find((spec) => spec.name === subject);
+  if (settings.sections.has("start-command") && ownSpec !== undefined) {
+    await measureStartOfCommands(settings, ownSpec, mock.baseUrl, runFolder, results);
   }
   if (settings.sections.has("start-cold")) await measureColdStarts(settings, specs, mock.baseUrl, runFolder, results);
 
@@ -209,7 +210,7 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
   const isLedgerWhole = results.ledger === undefined || results.ledger.rows >= results.ledger.answered;
   if (settings.clutch !== undefined) {
     console.log("## Gates\n");
-    for (const issue of [2, 3] as const) console.log(`${renderVerdicts(verdicts, issue)}\n`);
+    for (const issue of [2, 3, 4] as const) console.log(`${renderVerdicts(verdicts, issue)}\n`);
     if (results.ledger !== undefined) {
       const { rows } = results.ledger;
       console.log(
@@ -231,13 +232,30 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
   return isLedgerWhole && verdicts.every((verdict) => verdict.isMet);
 }
 
-function measureStartOfCommands(settings: Settings, clutch: string, runFolder: string, results: Results): void {
-  const emptyHome = join(runFolder, "empty-home");
-  mkdirSync(emptyHome, { recursive: true });
-  const times = measureCommands(ownCommands(clutch, join(dirname(clutch), "xx"), emptyHome), settings.commandRuns);
-  const [floor, version] = times;
+/** The launch of an agent needs a gateway that answers, and an agent that costs nothing itself. */
+async function measureStartOfCommands(
+  settings: Settings,
+  clutch: TargetSpec,
+  upstreamUrl: string,
+  runFolder: string,
+  results: Results,
+): Promise<void> {
+  const home = join(runFolder, "empty-home");
+  const bin = join(runFolder, "bin");
+  for (const folder of [home, bin]) mkdirSync(folder, { recursive: true });
+  // Not /bin/true: its help would list flags, and none of those that a launch uses.
+  writeFileSync(join(bin, "claude"), "#!/bin/sh\n", { mode: 0o755 });
+  const gateway = await startTarget(clutch, upstreamUrl, runFolder);
+  const launch = { home, agent: join(bin, "claude"), gatewayPort: new URL(gateway.baseUrl).port };
+  const program = settings.clutch ?? "";
+  const times = measureCommands(ownCommands(program, join(dirname(program), "xx"), launch), settings.commandRuns);
+  await gateway.stop();
+  const [floor, version, agent, launched] = times;
   if (floor !== undefined && version !== undefined && version.bad === 0) {
     results.versionRatio = startRatio(version, floor);
+  }
+  if (agent !== undefined && launched !== undefined && launched.bad === 0) {
+    results.launchMs = median(launched.runsMs.map((ms, run) => ms - (agent.runsMs[run] ?? Number.NaN)));
   }
   console.log(`### commands from start to end (start-command)\n\n${renderTimes(times)}\n`);
 }

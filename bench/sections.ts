@@ -90,6 +90,8 @@ export interface Results {
   loads: Record<string, Round[]>;
   /** Wall time of a command over a compiled hello. */
   versionRatio?: number;
+  /** What `xx` adds to an agent's own start (ms), until it has become the agent. */
+  launchMs?: number;
   cold: Record<string, ColdStarts>;
   idleMb: Record<string, number>;
   afterLoadMb: Record<string, { now: number; peak: number }>;
@@ -143,7 +145,7 @@ function cpuPerUnit(sample: Sample | undefined): number | undefined {
 }
 
 export interface Gate {
-  issue: 2 | 3;
+  issue: 2 | 3 | 4;
   section: string;
   what: string;
   measure: Measure;
@@ -177,6 +179,7 @@ export const gates: readonly Gate[] = [
     1.5,
     "x",
   ),
+  gate(4, "start-command", "xx cip, over the agent alone", (r) => r.launchMs ?? Number.NaN, "most", 8, "ms"),
   gate(2, "start-memory", "idle RSS", (r) => r.idleMb[subject] ?? Number.NaN, "most", 60, "MB"),
   gate(3, "translate-2k", "2 KB: req/s, of the translator", rateShare("translate-2k", "translator"), "least", 60, "%"),
   gate(

@@ -3,9 +3,10 @@
  *
  *     bun bench/startup.ts [--runs 40] "/bin/true" "dist/clutch --version" "dist/xx cip --dry-run"
  *
- * Without commands it compares a compiled hello with Clutch's own. Ratios are to the first command.
+ * Without commands it takes two of Clutch's own. Ratios are to the first command.
  */
 
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { compileProgram, median } from "./harness.ts";
 import { decimals, renderTable } from "./report.ts";
@@ -74,12 +75,23 @@ export function renderTimes(all: readonly CommandTimes[]): string {
   return renderTable(["command", "median ms", "p95 ms", "least ms", "CPU ms", "ratio", "bad"], rows);
 }
 
-/** What one of Clutch's commands costs over a compiled program that only prints a line. */
-export function ownCommands(clutch: string, xx: string, home: string): Command[] {
-  const env = { HOME: home, CLUTCH_HOME: home };
+/** What a launch is measured with. */
+export interface LaunchPlace {
+  home: string;
+  /** Named as an agent's program, and ends at once. */
+  agent: string;
+  /** Of a gateway that answers. */
+  gatewayPort: string;
+}
+
+/** What Clutch's commands cost over a compiled program that only prints a line, and a launch over the agent alone. */
+export function ownCommands(clutch: string, xx: string, { home, agent, gatewayPort }: LaunchPlace): Command[] {
+  const env = { HOME: home, CLUTCH_HOME: home, CLUTCH_PORT: gatewayPort, PATH: dirname(agent) };
   return [
     { name: "compiled hello", argv: [compileProgram("hello")], env },
     { name: "clutch --version", argv: [clutch, "--version"], env },
+    { name: "the agent alone", argv: [agent], env },
+    { name: "xx cip, then the agent", argv: [xx, "cip"], env },
     { name: "xx cip --dry-run", argv: [xx, "cip", "--dry-run"], env },
   ];
 }
@@ -91,9 +103,7 @@ if (import.meta.main) {
   });
   const env = { HOME: process.env["HOME"] ?? "/" };
   const dist = `${import.meta.dir}/../dist`;
-  const commands =
-    positionals.length === 0
-      ? ownCommands(`${dist}/clutch`, `${dist}/xx`, env.HOME)
-      : positionals.map((line) => ({ name: line, argv: line.split(/\s+/), env }));
+  const lines = positionals.length > 0 ? positionals : [`${dist}/clutch --version`, `${dist}/xx cip --dry-run`];
+  const commands = lines.map((line) => ({ name: line, argv: line.split(/\s+/), env }));
   console.log(renderTimes(measureCommands(commands, Number(values.runs))));
 }

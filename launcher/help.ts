@@ -10,15 +10,15 @@ import {
   routeNames,
   type Tier,
 } from "../src/launch-code.ts";
-import { type AgentRow, agents } from "./agents.ts";
-import type { LauncherSettings } from "./settings.ts";
+import { type AgentRow, agents, findAgentRow } from "./agents.ts";
+import type { LauncherSettings, Profile } from "./settings.ts";
 
 /** Every letter with its meaning; tiers with the model that each stands for now. */
 export function renderCheatSheet(settings: LauncherSettings): string {
   const tiers = [
     ...Object.keys(namedTiers).filter(isNamedTier),
     ...profileDigits.filter((digit) => settings.profiles[digit]),
-  ].map((tier): Row => [tier, `${tierName(tier).padEnd(24)}${tierModel(tier, settings)}`]);
+  ].map((tier): Row => [tier, `${tierName(tier, settings).padEnd(24)}${tierModel(tier, settings)}`]);
   return [
     "xx <agent><mode>[<route>][<tier>]",
     "",
@@ -53,7 +53,8 @@ Examples:
   xx xsp -s <id>                    one session by its id
   xx cid --safe                     plain Claude Code, approvals on, no gateway
   xx cip -n                         look before it runs
-  xx cip -- --add-dir ../other      what follows -- is the agent's own`;
+  xx cip -- --add-dir ../other      what follows -- is the agent's own
+  xx agents                         what is installed, in which version`;
 
 type Row = [key: string, text: string];
 
@@ -77,12 +78,26 @@ function agentLine([letter, { name, modes, routes }]: [string, AgentRow]): Row {
   return [letter, gaps.length === 0 ? name : `${name} (not ${gaps.join(", ")})`];
 }
 
-function tierName(tier: Tier): string {
-  return isNamedTier(tier) ? namedTiers[tier] : `profile ${tier}`;
+function tierName(tier: Tier, settings: LauncherSettings): string {
+  if (isNamedTier(tier)) return namedTiers[tier];
+  return settings.profiles[tier]?.name ?? `profile ${tier}`;
 }
 
 function tierModel(tier: Tier, settings: LauncherSettings): string {
-  if (!isNamedTier(tier)) return settings.profiles[tier]?.model ?? "no model of its own";
+  if (!isNamedTier(tier)) return describeProfile(settings.profiles[tier]);
   const { model, guess } = settings.tiers[tier];
   return guess === undefined ? model : `${model} (${guess})`;
+}
+
+function describeProfile(profile: Profile | undefined): string {
+  if (profile === undefined) return "";
+  const { agent, model, route, args, env } = profile;
+  const parts = [
+    model ?? "no model of its own",
+    ...(route === undefined ? [] : [`route ${route}`]),
+    ...(agent === undefined ? [] : [`only ${findAgentRow(agent).name}`]),
+    ...args,
+    ...Object.keys(env).map((name) => `${name}=...`),
+  ];
+  return parts.join(", ");
 }
