@@ -43,6 +43,15 @@ export async function completeClutch(
       else command = child;
     }
   }
+  const [, flag] = /^(--[^=]+)=/.exec(word) ?? [];
+  const joined = flag === undefined ? undefined : findOption(command, flag);
+  if (joined !== undefined) {
+    const values = choices(joined.argChoices, joined.description);
+    return startingSo(
+      word,
+      values.map((candidate) => ({ ...candidate, value: `${flag}=${candidate.value}` })),
+    );
+  }
   return startingSo(word, word.startsWith("-") ? optionsOf(command, word) : wordsOf(command, argumentsSeen));
 }
 

@@ -252,6 +252,13 @@ for (const shellCase of cases) {
         await complete(open, "xx c", shell === "bash" ? /^ci +cc +cn +cs +cr$/m : told("cc", "continue the last"));
         if (shell !== "bash") expect(open.screen()).toMatch(told("ci", "new session"));
         await thenTyped(open, "i", /^ready> xx ci$/m);
+        if (shell === "zsh") {
+          // The second Tab takes the first of the list, and a letter goes on from there.
+          await complete(open, "xx c", told("cc", "continue the last"));
+          open.press("Tab");
+          await open.shows(/^ready> xx ci$/m);
+          await thenTyped(open, "f", /^ready> xx cif$/m);
+        }
 
         await complete(open, "xx ci", shell === "bash" ? /cip/ : told("cik", "Kimi K2.6: moonshotai/kimi-k2.6:free"));
         await thenTyped(open, "f", /^ready> xx cif$/m);
