@@ -50,6 +50,7 @@ const askNoticeMs = 300;
  * @returns the exit status: 0 after help and dry runs, else that of the mistake, which is told on stderr
  */
 export async function runXx(args: string[], env: Env): Promise<number> {
+  if (args[0] === "--complete") return (await import("./complete-xx.ts")).answerXxCompletion(args.slice(1), env);
   try {
     await run(parseXxOptions(args), env);
     return 0;
