@@ -30,6 +30,18 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     });
 
   program
+    .command("doctor")
+    .description("find out what is wrong here, and how to put it right")
+    .argument("[agents...]", "with --agents: these alone, by program or letter")
+    .option("--agents", "launch each installed agent against a canary and tell where it really talks to")
+    .option("--json", "print the results as JSON")
+    .addHelpText("after", "\nExample:\n  clutch doctor --agents claude hermes")
+    .action(async (names: string[], flags: { agents?: boolean; json?: boolean }) => {
+      const { doctor } = await import("../commands/doctor.ts");
+      status = await doctor(names, flags, env);
+    });
+
+  program
     .command("demo")
     .description("watch a cascade fail over, without keys or network")
     .addHelpText("after", "\nExample:\n  clutch demo")
