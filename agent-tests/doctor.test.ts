@@ -8,8 +8,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { RouteCheck } from "../src/doctor/agent-check.ts";
-import type { AgentReport } from "../src/doctor/render.ts";
+import type { RouteCheck } from "../launcher/doctor/agent-check.ts";
+import type { AgentReport } from "../launcher/doctor/render.ts";
 import { executables, missingExecutables } from "./gateway.ts";
 import { installAgents, lockedVersion } from "./install.ts";
 

@@ -2,14 +2,14 @@
 
 import pc from "picocolors";
 import { type AgentRow, agents } from "../launcher/agents.ts";
+import { describeUnlaunched, isFault, type RouteCheck, type Verdict } from "../launcher/doctor/agent-check.ts";
+import { probeRoute } from "../launcher/doctor/probe.ts";
+import { probeTraits } from "../launcher/doctor/probe-traits.ts";
+import { type AgentReport, renderReports, renderReportsJson } from "../launcher/doctor/render.ts";
+import { type AgentCheck, writeAgentChecks } from "../launcher/doctor/results.ts";
 import { findBinary } from "../launcher/exec.ts";
+import { askInstalled, type Installed } from "../launcher/installed.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
-import { describeUnlaunched, isFault, type RouteCheck, type Verdict } from "../src/doctor/agent-check.ts";
-import { probeRoute } from "../src/doctor/probe.ts";
-import { probeTraits } from "../src/doctor/probe-traits.ts";
-import { type AgentReport, renderReports, renderReportsJson } from "../src/doctor/render.ts";
-import { type AgentCheck, writeAgentChecks } from "../src/doctor/results.ts";
-import { readAgentVersion } from "../src/doctor/version.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
 import { type AgentLetter, isAgentLetter } from "../src/launch-code.ts";
 
@@ -52,10 +52,10 @@ const lanes = 2;
 const launchLimitMs = 60_000;
 
 async function checkAgents(letters: readonly AgentLetter[], isJson: boolean, env: Env): Promise<number> {
-  const { stateDir } = resolveHomes(env);
+  const { stateDir, cacheDir } = resolveHomes(env);
   const interrupt = catchSignals();
   try {
-    const reports = await inLanes(letters, lanes, (letter) => checkAgent(letter, env, interrupt.signal));
+    const reports = await inLanes(letters, lanes, (letter) => checkAgent(letter, cacheDir, env, interrupt.signal));
     const status = interrupt.status();
     if (status !== undefined) return status;
     console.log(isJson ? renderReportsJson(reports) : renderReports(reports, paint));
@@ -66,7 +66,7 @@ async function checkAgents(letters: readonly AgentLetter[], isJson: boolean, env
   }
 }
 
-async function checkAgent(letter: AgentLetter, env: Env, signal: AbortSignal): Promise<AgentReport> {
+async function checkAgent(letter: AgentLetter, cacheDir: string, env: Env, signal: AbortSignal): Promise<AgentReport> {
   const row: AgentRow = agents[letter];
   const file = findBinary(row.binary, env);
   const shows = probeTraits[letter].shows ?? null;
@@ -81,16 +81,27 @@ async function checkAgent(letter: AgentLetter, env: Env, signal: AbortSignal): P
   }
   // After Ctrl-C nothing more is started.
   if (signal.aborted) return { ...about, version: null, routes: [] };
-  const version = (await readAgentVersion(file, definedOnly(env), signal)) ?? null;
+  const inquiry = { subcommands: [], ...(row.question && { question: row.question }) };
+  const installed = await unlessAborted(askInstalled(file, inquiry, cacheDir, env), signal);
+  if (installed === undefined) return { ...about, version: null, routes: [] };
+  const version = installed.version ?? null;
   const checks: RouteCheck[] = [];
   for (const route of routes) {
     if (signal.aborted) break;
     report(`${row.name} ${version ?? ""} on route ${route} ...`);
-    const check = await probeRoute({ letter, row, route, file, env, limitMs: launchLimitMs, signal });
+    const check = await probeRoute({ letter, row, route, file, installed, env, limitMs: launchLimitMs, signal });
     if (!signal.aborted) report(`${row.name} ${version ?? ""} on route ${route}: ${renderProgress(check)}`);
     checks.push(check);
   }
   return { ...about, version, routes: checks };
+}
+
+/** Undefined as soon as the signal says so; what is under way has a limit of its own. */
+async function unlessAborted(work: Promise<Installed>, signal: AbortSignal): Promise<Installed | undefined> {
+  const aborted = new Promise<undefined>((resolve) =>
+    signal.addEventListener("abort", () => resolve(undefined), { once: true }),
+  );
+  return Promise.race([work, aborted]);
 }
 
 function renderProgress({ verdict, duration_ms }: RouteCheck): string {
@@ -160,10 +171,4 @@ function catchSignals(): { signal: AbortSignal; status(): number | undefined; st
       for (const [name, onSignal] of handlers) process.off(name, onSignal);
     },
   };
-}
-
-function definedOnly(env: Env): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
 }

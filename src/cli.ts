@@ -3,7 +3,7 @@
 import { Argument, Command, CommanderError, Option } from "commander";
 import type { AliasFlags } from "../commands/aliases.ts";
 import { shells } from "../launcher/shells.ts";
-import type { Env } from "./config/paths.ts";
+import { type Env, resolveHomes } from "./config/paths.ts";
 import { version } from "./version.ts";
 
 /** @returns the exit status */
@@ -61,6 +61,16 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (words: string[]) => {
       const { runXx } = await import("../commands/xx.ts");
       status = await runXx(words, env);
+    });
+
+  program
+    .command("agents")
+    .description("which agents are installed, and in which version; the same as xx agents")
+    .option("--json", "as JSON")
+    .addHelpText("after", "\nExample:\n  clutch agents --json")
+    .action(async (flags: { json?: boolean }) => {
+      const { showAgents } = await import("../commands/agents.ts");
+      await showAgents({ isJson: flags.json === true }, resolveHomes(env), env);
     });
 
   const aliases = program

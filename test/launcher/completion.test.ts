@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Command, Option } from "commander";
 import { completeClutch } from "../../commands/completion.ts";
-import { parseLaunchCode } from "../../launcher/code.ts";
+import { namesRoute, parseLaunchCode } from "../../launcher/code.ts";
 import { type CompletionWorld, completeXx, listModels } from "../../launcher/completion.ts";
 import { renderCandidates } from "../../launcher/completion-scripts.ts";
 import { parseXxOptions } from "../../launcher/options.ts";
@@ -119,6 +119,7 @@ describe("codes", () => {
       buildLaunch(
         {
           code,
+          namesRoute: namesRoute(typed),
           isSafe: false,
           rest: [],
           prompt: code.mode === "n" ? "x" : undefined,
@@ -133,6 +134,8 @@ describe("codes", () => {
           launchDir: "/launch",
           isRoot: false,
           hasTerminal: true,
+          catalogue: {},
+          newSession: "UUID",
           hasOwnLogin: false,
           rivals: [],
         },

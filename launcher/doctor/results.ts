@@ -1,7 +1,7 @@
 /** What `clutch doctor --agents` found, kept per agent, path and version: a new version has not been checked. */
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { type AgentLetter, isAgentLetter } from "../launch-code.ts";
+import { type AgentLetter, isAgentLetter } from "../../src/launch-code.ts";
 import type { RouteCheck } from "./agent-check.ts";
 
 export interface AgentCheck {

@@ -3,8 +3,8 @@
  * launcher/agents.ts names: by proxies that refuse, and by the files that a check leaves in a fresh home.
  */
 
-import type { RivalProbe } from "../../launcher/agents.ts";
-import type { AgentLetter } from "../launch-code.ts";
+import type { AgentLetter } from "../../src/launch-code.ts";
+import type { RivalProbe } from "../agents.ts";
 import type { ProbeTraits } from "./agent-check.ts";
 
 export interface ProbeRow extends ProbeTraits {
@@ -56,12 +56,6 @@ export const probeTraits: Readonly<Record<AgentLetter, ProbeRow>> = {
     shows: "other machines",
     housekeeping: [],
     ownModelLimit: leadsTwoVendors("Pi"),
-    suspects: {
-      routes: ["b"],
-      homeFiles: [{ homeVariable: "PI_CODING_AGENT_DIR", defaultFolder: ".pi/agent", name: "settings.json" }],
-      projectFiles: [],
-      settings: /"(defaultProvider)"\s*:/g,
-    },
   },
   // Leaves one session a check: it has no option against that.
   o: {
@@ -69,16 +63,6 @@ export const probeTraits: Readonly<Record<AgentLetter, ProbeRow>> = {
     shows: "anywhere",
     housekeeping: ["models.opencode.ai", "models.dev", "registry.npmjs.org"],
     ownModelLimit: leadsTwoVendors("OpenCode"),
-    suspects: {
-      routes: ["b"],
-      homeFiles: ["opencode.json", "opencode.jsonc", "config.json"].map((name) => ({
-        homeVariable: "XDG_CONFIG_HOME",
-        defaultFolder: ".config",
-        name: `opencode/${name}`,
-      })),
-      projectFiles: [],
-      settings: /"(model)"\s*:\s*"/g,
-    },
   },
   // Not at hand: nothing measured.
   a: { sessionOptions: [], shows: undefined, housekeeping: [] },

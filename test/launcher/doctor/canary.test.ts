@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { type Canary, startCanary } from "../../src/doctor/canary.ts";
-import { parseProxyRequest, startRefusingProxy } from "../../src/doctor/refusing-proxy.ts";
+import { type Canary, startCanary } from "../../../launcher/doctor/canary.ts";
+import { parseProxyRequest, startRefusingProxy } from "../../../launcher/doctor/refusing-proxy.ts";
 
 const token = "xx-cnp-abc123";
 const prompt = "Say it.";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { classifyCredential, judge, type ModelCall, type Observation } from "../../src/doctor/agent-check.ts";
+import { classifyCredential, judge, type ModelCall, type Observation } from "../../../launcher/doctor/agent-check.ts";
 
 const token = { header: "authorization", kind: "launch", shown: "xx-hnp-…" } as const;
 const own = { header: "authorization", kind: "own", shown: "sk-or…" } as const;

@@ -3,8 +3,8 @@
  * probe.ts do the looking.
  */
 
-import { maskLaunchToken, parseLaunchToken } from "../launch-token.ts";
-import type { Protocol } from "../protocols/chat.ts";
+import { maskLaunchToken, parseLaunchToken } from "../../src/launch-token.ts";
+import type { Protocol } from "../../src/protocols/chat.ts";
 
 /** A key as a request carried it; never the key itself. */
 export interface Credential {

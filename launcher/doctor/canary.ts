@@ -3,13 +3,13 @@
  * word, and writes down who asked how. Keys are masked as they are written down.
  */
 
-import { readBody } from "../gateway/body.ts";
-import { launchHeader } from "../launch-token.ts";
-import type { ChatRequest, Json, JsonObject, Protocol } from "../protocols/chat.ts";
-import type { ReplyContext } from "../protocols/codec.ts";
-import { codecs } from "../protocols/index.ts";
-import { isObject } from "../protocols/json.ts";
-import { renderSse } from "../protocols/sse.ts";
+import { readBody } from "../../src/gateway/body.ts";
+import { launchHeader } from "../../src/launch-token.ts";
+import type { ChatRequest, Json, JsonObject, Protocol } from "../../src/protocols/chat.ts";
+import type { ReplyContext } from "../../src/protocols/codec.ts";
+import { codecs } from "../../src/protocols/index.ts";
+import { isObject } from "../../src/protocols/json.ts";
+import { renderSse } from "../../src/protocols/sse.ts";
 import { type Credential, classifyCredential, type ModelCall, type Purpose, type ToolDialect } from "./agent-check.ts";
 
 export interface Canary {

@@ -3,15 +3,17 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AgentRow } from "../../launcher/agents.ts";
-import { detectOwnLogin, findRivals, newLaunchId, writeLaunchFiles } from "../../launcher/exec.ts";
-import { applyEnvDelta, buildLaunch, type LaunchPlan } from "../../launcher/plan.ts";
-import { readLauncherSettings } from "../../launcher/settings.ts";
 import { catalog, type ProviderRow } from "../../providers/catalog.ts";
-import type { Env } from "../config/paths.ts";
-import { ClutchError, renderError } from "../errors.ts";
-import { type AgentLetter, renderLaunchCode } from "../launch-code.ts";
-import { maskLaunchToken } from "../launch-token.ts";
+import { readModelSnapshot } from "../../providers/model-snapshot.ts";
+import type { Env } from "../../src/config/paths.ts";
+import { ClutchError, renderError } from "../../src/errors.ts";
+import { type AgentLetter, renderLaunchCode } from "../../src/launch-code.ts";
+import { maskLaunchToken } from "../../src/launch-token.ts";
+import type { AgentRow } from "../agents.ts";
+import { detectOwnLogin, findRivals, newLaunchId, writeLaunchFiles } from "../exec.ts";
+import type { Installed } from "../installed.ts";
+import { applyEnvDelta, buildLaunch, type LaunchPlan } from "../plan.ts";
+import { readLauncherSettings } from "../settings.ts";
 import { describeUnlaunched, judge, type Observation, type RouteCheck } from "./agent-check.ts";
 import { startCanary } from "./canary.ts";
 import { probeTraits } from "./probe-traits.ts";
@@ -22,8 +24,9 @@ export interface Probe {
   letter: AgentLetter;
   row: AgentRow;
   route: "p" | "b";
-  /** The agent's program. */
+  /** The agent's program, and what it says of itself. */
   file: string;
+  installed: Installed;
   env: Env;
   limitMs: number;
   /** Ends the agent early. */
@@ -64,7 +67,7 @@ async function launch(probe: Probe, options: readonly string[]): Promise<{ check
     try {
       plan = buildLaunch(
         // The canary asks for no tool, and what answers in its place should not get one unasked.
-        { code, prompt, isSafe: true, rest: options },
+        { code, namesRoute: true, prompt, isSafe: true, rest: options },
         { ...readLauncherSettings({}, "", {}), gatewayUrl: canary.url },
         {
           env,
@@ -76,6 +79,9 @@ async function launch(probe: Probe, options: readonly string[]): Promise<{ check
           hasTerminal: false,
           hasOwnLogin: row.login !== undefined && detectOwnLogin(row.login, probe.env, process.platform),
           rivals: [],
+          newSession: crypto.randomUUID(),
+          catalogue: readModelSnapshot(),
+          ...(typeof probe.installed.learnt === "string" && { learnt: probe.installed.learnt }),
         },
       );
     } catch (error) {

@@ -12,10 +12,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { agents } from "../../launcher/agents.ts";
-import type { RouteCheck } from "../../src/doctor/agent-check.ts";
-import { probeRoute } from "../../src/doctor/probe.ts";
-import { findAgentCheck, mergeChecks, readAgentChecks } from "../../src/doctor/results.ts";
+import { agents } from "../../../launcher/agents.ts";
+import type { RouteCheck } from "../../../launcher/doctor/agent-check.ts";
+import { probeRoute } from "../../../launcher/doctor/probe.ts";
+import { findAgentCheck, mergeChecks, readAgentChecks } from "../../../launcher/doctor/results.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-doctor-test-"));
 const bin = join(root, "bin");
@@ -23,7 +23,7 @@ const temp = join(root, "tmp");
 const stateHome = join(root, "clutch");
 const log = join(root, "agent.log");
 const program = join(bin, "claude");
-const clutch = join(import.meta.dir, "../../src/main.ts");
+const clutch = join(import.meta.dir, "../../../src/main.ts");
 
 beforeAll(() => {
   for (const folder of [bin, temp]) mkdirSync(folder, { recursive: true });
@@ -170,6 +170,7 @@ Antigravity p+b: agy is not on PATH: install it with ${agents.g.install}
 describe("probeRoute() tells the truth of an agent that", () => {
   const probe = (behaviour: string, limitMs = 10_000) =>
     probeRoute({
+      installed: { version: undefined, flags: {} },
       letter: "c",
       row: agents.c,
       route: "p",
@@ -227,6 +228,7 @@ describe("probeRoute() tells the truth of an agent that", () => {
 
   test("cannot be sent through the gateway", async () => {
     const check = await probeRoute({
+      installed: { version: undefined, flags: {} },
       letter: "g",
       row: agents.g,
       route: "p",
