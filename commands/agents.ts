@@ -2,10 +2,12 @@
 
 import pc from "picocolors";
 import { type AgentRow, agents } from "../launcher/agents.ts";
+import { type AgentCheck, findAgentCheck, readAgentChecks } from "../launcher/doctor/results.ts";
 import { findBinary } from "../launcher/exec.ts";
 import { askInstalled, flagsOf } from "../launcher/installed.ts";
 import { flagsUsed } from "../launcher/plan.ts";
 import type { Env, Homes } from "../src/config/paths.ts";
+import { isAgentLetter } from "../src/launch-code.ts";
 
 interface AgentState {
   letter: string;
@@ -16,17 +18,35 @@ interface AgentState {
   version: string | null;
   /** Flags that launches use and its help does not list; null when its help could not be read. */
   missing_flags: string[] | null;
+  /** What `clutch doctor --agents` found of this version: `ok` or what is wrong, by route; null when it was not asked. */
+  checked: { at: string; routes: Record<string, string> } | null;
   install: string;
 }
 
 export async function showAgents({ isJson }: { isJson: boolean }, homes: Homes, env: Env): Promise<void> {
+  const checks = readAgentChecks(homes.stateDir);
   const states = await Promise.all(
-    Object.entries<AgentRow>(agents).map(([letter, row]) => inspect(letter, row, homes, env)),
+    Object.entries<AgentRow>(agents).map(async ([letter, row]): Promise<AgentState> => {
+      const state = await inspect(letter, row, homes, env);
+      return { ...state, checked: recallCheck(state, checks) };
+    }),
   );
   console.log(isJson ? JSON.stringify({ agents: states }, null, 2) : renderAgents(states));
 }
 
-async function inspect(letter: string, row: AgentRow, homes: Homes, env: Env): Promise<AgentState> {
+function recallCheck({ letter, path, version }: Unchecked, checks: readonly AgentCheck[]): AgentState["checked"] {
+  const check =
+    path === null || !isAgentLetter(letter) ? undefined : findAgentCheck(checks, { agent: letter, path, version });
+  if (check === undefined) return null;
+  return {
+    at: check.checked_at,
+    routes: Object.fromEntries(check.routes.map(({ route, verdict }) => [route, verdict])),
+  };
+}
+
+type Unchecked = Omit<AgentState, "checked">;
+
+async function inspect(letter: string, row: AgentRow, homes: Homes, env: Env): Promise<Unchecked> {
   const { name, binary, install } = row;
   const path = findBinary(binary, env) ?? null;
   if (path === null) return { letter, name, program: binary, path, version: null, missing_flags: null, install };
@@ -57,9 +77,16 @@ export function renderAgents(states: readonly AgentState[]): string {
     .map((state, index) => {
       const start = (cells[index] ?? []).map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
       const end = state.path ?? pc.dim(`not installed: ${state.install}`);
-      return `${start}  ${end}${flagNote(state)}`;
+      return `${start}  ${end}${flagNote(state)}${checkNote(state)}`;
     })
     .join("\n");
+}
+
+function checkNote({ checked }: AgentState): string {
+  if (checked === null) return "";
+  const faults = Object.entries(checked.routes).filter(([, verdict]) => !["ok", "refused"].includes(verdict));
+  if (faults.length === 0) return pc.green(`  on the gateway (${checked.at.slice(0, 10)})`);
+  return pc.red(`  ${faults.map(([route, verdict]) => `${route}: ${verdict}`).join(", ")} (clutch doctor --agents)`);
 }
 
 function flagNote({ path, missing_flags }: AgentState): string {

@@ -34,7 +34,7 @@ import { type LauncherSettings, readLauncherSettings } from "../launcher/setting
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
-import type { LaunchCode } from "../src/launch-code.ts";
+import type { LaunchCode, Route } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import { chooseFront, type Front } from "../src/lifecycle/front.ts";
 
@@ -50,6 +50,7 @@ const askNoticeMs = 300;
  * @returns the exit status: 0 after help and dry runs, else that of the mistake, which is told on stderr
  */
 export async function runXx(args: string[], env: Env): Promise<number> {
+  if (args[0] === "--complete") return (await import("./complete-xx.ts")).answerXxCompletion(args.slice(1), env);
   try {
     await run(parseXxOptions(args), env);
     return 0;
@@ -113,7 +114,7 @@ async function launch(
     // Only a prompt makes it matter, and asking costs over a millisecond.
     hasTerminal: options.prompt === undefined || ((await isTerminal(0)) && (await isTerminal(1))),
     hasOwnLogin: row.login !== undefined && detectOwnLogin(row.login, env, process.platform),
-    rivals: row.rivals?.routes.includes(route) ? findRivals(row.rivals, env, cwd) : [],
+    rivals: canHaveRivals(row, route, request) ? findRivals(row.rivals, env, cwd) : [],
     catalogue: route === "d" ? {} : (await import("../providers/model-snapshot.ts")).readModelSnapshot(),
   };
   const inquiry = { subcommands: helpCommands(request, settings, world), question: row.question };
@@ -133,6 +134,14 @@ async function launch(
   writeLaunchFiles(plan.files, now);
   for (const note of plan.notes) tell(note);
   await becomeAgent(plan, row, env);
+}
+
+type RowWithRivals = AgentRow & Required<Pick<AgentRow, "rivals">>;
+
+function canHaveRivals(row: AgentRow, route: Route, request: LaunchRequest): row is RowWithRivals {
+  const { rivals } = row;
+  const isNamed = request.model !== undefined || request.code.tier !== undefined;
+  return rivals?.routes.includes(route) === true && !(rivals.unlessModel === true && isNamed);
 }
 
 function recall(file: string | undefined, homes: Homes): Installed | undefined {

@@ -1,6 +1,6 @@
 /**
  * THE table: one row per agent says all that the launcher knows about it. Flags and variables were measured with
- * Claude Code 2.1.328, Hermes 0.18.2, Codex 0.169.0, Qwen Code 0.24.4, Pi 0.87.1 and OpenCode 1.18.33. Those of Ante and
+ * Claude Code 2.1.328, Hermes 0.19.0, Codex 0.169.0, Qwen Code 0.24.4, Pi 0.87.1 and OpenCode 1.18.33. Those of Ante and
  * Antigravity are taken from their documentation and from reports: neither program was at hand.
  */
 
@@ -119,6 +119,8 @@ export interface HomeFile {
 export interface RivalProbe {
   /** Where these files win. */
   routes: readonly Route[];
+  /** They do not, where the launch names a model. */
+  unlessModel?: true;
   homeFiles: readonly HomeFile[];
   /** Below the current folder. */
   projectFiles: readonly string[];
@@ -638,6 +640,14 @@ export const agents = {
     // --approve is no bypass: it trusts extensions that the project brings along.
     bypass: { argv: [], neverAsks: everyKind },
     reservedPrompts: "auth config install list remove uninstall update".split(" "),
+    // Route b leads the models of two vendors to the gateway; Pi may have been told to use another's.
+    rivals: {
+      routes: ["b"],
+      unlessModel: true,
+      homeFiles: [{ homeVariable: "PI_CODING_AGENT_DIR", defaultFolder: ".pi/agent", name: "settings.json" }],
+      projectFiles: [".pi/settings.json"],
+      settings: /"(defaultProvider)"\s*:\s*"(?!anthropic"|openai")[^"]/g,
+    },
   },
   o: {
     name: agentNames.o,
@@ -668,6 +678,18 @@ export const agents = {
     // A `deny` of the user's stays: to override it is not for a default.
     bypass: { argv: ["--auto"] },
     reservedPrompts: [],
+    // As with Pi.
+    rivals: {
+      routes: ["b"],
+      unlessModel: true,
+      homeFiles: ["opencode.json", "opencode.jsonc", "config.json"].map((name) => ({
+        homeVariable: "XDG_CONFIG_HOME",
+        defaultFolder: ".config",
+        name: `opencode/${name}`,
+      })),
+      projectFiles: ["opencode.json", "opencode.jsonc"],
+      settings: /"(model)"\s*:\s*"(?!anthropic\/|openai\/)[^"]/g,
+    },
   },
   a: {
     name: agentNames.a,

@@ -1,7 +1,9 @@
 /** The commander program: one line of wiring per command; each command is loaded when it is called. */
 
-import { Command, CommanderError } from "commander";
-import type { Env } from "./config/paths.ts";
+import { Argument, Command, CommanderError, Option } from "commander";
+import type { AliasFlags } from "../commands/aliases.ts";
+import { shells } from "../launcher/shells.ts";
+import { type Env, resolveHomes } from "./config/paths.ts";
 import { version } from "./version.ts";
 
 /** @returns the exit status */
@@ -28,6 +30,18 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     });
 
   program
+    .command("doctor")
+    .description("find out what is wrong here, and how to put it right")
+    .argument("[agents...]", "with --agents: these alone, by program or letter")
+    .option("--agents", "launch each installed agent against a canary and tell where it really talks to")
+    .option("--json", "print the results as JSON")
+    .addHelpText("after", "\nExample:\n  clutch doctor --agents claude hermes")
+    .action(async (names: string[], flags: { agents?: boolean; json?: boolean }) => {
+      const { doctor } = await import("../commands/doctor.ts");
+      status = await doctor(names, flags, env);
+    });
+
+  program
     .command("demo")
     .description("watch a cascade fail over, without keys or network")
     .addHelpText("after", "\nExample:\n  clutch demo")
@@ -48,6 +62,54 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       const { runXx } = await import("../commands/xx.ts");
       status = await runXx(words, env);
     });
+
+  program
+    .command("agents")
+    .description("which agents are installed, and in which version; the same as xx agents")
+    .option("--json", "as JSON")
+    .addHelpText("after", "\nExample:\n  clutch agents --json")
+    .action(async (flags: { json?: boolean }) => {
+      const { showAgents } = await import("../commands/agents.ts");
+      await showAgents({ isJson: flags.json === true }, resolveHomes(env), env);
+    });
+
+  const aliases = program
+    .command("aliases")
+    .description("short names for launches (ccc for xx ccf), in your shell's start-up file")
+    .addHelpText("after", "\nExample:\n  clutch aliases install --dry-run");
+  for (const [name, description] of [
+    ["print", "show the block that install would write"],
+    ["install", "write the block, or bring it up to date"],
+    ["uninstall", "take the block out: the file is as it was"],
+  ] as const) {
+    const command = aliases
+      .command(name)
+      .description(description)
+      .addOption(new Option("--shell <shell>", "whose start-up file (default: by SHELL)").choices(shells))
+      .option("--json", "as JSON")
+      .addHelpText("after", `\nExample:\n  clutch aliases ${name} --shell zsh`);
+    if (name !== "uninstall") command.option("--force", "also take names that mean something already");
+    if (name !== "print") command.option("--dry-run", "say what would be done, and write nothing");
+    command.action(async (flags: AliasFlags) => {
+      const { installAliases, printAliases, uninstallAliases } = await import("../commands/aliases.ts");
+      status = { print: printAliases, install: installAliases, uninstall: uninstallAliases }[name](flags, env);
+    });
+  }
+
+  program
+    .command("completion")
+    .description("print a script that completes xx and clutch; its first lines say how to install it")
+    .addArgument(new Argument("[shell]", "for which shell (default: by SHELL)").choices(shells))
+    .addHelpText("after", "\nExample:\n  source <(clutch completion zsh)")
+    .action(async (shell: string | undefined) => {
+      const { printCompletion } = await import("../commands/completion.ts");
+      status = printCompletion(shell, env);
+    });
+
+  if (args[0] === "--complete") {
+    const { answerClutchCompletion } = await import("../commands/completion.ts");
+    return answerClutchCompletion(program, args.slice(1), env);
+  }
 
   try {
     await program.parseAsync(args, { from: "user" });
