@@ -56,6 +56,7 @@ async function play(home: string): Promise<string[]> {
     env: {},
     store,
     fetch,
+    factsOf: () => undefined,
     launchSecret: () => undefined,
     log: (line) => console.error(line),
     onLeft: (_exchange, { target, failure, durationMs }) => {

@@ -3,14 +3,16 @@
 import { readFileSync } from "node:fs";
 import pc from "picocolors";
 import { readTierLetters } from "../launcher/settings.ts";
+import { findModel, type ModelCatalogue } from "../providers/model-facts.ts";
 import { renderModelReference } from "../providers/model-reference.ts";
+import { readModelSnapshot } from "../providers/model-snapshot.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type LoadedConfig, loadConfig, type ServerFlags } from "../src/config/load.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { changedKeys, watchConfigFile } from "../src/config/watch.ts";
 import { renderError } from "../src/errors.ts";
 import { describeFailure } from "../src/gateway/cascade.ts";
-import { type Gateway, startGateway } from "../src/gateway/server.ts";
+import { type Gateway, type GatewayInput, startGateway } from "../src/gateway/server.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
 import { exemptLoopback } from "../src/loopback-direct.ts";
 import { openStore } from "../src/store/open.ts";
@@ -30,6 +32,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     env,
     store,
     fetch,
+    factsOf: lookUpModels(readModelSnapshot()),
     launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
     log,
     onLeft: (exchange, { target, failure, durationMs }) => {
@@ -65,6 +68,10 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   const code = await untilSignal(gateway);
   stopWatching();
   return code;
+}
+
+function lookUpModels(catalogue: ModelCatalogue): GatewayInput["factsOf"] {
+  return ({ provider, model }) => findModel(provider.id, model, catalogue);
 }
 
 /** SIGTERM, SIGINT and SIGHUP drain; a second one ends at once. */

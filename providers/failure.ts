@@ -8,10 +8,14 @@ export type FailureKind =
   | "network"
   | "timeout"
   | "rate-limit"
+  | "ramp-up"
   | "overloaded"
   | "upstream"
   | "malformed"
   | "empty"
+  | "truncated"
+  | "tool-not-called"
+  | "bad-tool-call"
   | "auth"
   | "billing"
   | "permission"
@@ -31,6 +35,10 @@ export interface Failure {
   scope: "request" | "key" | "account" | "provider" | "model";
   /** The upstream's own words where it had any. */
   message: string;
+  /** Whether it speaks against what it is a property of: fully, half, or not at all. */
+  countsForBreaker: "hard" | "soft" | "no";
+  /** Whether the request has used up some of a limit. */
+  spendsQuota: boolean;
   /** The upstream's HTTP status, if it got as far as answering. */
   status?: number;
   retryAfterMs?: number;
@@ -45,40 +53,77 @@ interface Reaction {
   /** Whether another model may be asked: not when every one would be asked the same wrong thing. */
   failsOver: boolean;
   scope: Failure["scope"];
+  countsForBreaker: Failure["countsForBreaker"];
+  spendsQuota: boolean;
   /** What the client is told when this is the last word. */
   tells: GatewayError["kind"];
 }
 
 /** THE table of reactions: the cascade and the final message read nothing else. */
 export const reactions = {
-  network: { failsOver: true, scope: "provider", tells: "upstream" },
-  timeout: { failsOver: true, scope: "model", tells: "timeout" },
-  "rate-limit": { failsOver: true, scope: "model", tells: "rate-limit" },
-  overloaded: { failsOver: true, scope: "model", tells: "overloaded" },
-  upstream: { failsOver: true, scope: "model", tells: "upstream" },
-  malformed: { failsOver: true, scope: "model", tells: "upstream" },
-  empty: { failsOver: true, scope: "model", tells: "upstream" },
-  auth: { failsOver: true, scope: "key", tells: "authentication" },
-  billing: { failsOver: true, scope: "account", tells: "billing" },
-  permission: { failsOver: true, scope: "key", tells: "permission" },
-  "not-found": { failsOver: true, scope: "model", tells: "not-found" },
-  "context-overflow": { failsOver: true, scope: "model", tells: "context-overflow" },
-  "bad-request": { failsOver: false, scope: "request", tells: "invalid-request" },
-  "too-large": { failsOver: false, scope: "request", tells: "too-large" },
-  "no-key": { failsOver: true, scope: "key", tells: "authentication" },
-  unsupported: { failsOver: true, scope: "model", tells: "not-implemented" },
-  untranslatable: { failsOver: true, scope: "request", tells: "invalid-request" },
-  stopped: { failsOver: false, scope: "request", tells: "overloaded" },
-  aborted: { failsOver: false, scope: "request", tells: "upstream" },
+  network: { failsOver: true, scope: "provider", countsForBreaker: "hard", spendsQuota: false, tells: "upstream" },
+  timeout: { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "timeout" },
+  "ramp-up": { failsOver: true, scope: "provider", countsForBreaker: "hard", spendsQuota: true, tells: "rate-limit" },
+  "rate-limit": { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "rate-limit" },
+  overloaded: { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "overloaded" },
+  upstream: { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "upstream" },
+  malformed: { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "upstream" },
+  empty: { failsOver: true, scope: "model", countsForBreaker: "soft", spendsQuota: true, tells: "upstream" },
+  truncated: { failsOver: true, scope: "model", countsForBreaker: "soft", spendsQuota: true, tells: "upstream" },
+  "tool-not-called": {
+    failsOver: true,
+    scope: "model",
+    countsForBreaker: "soft",
+    spendsQuota: true,
+    tells: "upstream",
+  },
+  "bad-tool-call": { failsOver: true, scope: "model", countsForBreaker: "soft", spendsQuota: true, tells: "upstream" },
+  auth: { failsOver: true, scope: "key", countsForBreaker: "hard", spendsQuota: false, tells: "authentication" },
+  billing: { failsOver: true, scope: "account", countsForBreaker: "hard", spendsQuota: false, tells: "billing" },
+  permission: { failsOver: true, scope: "key", countsForBreaker: "hard", spendsQuota: false, tells: "permission" },
+  "not-found": { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "not-found" },
+  "context-overflow": {
+    failsOver: true,
+    scope: "model",
+    countsForBreaker: "no",
+    spendsQuota: true,
+    tells: "context-overflow",
+  },
+  "bad-request": {
+    failsOver: false,
+    scope: "request",
+    countsForBreaker: "no",
+    spendsQuota: true,
+    tells: "invalid-request",
+  },
+  "too-large": { failsOver: false, scope: "request", countsForBreaker: "no", spendsQuota: true, tells: "too-large" },
+  "no-key": { failsOver: true, scope: "key", countsForBreaker: "no", spendsQuota: false, tells: "authentication" },
+  unsupported: {
+    failsOver: true,
+    scope: "model",
+    countsForBreaker: "no",
+    spendsQuota: false,
+    tells: "not-implemented",
+  },
+  untranslatable: {
+    failsOver: true,
+    scope: "request",
+    countsForBreaker: "no",
+    spendsQuota: false,
+    tells: "invalid-request",
+  },
+  stopped: { failsOver: false, scope: "request", countsForBreaker: "no", spendsQuota: true, tells: "overloaded" },
+  aborted: { failsOver: false, scope: "request", countsForBreaker: "no", spendsQuota: true, tells: "upstream" },
 } as const satisfies Record<FailureKind, Reaction>;
 
 export function failure(
   kind: FailureKind,
   message: string,
-  details: Omit<Failure, "kind" | "message" | "scope"> = {},
+  details: Omit<Failure, "kind" | "message" | "scope" | "countsForBreaker" | "spendsQuota"> = {},
 ): Failure {
   const scope = kind === "rate-limit" && accountLimit.test(message) ? "account" : reactions[kind].scope;
-  return { kind, scope, message: asOneLine(message), ...details };
+  const { countsForBreaker, spendsQuota } = reactions[kind];
+  return { kind, scope, countsForBreaker, spendsQuota, message: asOneLine(message), ...details };
 }
 
 /** OpenRouter: "Rate limit exceeded: free-models-per-day", also -per-min and -per-day-high-balance: all free models share it. */

@@ -7,9 +7,11 @@ export interface ModelFacts {
   output: number;
   /** Takes images. */
   image?: boolean;
+  /** Takes tools. */
+  tools?: boolean;
   reasoning?: boolean;
   /** List prices in US dollars per million tokens: input, output, cache read, cache write. */
-  usd: readonly number[];
+  usd?: readonly number[];
 }
 
 /** By provider id, then by the provider's own name of the model. */

@@ -6,12 +6,22 @@ import type { Protocol } from "../src/protocols/chat.ts";
 import { plainQuirks, type Quirks } from "../src/protocols/codec.ts";
 import { catalog, type ProviderRow } from "./catalog.ts";
 
+export interface ProviderKey {
+  /** Tells the keys of a provider apart without giving one away, such as `#1`. */
+  id: string;
+  value: string;
+}
+
 export interface Provider {
   id: string;
   name: string;
   /** Complete URLs to POST to, for the protocols it may be called in. */
   urls: Partial<Record<Protocol, string>>;
   messagesAuth: "x-api-key" | "bearer";
+  /** What a rate limit is shared by, where the upstream's words do not say. */
+  rateLimitScope: "model" | "key" | "account";
+  /** Those that were found, in the order of the config. */
+  keys: readonly ProviderKey[];
   /** The first key that was found, those of a pool before the single one; a local server needs none. */
   key: string | undefined;
   /** Where a missing key would have to be put; undefined when none is needed. */
@@ -97,6 +107,11 @@ function buildProvider(
     name: row?.name ?? id,
     urls,
     messagesAuth: row?.messagesAuth ?? "x-api-key",
+    rateLimitScope: "model",
+    keys: specs.flatMap((candidate, index) => {
+      const value = readKey(candidate);
+      return value === undefined ? [] : [{ id: `#${index + 1}`, value }];
+    }),
     key: found === undefined ? undefined : readKey(found),
     keySource: spec === undefined ? undefined : describeKeySource(id, spec),
     isBuiltIn: row !== undefined && base === undefined,

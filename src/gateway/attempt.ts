@@ -7,6 +7,7 @@ import type { ChatEvent, ChatResponse, Json, Usage } from "../protocols/chat.ts"
 import { type CallSignatures, type DecodeContext, MalformedAnswer } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
 import { SseReader } from "../protocols/sse.ts";
+import { AnswerWatch, type Flaw } from "./answer-watch.ts";
 import { ask } from "./ask.ts";
 import { commits, isEmptyAnswer } from "./commit.ts";
 import type { Exchange } from "./exchange.ts";
@@ -34,6 +35,8 @@ export interface WholeAnswer {
   headers: Headers;
   body: Buffer<ArrayBuffer> | string;
   usage: Usage | undefined;
+  /** What is wrong with it, although there was nobody left to ask. */
+  flaw: Flaw | undefined;
 }
 
 /** A stream that has passed the commit gate. `reader` is undefined when everything has been read already. */
@@ -54,10 +57,10 @@ export async function attemptTarget(
   exchange: Exchange,
   target: Target,
   isLast: boolean,
+  controller: AbortController,
   deps: AttemptDeps,
 ): Promise<Outcome> {
   const { stream } = exchange.input;
-  const controller = exchange.startAttempt();
   const limits = new Limits(controller);
   // A whole answer takes as long as its text: its first byte is its last one.
   const firstMs = stream || deps.firstTokenMs === 0 ? deps.firstTokenMs : deps.firstTokenMs + deps.idleMs;
@@ -117,6 +120,12 @@ class Limits {
   }
 }
 
+function flawOf(events: readonly ChatEvent[], forcesTool: boolean): Flaw | undefined {
+  const watch = new AnswerWatch();
+  for (const event of events) watch.see(event);
+  return watch.flaw(forcesTool);
+}
+
 type Chunk = { ok: true; value: Uint8Array | undefined } | { ok: false; failure: Failure };
 
 /** The next bytes, or undefined at the end. */
@@ -136,6 +145,8 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
   const seesReasoning = target.protocol === exchange.input.protocol || exchange.decoded.reasoningDisplay === "full";
   const reader = response.body?.getReader();
   const seen: ChatEvent[] = [];
+  // Where a call has to come, words are no answer yet.
+  const forcesTool = !isLast && exchange.input.body.forcesTool;
   const live = (rest: typeof reader): Outcome => ({
     ok: true,
     answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen },
@@ -154,10 +165,11 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
     let hasContent = false;
     for (const event of events) {
       seen.push(event);
-      hasContent ||= commits(event, seesReasoning);
+      hasContent ||= commits(event, seesReasoning, forcesTool);
       if (event.type === "error" && !hasContent) return leave(describeEarlyEnd(event.error, seen));
-      if (event.type === "finish" && !hasContent && !isLast) {
-        return leave(failure("empty", "the answer was empty", { status: response.status }));
+      if (event.type === "finish" && !isLast) {
+        const flaw = hasContent ? undefined : flawOf(seen, forcesTool);
+        if (flaw !== undefined) return leave(failure(flaw.kind, flaw.message, { status: response.status }));
       }
     }
     const last = seen.at(-1)?.type;
@@ -186,8 +198,13 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
     : decodeWhole(read.bytes, status, target, context);
   if (!decoded.ok) return decoded;
   const { response: answer } = decoded;
-  if (!isLast && isEmptyAnswer(answer))
-    return { ok: false, failure: failure("empty", "the answer was empty", { status }) };
+  const flaw = isEmptyAnswer(answer)
+    ? ({ kind: "empty", message: "the answer was empty" } as const)
+    : flawOf(eventsOf(answer), exchange.input.body.forcesTool);
+  // A cut answer is the best there is of it; asked again, it would be cut again.
+  if (!isLast && flaw !== undefined && flaw.kind !== "truncated") {
+    return { ok: false, failure: failure(flaw.kind, flaw.message, { status }) };
+  }
   const client = codecs[exchange.input.protocol];
   if (exchange.input.stream) {
     const events = eventsOf(answer);
@@ -197,7 +214,7 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
   }
   const isPassedOn = target.protocol === exchange.input.protocol && !isStream;
   const body = isPassedOn ? read.bytes : JSON.stringify(client.encodeResponse(answer, exchange.replyContext));
-  return { ok: true, answer: { kind: "whole", status, headers, body, usage: answer.usage } };
+  return { ok: true, answer: { kind: "whole", status, headers, body, usage: answer.usage, flaw } };
 }
 
 async function readAll(

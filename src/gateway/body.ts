@@ -63,6 +63,23 @@ export class RequestBody {
     return Array.isArray(tools) && tools.length > 0;
   }
 
+  /** True when the client takes a call of a tool and nothing else. Parsed only where it says something else than usual. */
+  get forcesTool(): boolean {
+    if (this.#parsed === undefined) {
+      const at = this.bytes.indexOf('"tool_choice"');
+      if (
+        at < 0 ||
+        /^"tool_choice"\s*:\s*(?:\{[^{}]*)?"(?:auto|none)"/.test(this.bytes.toString("latin1", at, at + 100))
+      )
+        return false;
+    }
+    const choice = this.object()["tool_choice"];
+    if (typeof choice === "string") return choice === "required" || choice === "any";
+    if (!isObject(choice)) return false;
+    const mode = choice["type"] === "allowed_tools" ? choice["mode"] : choice["type"];
+    return mode !== "auto" && mode !== "none";
+  }
+
   /** The whole body as an object. @throws {ProtocolError} when it is not JSON, or no object */
   object(): JsonObject {
     const value = this.json();

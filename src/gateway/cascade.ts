@@ -1,11 +1,16 @@
 /** Asks one candidate after another until one answers: the only loop of its kind. */
 
-import { type Failure, reactions } from "../../providers/failure.ts";
+import { type Failure, failure, reactions } from "../../providers/failure.ts";
+import type { ModelFacts } from "../../providers/model-facts.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
 import type { GatewayError } from "../protocols/codec.ts";
-import { type AttemptDeps, attemptTarget, type LiveAnswer, type WholeAnswer } from "./attempt.ts";
+import type { Affinity } from "./affinity.ts";
+import { type AttemptDeps, attemptTarget, type LiveAnswer, type Outcome, type WholeAnswer } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Candidate, Health, Ticket } from "./health.ts";
+import { needsOf } from "./needs.ts";
 import type { Target } from "./router.ts";
+import { type Purse, type Skip, screen } from "./screen.ts";
 
 /** A candidate that was left, as it is told to the client, the log and whoever watches. */
 export interface LeftCandidate {
@@ -15,11 +20,21 @@ export interface LeftCandidate {
 }
 
 export type CascadeResult =
-  | { ok: true; target: Target; answer: WholeAnswer | LiveAnswer; attemptStartedAt: number; left: LeftCandidate[] }
+  | {
+      ok: true;
+      target: Target;
+      answer: WholeAnswer | LiveAnswer;
+      attemptStartedAt: number;
+      /** To be told how the answer ended. */
+      ticket: Ticket;
+      left: LeftCandidate[];
+      skipped: Skip[];
+    }
   | {
       ok: false;
       error: GatewayError;
       left: LeftCandidate[];
+      skipped: Skip[];
       /** The upstream's own, when its error is passed on as its own. */
       headers: Readonly<Record<string, string>>;
     };
@@ -27,6 +42,13 @@ export type CascadeResult =
 export interface CascadeDeps extends AttemptDeps {
   /** How long nothing is written to a streaming client, so that a quick failure is a plain HTTP error. */
   patienceMs: number;
+  /** A second candidate is started beside one that has said nothing for this long; 0 = never. */
+  hedgeMs: number;
+  health: Health;
+  affinity: Affinity;
+  /** What is known of a target's model, learnt limits included. */
+  factsOf(target: Target): ModelFacts | undefined;
+  purse(): Purse;
   /** Told as each candidate is left. */
   onLeft(exchange: Exchange, candidate: LeftCandidate): void;
 }
@@ -37,21 +59,293 @@ export async function runCascade(
   targets: readonly Target[],
   deps: CascadeDeps,
 ): Promise<CascadeResult> {
-  const left: LeftCandidate[] = [];
-  for (const [index, target] of targets.entries()) {
-    const startedAt = deps.now();
-    const outcome = await attemptTarget(exchange, target, index === targets.length - 1, deps);
-    if (outcome.ok) return { ok: true, target, answer: outcome.answer, attemptStartedAt: startedAt, left };
-    const candidate = { target, failure: outcome.failure, durationMs: deps.now() - startedAt };
-    left.push(candidate);
-    recordAttempt(exchange, target, startedAt, candidate.durationMs, outcome.failure);
-    deps.onLeft(exchange, candidate);
-    if (exchange.isCancelled || !reactions[outcome.failure.kind].failsOver) break;
+  const course = new Course(exchange, targets, deps);
+  for (let round = 0; ; round++) {
+    const served = await walk(course);
+    if (served !== undefined) return served;
+    const waitMs = course.isOver ? undefined : course.shortWait(round);
+    if (waitMs === undefined || !(await pause(waitMs, exchange))) break;
+    course.begin();
   }
-  const last = left.at(-1)?.failure;
-  const isPassedOn = last !== undefined && speaksAlone(last, targets.length);
-  const headers = (isPassedOn ? last.headers : undefined) ?? {};
-  return { ok: false, error: explain(exchange.input.id, targets.length, left), left, headers };
+  return course.exhausted();
+}
+
+async function walk(course: Course): Promise<CascadeResult | undefined> {
+  for (let choice = course.next(); choice !== undefined; choice = course.next()) {
+    const served = await ask(course, choice);
+    if (served !== undefined || course.isOver) return served;
+  }
+  return undefined;
+}
+
+/** False when the client has left meanwhile. */
+async function pause(ms: number, exchange: Exchange): Promise<boolean> {
+  const endsAt = performance.now() + ms;
+  while (!exchange.isCancelled && performance.now() < endsAt) {
+    await Bun.sleep(Math.min(100, endsAt - performance.now()));
+  }
+  return !exchange.isCancelled;
+}
+
+/** One attempt that may be made: everything it depends on has let it pass. */
+interface Choice {
+  target: Target;
+  ticket: Ticket;
+  startedAt: number;
+  controller: AbortController;
+}
+
+interface Ended {
+  choice: Choice;
+  outcome: Outcome;
+}
+
+/** Asks one candidate, and a second beside it if the first says nothing for too long; the first valid content wins. */
+async function ask(course: Course, first: Choice): Promise<CascadeResult | undefined> {
+  const running = new Map([[first, course.attempt(first)]]);
+  const { hedgeMs } = course.deps;
+  if (hedgeMs > 0 && course.hasMore()) {
+    const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
+    const second = early === undefined ? course.next() : undefined;
+    if (second !== undefined) running.set(second, course.attempt(second));
+  }
+  while (running.size > 0) {
+    const { choice, outcome } = await Promise.race(running.values());
+    running.delete(choice);
+    if (outcome.ok) {
+      for (const [loser, ending] of running) course.abandon(loser, ending);
+      return course.served(choice, outcome.answer);
+    }
+    course.leave(choice, outcome.failure);
+    if (course.isOver) for (const [loser, ending] of running) course.abandon(loser, ending);
+  }
+  return undefined;
+}
+
+/** Rounds of waiting for limits that are soon over. */
+const maxRounds = 5;
+
+/** The way of one request through its candidates. */
+class Course {
+  readonly deps: CascadeDeps;
+  readonly #exchange: Exchange;
+  readonly #targets: readonly Target[];
+  readonly #planned: number;
+  readonly #left: LeftCandidate[] = [];
+  /** By target: the last word on why it was not asked. */
+  readonly #skips = new Map<Target, Skip>();
+  /** Will not answer this request, however often it is asked. */
+  readonly #spent = new Set<Target>();
+  #at = 0;
+  #keysTried = 0;
+  /** The largest window that was too small. */
+  #overflowed = 0;
+  isOver = false;
+
+  constructor(exchange: Exchange, targets: readonly Target[], deps: CascadeDeps) {
+    this.deps = deps;
+    this.#exchange = exchange;
+    this.#planned = targets.length;
+    const { session } = exchange.input;
+    const arranged = deps.affinity.arrange(session, targets, deps.now());
+    const { asked, skipped } = screen(arranged, needsOf(exchange), deps.factsOf, deps.purse());
+    this.#targets = asked;
+    for (const skip of skipped) this.#skips.set(skip.target, skip);
+  }
+
+  /** Starts anew with those that may answer after all. */
+  begin(): void {
+    this.#at = 0;
+    this.#keysTried = 0;
+  }
+
+  /** The next attempt that may be made, its place in every queue taken. */
+  next(): Choice | undefined {
+    if (this.#exchange.isCancelled) {
+      this.isOver = true;
+      return undefined;
+    }
+    for (; this.#at < this.#targets.length; this.#at++, this.#keysTried = 0) {
+      const target = this.#targets[this.#at] as Target;
+      if (!this.#isOpen(target)) continue;
+      const keys = this.#keysFor(target);
+      while (this.#keysTried < keys.length) {
+        const keyed = keys[this.#keysTried++] as Target;
+        const admission = this.deps.health.admit(candidateOf(keyed));
+        if (admission.ok) {
+          this.#skips.delete(target);
+          const controller = this.#exchange.startAttempt();
+          return { target: keyed, ticket: admission.ticket, startedAt: this.deps.now(), controller };
+        }
+        this.#skips.set(target, { target, ...admission.refusal });
+      }
+    }
+    return undefined;
+  }
+
+  /** Whether anybody is left to ask, as things stand. */
+  hasMore(): boolean {
+    for (let at = this.#at; at < this.#targets.length; at++) {
+      const target = this.#targets[at] as Target;
+      if (!this.#isOpen(target)) continue;
+      const keys = this.#keysFor(target).slice(at === this.#at ? this.#keysTried : 0);
+      if (keys.some((keyed) => this.deps.health.refusal(candidateOf(keyed)) === undefined)) return true;
+    }
+    return false;
+  }
+
+  async attempt(choice: Choice): Promise<Ended> {
+    const { target, controller } = choice;
+    const outcome = await attemptTarget(this.#exchange, target, !this.hasMore(), controller, this.deps).catch(
+      (cause) => {
+        // The client's own mistake: it speaks against nobody, and nobody else will be asked.
+        choice.ticket.unknown();
+        throw cause;
+      },
+    );
+    return { choice, outcome };
+  }
+
+  leave({ target, ticket, startedAt, controller }: Choice, why: Failure): void {
+    const told = widen(why, target);
+    this.#exchange.endAttempt(controller);
+    ticket.failed(told);
+    const candidate = { target, failure: told, durationMs: this.deps.now() - startedAt };
+    this.#left.push(candidate);
+    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, told);
+    this.deps.onLeft(this.#exchange, candidate);
+    if (this.#exchange.isCancelled || !reactions[told.kind].failsOver) this.isOver = true;
+    const plain = this.#plain(target);
+    // Another key of the same model is worth a try only where the key was the trouble.
+    if (told.scope !== "key" && this.#targets[this.#at] === plain) this.#keysTried = Number.POSITIVE_INFINITY;
+    if (!mayRecover.has(told.kind)) this.#spent.add(plain);
+    if (told.kind === "context-overflow") {
+      const limit = told.tokens?.limit ?? this.deps.factsOf(target)?.context ?? 0;
+      this.#overflowed = Math.max(this.#overflowed, limit);
+    }
+  }
+
+  /** A hedged candidate whose rival was faster, or whose request is over. */
+  abandon({ target, ticket, startedAt, controller }: Choice, ending: Promise<Ended>): void {
+    ticket.unknown();
+    controller.abort(new Error("another candidate was faster"));
+    this.#exchange.endAttempt(controller);
+    void ending.then(({ outcome }) => {
+      if (outcome.ok && outcome.answer.kind === "live") void outcome.answer.reader?.cancel().catch(() => {});
+    }, ignore);
+    const why = failure("aborted", "another candidate was faster");
+    recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
+  }
+
+  served({ target, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
+    const isFirst = this.#left.length === 0 && this.#skips.size === 0;
+    const { affinity, now } = this.deps;
+    affinity.served(this.#exchange.input.session, target, target.key?.id, isFirst, now());
+    return {
+      ok: true,
+      target,
+      answer,
+      attemptStartedAt: startedAt,
+      ticket,
+      left: this.#left,
+      skipped: this.#skipped(),
+    };
+  }
+
+  /**
+   * How long to wait for a limit that is soon over, when nobody is left to ask: only while the client has been shown nothing
+   * yet, so that it costs no more than patience. Undefined when waiting would not help.
+   */
+  shortWait(round: number): number | undefined {
+    if (round >= maxRounds) return undefined;
+    const now = this.deps.now();
+    const candidates = this.#targets.filter((target) => this.#isOpen(target));
+    const backAt = candidates.map((target) => {
+      const refusals = this.#keysFor(target).map(
+        (keyed) => this.deps.health.refusal(candidateOf(keyed))?.backAt ?? now,
+      );
+      return Math.min(...refusals);
+    });
+    if (backAt.length === 0) return undefined;
+    const jitter = 1 + Math.random() / 10;
+    const waitMs = Math.max(minWaitMs, (Math.min(...backAt) - now) * jitter);
+    const patienceLeft = this.#exchange.input.startedAt + this.deps.patienceMs - now;
+    return waitMs <= patienceLeft ? waitMs : undefined;
+  }
+
+  exhausted(): CascadeResult {
+    const left = this.#left;
+    const skipped = this.#skipped();
+    const last = left.at(-1)?.failure;
+    const isPassedOn = last !== undefined && speaksAlone(last, this.#planned);
+    const headers = (isPassedOn ? last.headers : undefined) ?? {};
+    const error = explain(this.#exchange.input.id, this.#planned, left, skipped, this.deps.now());
+    return { ok: false, error, left, skipped, headers };
+  }
+
+  #isOpen(target: Target): boolean {
+    if (this.#spent.has(target)) return false;
+    if (this.#overflowed === 0) return true;
+    const window = this.deps.factsOf(target)?.context;
+    if (window === undefined || window > this.#overflowed) return true;
+    const reason = `its window of ${window} tokens is no larger than the one that was too small`;
+    if (!this.#left.some((candidate) => this.#plain(candidate.target) === target))
+      this.#skips.set(target, { target, reason, kind: "context-overflow" });
+    this.#spent.add(target);
+    return false;
+  }
+
+  /** The target with each of its keys, the session's own first. */
+  #keysFor(target: Target): Target[] {
+    const { keys } = target.provider;
+    if (target.credential === "client" || keys.length === 0) return [target];
+    const { session } = this.#exchange.input;
+    const kept = this.deps.affinity.keyFor(session, target, this.deps.now());
+    const at = keys.findIndex((key) => key.id === kept);
+    const ordered = at < 0 ? keys : [...keys.slice(at), ...keys.slice(0, at)];
+    return ordered.map((key) => this.#keyed(target, key));
+  }
+
+  readonly #withKeys = new Map<Target, Map<string, Target>>();
+
+  #keyed(target: Target, key: NonNullable<Target["key"]>): Target {
+    const known = this.#withKeys.get(target) ?? new Map<string, Target>();
+    this.#withKeys.set(target, known);
+    const keyed = known.get(key.id) ?? { ...target, key };
+    known.set(key.id, keyed);
+    return keyed;
+  }
+
+  /** The target as it was planned, whichever key it was asked with. */
+  #plain(keyed: Target): Target {
+    return this.#targets.find(
+      (target) =>
+        target.provider === keyed.provider && target.model === keyed.model && target.protocol === keyed.protocol,
+    ) as Target;
+  }
+
+  #skipped(): Skip[] {
+    return [...this.#skips.values()];
+  }
+}
+
+const minWaitMs = 50;
+
+/** What a second try a moment later may mend. */
+const mayRecover: ReadonlySet<Failure["kind"]> = new Set(["rate-limit", "ramp-up"]);
+
+function candidateOf({ provider, model, key }: Target): Candidate {
+  return { provider: provider.id, model, keyId: key?.id };
+}
+
+/** A rate limit is shared by what the provider says it is shared by, unless the words themselves say otherwise. */
+function widen(why: Failure, { provider }: Target): Failure {
+  if (why.kind !== "rate-limit" || why.scope !== "model") return why;
+  return { ...why, scope: provider.rateLimitScope };
+}
+
+function ignore(): void {
+  // It was left: how it ended tells nothing.
 }
 
 export function recordAttempt(
@@ -76,34 +370,53 @@ export function recordAttempt(
 }
 
 /** The error of a request that nobody answered. One candidate's error is passed on as its own; several are told together. */
-function explain(requestId: string, candidates: number, left: readonly LeftCandidate[]): GatewayError {
+function explain(
+  requestId: string,
+  candidates: number,
+  left: readonly LeftCandidate[],
+  skipped: readonly Skip[],
+  now: number,
+): GatewayError {
   const last = left.at(-1);
-  if (last === undefined) {
+  if (last === undefined && skipped.length === 0) {
     return {
       kind: "upstream",
       message: "no model is configured for this request: set model_tiers.BIG.default",
       requestId,
     };
   }
-  if (speaksAlone(last.failure, candidates)) {
+  if (last !== undefined && speaksAlone(last.failure, candidates)) {
     const error = toGatewayError(last.failure, requestId);
     // "Incorrect API key" alone would read as if the agent's own login had failed.
     const message = last.failure.kind === "auth" ? `${last.target.provider.name}: ${error.message}` : error.message;
     return { ...error, message };
   }
-  const waits = left.flatMap(({ failure: { retryAfterMs } }) => retryAfterMs ?? []);
+  const waits = [
+    ...left.flatMap(({ failure: { retryAfterMs } }) => retryAfterMs ?? []),
+    ...skipped.flatMap(({ backAt }) => (backAt === undefined ? [] : [Math.max(0, backAt - now)])),
+  ];
   const soonest = waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) };
-  const reasons = left.map(({ target, failure: why }, index) => {
-    return `${index + 1}. ${renderModelReference({ provider: target.provider.id, model: target.model })}: ${describeFailure(why)}`;
-  });
+  const reasons = [
+    ...left.map(({ target, failure: why }) => `${nameOf(target)}: ${describeFailure(why)}`),
+    ...skipped.map((skip) => `${nameOf(skip.target)}: not asked, ${describeSkip(skip, now)}`),
+  ];
   const tokens = left.findLast(({ failure: why }) => why.kind === "context-overflow")?.failure.tokens;
   return {
-    kind: sharedKind(left),
-    message: `no model answered. ${reasons.join("; ")}`,
+    kind: sharedKind([...left.map((candidate) => candidate.failure.kind), ...skipped.map((skip) => skip.kind)]),
+    message: `no model answered. ${reasons.map((reason, index) => `${index + 1}. ${reason}`).join("; ")}`,
     requestId,
     ...soonest,
     ...(tokens === undefined ? {} : { tokens }),
   };
+}
+
+export function nameOf({ provider, model }: Target): string {
+  return renderModelReference({ provider: provider.id, model });
+}
+
+/** Why a candidate was not asked, and when it will be again. */
+export function describeSkip({ reason, backAt }: Skip, now: number): string {
+  return backAt === undefined ? reason : `${reason} (back in ${renderWait(Math.max(0, backAt - now))})`;
 }
 
 /** One candidate's error is passed on as its own, and so is one that no other candidate would have been spared. */
@@ -111,9 +424,9 @@ function speaksAlone(last: Failure, candidates: number): boolean {
   return candidates === 1 || !reactions[last.kind].failsOver;
 }
 
-/** What all failures have in common; else something worth a retry if any of them was. */
-function sharedKind(left: readonly LeftCandidate[]): GatewayError["kind"] {
-  const kinds = new Set(left.map(({ failure: why }) => reactions[why.kind].tells));
+/** What all reasons have in common; else something worth a retry if any of them was. */
+function sharedKind(reasons: readonly Failure["kind"][]): GatewayError["kind"] {
+  const kinds = new Set(reasons.map((kind) => reactions[kind].tells));
   const [only] = kinds;
   if (only !== undefined && kinds.size === 1) return only;
   if (kinds.has("context-overflow")) return "context-overflow";

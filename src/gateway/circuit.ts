@@ -8,6 +8,8 @@
  * In half-open one request is let through as the probe; all others are turned away until it has told.
  */
 
+import type { FailureKind } from "../../providers/failure.ts";
+
 export interface CircuitPolicy {
   /** Weight of failures that opens a circuit; 0 = it never opens. */
   failures: number;
@@ -20,9 +22,11 @@ export interface Circuit {
   weight: number;
   /** How often in a row it has opened. */
   openings: number;
-  /** When its time is over (ms since 1970); 0 while it is closed. */
+  /** Since when it is open, and when that is over (ms since 1970); both 0 while it is closed. */
+  openedAt: number;
   until: number;
-  /** What opened it, in the upstream's own words where it had any. */
+  /** What opened it: the kind of failure, and the upstream's own words where it had any. */
+  kind: FailureKind | "";
   reason: string;
   /** The upstream itself said when it will be back. */
   isTold: boolean;
@@ -30,7 +34,16 @@ export interface Circuit {
   probingSince: number;
 }
 
-export const closed: Circuit = { weight: 0, openings: 0, until: 0, reason: "", isTold: false, probingSince: 0 };
+export const closed: Circuit = {
+  weight: 0,
+  openings: 0,
+  openedAt: 0,
+  until: 0,
+  kind: "",
+  reason: "",
+  isTold: false,
+  probingSince: 0,
+};
 
 /** A probe that has not told by then is taken for lost (ms): its request may have hung for ever. */
 const probeLimitMs = 5 * 60_000;
@@ -59,9 +72,15 @@ export function endProbe(circuit: Circuit): Circuit {
 
 export interface Blow {
   weight: number;
+  kind: FailureKind;
   reason: string;
   /** When the upstream said that it will be back (ms from now). */
   retryAfterMs?: number | undefined;
+}
+
+/** A request that was begun before the circuit opened proves nothing about it. */
+export function recordSuccess(circuit: Circuit, startedAt: number): Circuit {
+  return startedAt < circuit.openedAt ? circuit : closed;
 }
 
 /** A failure of something that counts failures, such as a model. */
@@ -89,7 +108,9 @@ function open(circuit: Circuit, blow: Blow, now: number, policy: CircuitPolicy, 
   return {
     weight,
     openings,
+    openedAt: now,
     until: now + (blow.retryAfterMs ?? guessMs),
+    kind: blow.kind,
     reason: blow.reason,
     isTold,
     probingSince: 0,

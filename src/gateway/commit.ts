@@ -4,15 +4,16 @@ import type { ChatEvent, ChatResponse } from "../protocols/chat.ts";
 
 /**
  * True for the first content that cannot be taken back: text, a refusal, a call whose name is known, a hosted tool's
- * output, or reasoning that the client gets to see. Until then any failure is invisible and the next candidate is asked.
+ * output, or reasoning that the client gets to see. Where the client wants a call, words are not yet what it asked for. Until then any failure is invisible and the next candidate is asked.
  */
-export function commits(event: ChatEvent, seesReasoning: boolean): boolean {
+export function commits(event: ChatEvent, seesReasoning: boolean, forcesTool: boolean): boolean {
   switch (event.type) {
     case "text-delta":
+      return event.text !== "" && !forcesTool;
     case "refusal-delta":
       return event.text !== "";
     case "reasoning-delta":
-      return seesReasoning && event.text !== "";
+      return seesReasoning && event.text !== "" && !forcesTool;
     case "tool-start":
     case "opaque":
       return true;

@@ -106,6 +106,7 @@ function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Call
     query: query < 0 ? "" : raw.url.slice(query),
     startedAt: now,
     entry,
+    session: caller.session,
   });
   return { exchange, targets: route.targets };
 }
@@ -121,7 +122,7 @@ async function runSafely(exchange: Exchange, targets: readonly Target[], deps: C
       kind: "upstream",
       message: "the gateway failed on this request: see its log",
     };
-    return { ok: false, error: { ...error, requestId: exchange.input.id }, left: [], headers: {} };
+    return { ok: false, error: { ...error, requestId: exchange.input.id }, left: [], skipped: [], headers: {} };
   }
 }
 
@@ -199,6 +200,9 @@ function answerWhole(exchange: Exchange, result: CascadeResult, deps: Conversati
   const headers = replyHeaders(exchange, result);
   headers["content-type"] = "application/json";
   const left = exchange.isCancelled ? failure("aborted", new ClientLeft().message) : undefined;
+  if (left !== undefined) result.ticket.unknown();
+  else if (answer.flaw === undefined) result.ticket.served();
+  else result.ticket.servedBadly(answer.flaw);
   recordAttempt(exchange, target, attemptStartedAt, now - attemptStartedAt, left);
   if (answer.usage !== undefined) deps.calibration.observe(servedBy, body.size, answer.usage);
   entry.finish({

@@ -18,12 +18,15 @@ export interface ExchangeInput {
   /** Milliseconds since 1970. */
   startedAt: number;
   entry: LedgerEntry;
+  /** The agent's own session id; undefined when it has none, or does not tell. */
+  session: string | undefined;
 }
 
 export class Exchange {
   readonly input: ExchangeInput;
   #decoded: ChatRequest | undefined;
-  #attempt: AbortController | undefined;
+  /** Those under way: two at most, where a second candidate was started beside a slow first. */
+  readonly #attempts = new Set<AbortController>();
   #cancelled: Error | undefined;
 
   constructor(input: ExchangeInput) {
@@ -67,18 +70,23 @@ export class Exchange {
     }
   }
 
-  /** The controller of the attempt that is under way; already aborted when the exchange is. */
+  /** The controller of a new attempt; already aborted when the exchange is. Its end is for `endAttempt`. */
   startAttempt(): AbortController {
     const controller = new AbortController();
     if (this.#cancelled !== undefined) controller.abort(this.#cancelled);
-    this.#attempt = controller;
+    this.#attempts.add(controller);
     return controller;
   }
 
-  /** Ends the attempt under way and every later one: the client has left, or the gateway must stop. */
+  /** The attempt has failed, or was left for another. One that serves stays until the client's answer has ended. */
+  endAttempt(controller: AbortController): void {
+    this.#attempts.delete(controller);
+  }
+
+  /** Ends the attempts under way and every later one: the client has left, or the gateway must stop. */
   cancel(reason: Error): void {
     this.#cancelled ??= reason;
-    this.#attempt?.abort(reason);
+    for (const attempt of this.#attempts) attempt.abort(reason);
   }
 
   get isCancelled(): boolean {

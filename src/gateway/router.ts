@@ -1,12 +1,13 @@
 /** Which models may answer a request, in which order, and why. Pure. */
 
 import { parseModelReference } from "../../providers/model-reference.ts";
-import type { Provider, Providers } from "../../providers/registry.ts";
+import type { Provider, ProviderKey, Providers } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
 import { hasNoTiers, letterModels, ownNames, type TierName, tierModels, tierNames } from "../model-tiers.ts";
 import type { Protocol } from "../protocols/chat.ts";
+import type { QuotaRules } from "./quota-windows.ts";
 
 export interface Target {
   provider: Provider;
@@ -14,6 +15,8 @@ export interface Target {
   model: string;
   /** The protocol it is called in. */
   protocol: Protocol;
+  /** Which of the provider's keys; decided when it is asked. */
+  key?: ProviderKey;
   /** `client`: the client's own login is passed to its own vendor. */
   credential: "ours" | "client";
 }
@@ -39,6 +42,8 @@ export interface Routing {
   providers: Providers;
   /** Launch letters and the models they mean. */
   tierLetters: Readonly<Record<string, string>>;
+  /** How often models may be asked, by `provider:model`. */
+  quotas: QuotaRules;
 }
 
 /** Model families of the agents' own vendors, largest first. */

@@ -1,20 +1,28 @@
 /** Puts a gateway together and on a port: config, providers, ledger and HTTP face. */
 
 import { Lessons } from "../../providers/lessons.ts";
-import { buildProviders, keyReader } from "../../providers/registry.ts";
+import { parseModelReference, renderModelReference } from "../../providers/model-reference.ts";
+import { buildProviders, keyReader, type Providers } from "../../providers/registry.ts";
 import type { Fetch } from "../../providers/upstream.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
+import { circuitQueries } from "../store/circuits.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import { Affinity } from "./affinity.ts";
 import { createApp } from "./app.ts";
 import type { CascadeDeps } from "./cascade.ts";
+import type { CircuitPolicy } from "./circuit.ts";
+import { CircuitSaver, fromRow } from "./circuit-saver.ts";
 import { TokenCounter } from "./count-endpoint.ts";
 import { isLoopback } from "./guard.ts";
+import { Health } from "./health.ts";
 import { Ledger } from "./ledger.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
+import type { QuotaRules } from "./quota-windows.ts";
 import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
 import { SignatureMemory } from "./signature-memory.ts";
@@ -29,6 +37,8 @@ export interface GatewayInput {
   fetch: Fetch;
   /** Undefined until a launch has made one. */
   launchSecret(): string | undefined;
+  /** What is known of a target's model. */
+  factsOf: CascadeDeps["factsOf"];
   /** One line for the person who runs the gateway. */
   log(line: string): void;
   onLeft: CascadeDeps["onLeft"];
@@ -74,6 +84,16 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const lessons = new Lessons();
   const signatures = new SignatureMemory();
   const calibration = new Calibration();
+  const circuits = circuitQueries(input.store.db);
+  const health = new Health({
+    now,
+    policy: () => policyOf(routing.config.breaker),
+    quotas: () => routing.quotas,
+    onChange: (id, circuit) => saver.note(id, circuit),
+  });
+  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
+  health.restore((await circuits.load()).map(fromRow));
+  const affinity = new Affinity();
   const app = createApp({
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
@@ -90,6 +110,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         lessons,
         signatures,
         patienceMs: patience_ms,
+        hedgeMs: routing.config.hedge.after_ms,
+        health,
+        affinity,
+        factsOf: input.factsOf,
+        purse: () => ({ allowPaid: routing.config.budgets.allow_paid }),
         onLeft: input.onLeft,
       };
     },
@@ -115,6 +140,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
+      await saver.close();
       const lost = await ledger.close();
       if (lost > 0) input.log(`${lost} ledger rows could not be written`);
       input.store.close();
@@ -134,14 +160,24 @@ async function buildRouting(
     ...(api_keys ?? []),
   ]);
   await commandKeys.run(specs.flatMap((spec) => (spec.startsWith("cmd:") ? spec.slice(4) : [])));
-  return {
+  const providers = buildProviders(
     config,
-    providers: buildProviders(
-      config,
-      keyReader(env, (command) => commandKeys.find(command)),
-    ),
-    tierLetters,
-  };
+    keyReader(env, (command) => commandKeys.find(command)),
+  );
+  return { config, providers, tierLetters, quotas: quotaRules(config, providers) };
+}
+
+function quotaRules({ quotas, default_provider }: Config, providers: Providers): QuotaRules {
+  return new Map(
+    Object.entries(quotas).map(([name, rule]) => {
+      const reference = parseModelReference(name, (id) => providers.has(id), default_provider);
+      return [renderModelReference(reference), rule];
+    }),
+  );
+}
+
+function policyOf({ failures, cooldown_seconds, max_cooldown_seconds }: Config["breaker"]): CircuitPolicy {
+  return { failures, cooldownMs: cooldown_seconds * 1000, maxCooldownMs: max_cooldown_seconds * 1000 };
 }
 
 /** How long a `cmd:` key may take: a password manager may ask its owner first (ms). */

@@ -6,9 +6,11 @@ import { ClientLeft, classifyThrown, GatewayStopped, LimitReached, readOut } fro
 import type { ChatEvent, StreamError, Usage } from "../protocols/chat.ts";
 import type { GatewayError, StreamEncoder } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
+import { AnswerWatch } from "./answer-watch.ts";
 import type { LiveAnswer } from "./attempt.ts";
 import { type CascadeResult, recordAttempt, toGatewayError } from "./cascade.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Ticket } from "./health.ts";
 import { renderAll } from "./lane.ts";
 import type { Ending } from "./ledger.ts";
 import type { Target } from "./router.ts";
@@ -34,6 +36,7 @@ interface Serving {
   answer: LiveAnswer;
   target: Target;
   attemptStartedAt: number;
+  ticket: Ticket;
 }
 
 export class StreamReply {
@@ -47,6 +50,8 @@ export class StreamReply {
   #wakeWhenServing: (() => void) | undefined;
   #usage: Usage | undefined;
   #firstTokenMs: number | undefined;
+  readonly #judge = new AnswerWatch();
+  #forcesTool = false;
   #isOver = false;
   #isSettling = false;
   #isReading = false;
@@ -81,15 +86,19 @@ export class StreamReply {
 
   /** Goes on with what the cascade found. A failure before any opening is for the caller, as a plain HTTP error. */
   adopt(result: CascadeResult): void {
-    if (this.#isOver) return;
+    if (this.#isOver) {
+      if (result.ok) result.ticket.unknown();
+      return;
+    }
     if (!result.ok) {
       this.#writeError(result.error);
       this.#settle({ status: this.#exchange.isCancelled ? "aborted" : "error", error: result.error.message });
       return;
     }
-    const { answer, target, attemptStartedAt } = result;
+    const { answer, target, attemptStartedAt, ticket } = result;
     if (answer.kind !== "live") throw new Error("a whole answer cannot be streamed");
-    this.#serving = { answer, target, attemptStartedAt };
+    this.#serving = { answer, target, attemptStartedAt, ticket };
+    this.#forcesTool = this.#exchange.input.body.forcesTool;
     this.#firstTokenMs = this.#deps.now() - this.#exchange.input.startedAt;
     if (this.#opener !== undefined) answer.lane.skipOpening();
     this.#exchange.release();
@@ -146,6 +155,7 @@ export class StreamReply {
   /** Notes usage, and returns what broke the stream, if something did. */
   #watch(events: readonly ChatEvent[]): StreamError | undefined {
     for (const event of events) {
+      this.#judge.see(event);
       if (event.type === "error") return event.error;
       if ((event.type === "usage" || event.type === "start" || event.type === "finish") && event.usage !== undefined) {
         this.#usage = event.usage;
@@ -216,7 +226,8 @@ export class StreamReply {
     const serving = this.#serving;
     let servedBy: string | undefined;
     if (serving !== undefined) {
-      const { target, attemptStartedAt } = serving;
+      const { target, attemptStartedAt, ticket } = serving;
+      this.#tell(ticket, why);
       servedBy = renderModelReference({ provider: target.provider.id, model: target.model });
       recordAttempt(this.#exchange, target, attemptStartedAt, this.#deps.now() - attemptStartedAt, why);
       if (this.#usage !== undefined) this.#deps.onUsage(servedBy, this.#usage);
@@ -233,6 +244,18 @@ export class StreamReply {
     this.#close();
     this.#wakeWhenServing?.();
     this.#deps.onEnd();
+  }
+
+  /** Success is known at the end of the stream, and no client that leaves says anything of it. */
+  #tell(ticket: Ticket, why: Failure | undefined): void {
+    const isOurs = why?.kind === "aborted" || why?.kind === "stopped";
+    if (isOurs) ticket.unknown();
+    else if (why !== undefined) ticket.failed(why);
+    else {
+      const flaw = this.#judge.flaw(this.#forcesTool);
+      if (flaw === undefined) ticket.served();
+      else ticket.servedBadly(flaw);
+    }
   }
 
   #close(): void {

@@ -6,6 +6,7 @@
 
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { FailureKind } from "../../providers/failure.ts";
 
 const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
 
@@ -27,6 +28,8 @@ export const requests = sqliteTable(
     modelRequested: text("model_requested").notNull(),
     /** Why these candidates: the name of the routing rule. */
     rule: text(),
+    /** JSON for `clutch why`: which rules did not apply, which candidates were not asked, and the reasons. */
+    trail: text(),
     /** `provider:model` that answered. */
     servedBy: text("served_by"),
     attempts: integer().notNull(),
@@ -74,5 +77,22 @@ export const attempts = sqliteTable(
   (table) => [primaryKey({ columns: [table.requestId, table.number] })],
 );
 
+/** What is out of order, so that a restart changes nothing: models, keys, accounts, providers, shared pools. */
+export const circuits = sqliteTable("circuits", {
+  /** Such as `model:openrouter:vendor/name` or `account:openrouter`. */
+  id: text().primaryKey(),
+  weight: real().notNull(),
+  openings: integer().notNull(),
+  openedAt: integer("opened_at").notNull(),
+  /** 0 while it is closed and only counts failures. */
+  until: integer().notNull(),
+  /** The kind of failure that opened it; empty while it only counts. */
+  kind: text().$type<FailureKind | "">().notNull(),
+  reason: text().notNull(),
+  isTold: integer("is_told", { mode: "boolean" }).notNull(),
+  updatedAt: integer("updated_at").notNull(),
+});
+
+export type CircuitRow = typeof circuits.$inferInsert;
 export type RequestRow = typeof requests.$inferInsert;
 export type AttemptRow = typeof attempts.$inferInsert;

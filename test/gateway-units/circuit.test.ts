@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
+  type Blow,
   beginProbe,
   type Circuit,
   type CircuitPolicy,
@@ -13,10 +14,10 @@ import {
 
 const policy: CircuitPolicy = { failures: 3, cooldownMs: 60_000, maxCooldownMs: 3_600_000 };
 const start = 1_000_000;
-const hard = { weight: 1, reason: "500" };
-const soft = { weight: 0.5, reason: "empty" };
+const hard = { weight: 1, kind: "upstream", reason: "500" } as const;
+const soft = { weight: 0.5, kind: "empty", reason: "empty" } as const;
 
-function fail(times: number, blow = hard, from: Circuit = closed, now = start): Circuit {
+function fail(times: number, blow: Blow = hard, from: Circuit = closed, now = start): Circuit {
   let circuit = from;
   for (let count = 0; count < times; count++) circuit = recordFailure(circuit, blow, now, policy);
   return circuit;
@@ -56,8 +57,8 @@ describe("a circuit", () => {
   });
 
   test("believes the upstream's own time, shorter or longer", () => {
-    expect(fail(1, { ...hard, retryAfterMs: 5000 } as typeof hard, fail(2)).until).toBe(start + 5000);
-    expect(fail(1, { ...hard, retryAfterMs: 9e6 } as typeof hard, fail(2)).until).toBe(start + 9e6);
+    expect(fail(1, { ...hard, retryAfterMs: 5000 }, fail(2)).until).toBe(start + 5000);
+    expect(fail(1, { ...hard, retryAfterMs: 9e6 }, fail(2)).until).toBe(start + 9e6);
   });
 
   test("lets one request through when its time is over, and no other until that one has told", () => {

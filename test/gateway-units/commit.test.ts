@@ -23,7 +23,13 @@ describe("commits()", () => {
     [{ type: "error", error: { kind: "reported", message: "x" } }, false, false],
   ];
   test.each(cases)("%j: %p, without sight of reasoning %p", (event, whenShown, whenHidden) => {
-    expect([commits(event, true), commits(event, false)]).toEqual([whenShown, whenHidden]);
+    expect([commits(event, true, false), commits(event, false, false)]).toEqual([whenShown, whenHidden]);
+  });
+
+  test("where a call has to come, words do not commit, and the call does", () => {
+    expect(commits({ type: "text-delta", text: "I will" }, true, true)).toBe(false);
+    expect(commits({ type: "reasoning-delta", text: "hm" }, true, true)).toBe(false);
+    expect(commits({ type: "tool-start", call: 0, id: "c", name: "ls" }, true, true)).toBe(true);
   });
 });
 

@@ -14,7 +14,7 @@ const tierLetters = { d: "deepseek/flash", m: "clutch-big", "0": "ollama:local" 
 
 function routing(config: JsonObject, keys: Readonly<Record<string, string>> = {}): Routing {
   const parsed = parseConfig(config, "c.json");
-  return { config: parsed, providers: buildProviders(parsed, (spec) => keys[spec]), tierLetters };
+  return { config: parsed, providers: buildProviders(parsed, (spec) => keys[spec]), tierLetters, quotas: new Map() };
 }
 
 interface Ask extends Partial<Omit<RouteRequest, "launch">> {

@@ -121,7 +121,8 @@ const failures: readonly {
 function setup(bad: Reply, good: Reply) {
   return {
     replies: { bad, good },
-    cascade: ["chat:bad", "chat:good"],
+    // What shuts a key or an account leaves another provider alone.
+    cascade: ["chat:bad", "other:good"],
     timeouts: { first_token_ms: 120, idle_ms: 120 },
   };
 }
@@ -141,12 +142,12 @@ describe.each(failures.map((row) => [row.name, row] as const))("%s", (_name, fai
     const response = await gateway.ask(client, "any-model", true);
     const stream = await response.text();
     expect(response.status).toBe(200);
-    expect(response.headers.get("x-clutch-served-by")).toBe("chat:good");
+    expect(response.headers.get("x-clutch-served-by")).toBe("other:good");
     if (client === "chat") expect(stream).toBe(streamed("chat"));
     expect(summarise(client, stream)).toMatchObject({ text: answerText, openings: 1, successes: 1, errors: [] });
     const id = response.headers.get("x-clutch-request-id");
     expectAttempts(await gateway.attempts(id), failure);
-    expect(await gateway.request(id)).toMatchObject({ status: "completed", attempts: 2, served_by: "chat:good" });
+    expect(await gateway.request(id)).toMatchObject({ status: "completed", attempts: 2, served_by: "other:good" });
     expect(gateway.upstream.models()).toEqual(["bad", "good"]);
     await within(1000, "closing the failed candidate's connection", gateway.upstream.quiet());
   });
@@ -306,6 +307,8 @@ describe.each(protocols)("to a %s client", (client) => {
         two: json(said("two"), 429, { "retry-after": "5" }),
       },
       cascade: ["chat:one", "chat:two"],
+      // Within its patience the gateway would wait for the first of them itself.
+      timeouts: { patience_ms: 1000 },
     });
     const response = await gateway.ask(client, "any-model", true);
     expect(response.status).toBe(429);
@@ -337,8 +340,8 @@ describe.each(protocols)("to a %s client", (client) => {
   ] as const)(
     "the only candidate's %s is its own error, mapped and not wrapped",
     async (_name, reply, status, type) => {
-      await using gateway = await startTestGateway({ replies: { one: reply }, cascade: ["chat:one"] });
       for (const model of ["any-model", "chat:one"]) {
+        await using gateway = await startTestGateway({ replies: { one: reply }, cascade: ["chat:one"] });
         const response = await gateway.ask(client, model, true);
         expect(response.status).toBe(status);
         const body: unknown = await response.json();

@@ -60,7 +60,10 @@ export interface GatewaySetup {
   fetch?: Fetch;
 }
 
-/** Providers `messages`, `chat` and `responses`, each speaking the protocol of its name; `dead` refuses connections. */
+/**
+ * Providers `messages`, `chat` and `responses`, each speaking the protocol of its name; `other` speaks Chat too, with a key
+ * of its own; `dead` refuses connections.
+ */
 export function buildConfig(upstreamPort: number, setup: Omit<GatewaySetup, "replies">): JsonObject {
   const base_url = `http://127.0.0.1:${upstreamPort}/v1`;
   const provider = (protocol: Protocol) => ({ protocol, base_url, api_key: upstreamKey });
@@ -72,6 +75,7 @@ export function buildConfig(upstreamPort: number, setup: Omit<GatewaySetup, "rep
       messages: provider("messages"),
       chat: provider("chat"),
       responses: provider("responses"),
+      other: provider("chat"),
       dead: { protocol: "chat", base_url: "http://127.0.0.1:1/v1" },
     },
     model_tiers: { BIG: { default: first, cascade } },
@@ -95,6 +99,7 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     env: setup.env ?? {},
     store: openStore(database),
     fetch: setup.fetch ?? fetch,
+    factsOf: () => undefined,
     launchSecret: () => setup.launchSecret,
     log: (line) => lines.push(line),
     onLeft: () => {},

@@ -1,0 +1,69 @@
+/** Judges an answer that came through whole: it may say all that its protocol asks for, and still not do what it should. */
+
+import type { ChatEvent } from "../protocols/chat.ts";
+
+/** What an answer was like, beyond having come: each counts half against its model. */
+export interface Flaw {
+  kind: "empty" | "truncated" | "tool-not-called" | "bad-tool-call";
+  message: string;
+}
+
+/** Sees every event of an answer once, in order. */
+export class AnswerWatch {
+  #calls = new Map<number, { name: string; json: string }>();
+  #hasContent = false;
+  #reason: string | undefined;
+
+  see(event: ChatEvent): void {
+    switch (event.type) {
+      case "text-delta":
+      case "refusal-delta":
+        this.#hasContent ||= event.text !== "";
+        break;
+      case "opaque":
+        this.#hasContent = true;
+        break;
+      case "tool-start":
+        this.#hasContent = true;
+        this.#calls.set(event.call, { name: event.name, json: "" });
+        break;
+      case "tool-delta": {
+        const call = this.#calls.get(event.call);
+        if (call !== undefined) call.json += event.json;
+        break;
+      }
+      case "finish":
+        this.#reason = event.reason;
+        break;
+    }
+  }
+
+  /** The first flaw of an answer that has ended properly. @param forcesTool the client wanted a call and nothing else */
+  flaw(forcesTool: boolean): Flaw | undefined {
+    if (!this.#hasContent) return { kind: "empty", message: "the answer was empty" };
+    // Cut off by the client's own limit, its call cannot be whole.
+    if (this.#reason === "length") {
+      return this.#calls.size > 0
+        ? undefined
+        : { kind: "truncated", message: "the answer was cut at the output limit" };
+    }
+    for (const { name, json } of this.#calls.values()) {
+      if (!isJsonObject(json)) return { kind: "bad-tool-call", message: `the arguments of ${name} are no JSON object` };
+    }
+    if (forcesTool && this.#calls.size === 0) {
+      return { kind: "tool-not-called", message: "a tool had to be called, and none was" };
+    }
+    return undefined;
+  }
+}
+
+/** No arguments at all stand for none. */
+function isJsonObject(text: string): boolean {
+  if (text.trim() === "") return true;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * What is out of order right now: models, keys, accounts, whole providers, and pools that several models share. A
+ * candidate passes when everything it depends on does. Decides in memory; what changed is handed on to be written behind.
+ */
+
+import type { Failure, FailureKind } from "../../providers/failure.ts";
+import type { Flaw } from "./answer-watch.ts";
+import {
+  beginProbe,
+  type Circuit,
+  type CircuitPolicy,
+  closed,
+  endProbe,
+  isPassable,
+  recordFailure,
+  recordShut,
+  recordSuccess,
+  stateOf,
+} from "./circuit.ts";
+import { type QuotaRules, QuotaWindows } from "./quota-windows.ts";
+
+/** One way to ask: a model at a provider with one of its keys. */
+export interface Candidate {
+  provider: string;
+  model: string;
+  /** Tells the keys of a provider apart, and is no secret; undefined where none is needed. */
+  keyId: string | undefined;
+}
+
+export interface Refusal {
+  /** For people: what is shut and why. */
+  reason: string;
+  /** The kind of failure that shut it. */
+  kind: FailureKind;
+  /** When it may be asked again (ms since 1970). */
+  backAt: number;
+}
+
+export type Admission = { ok: true; ticket: Ticket } | { ok: false; refusal: Refusal };
+
+/** Stands for one attempt; told exactly once how it ended. */
+export interface Ticket {
+  served(): void;
+  /** Worked, but not as it should: counts half. */
+  servedBadly(flaw: Flaw): void;
+  failed(failure: Failure): void;
+  /** Proves nothing: the client left, or the attempt was never made. */
+  unknown(): void;
+}
+
+export interface HealthDeps {
+  now(): number;
+  policy(): CircuitPolicy;
+  quotas(): QuotaRules;
+  /** Told with each circuit that has changed; undefined when it is closed again. */
+  onChange(id: string, circuit: Circuit | undefined): void;
+}
+
+/** What is shut at once, and for how long the first time, where the upstream does not say. */
+const shutPolicies = {
+  /** min(30 s, 2^n): a limit of requests per minute is soon over. */
+  rateLimit: { cooldownMs: 1_000, maxCooldownMs: 30_000 },
+  /** Others have been served meanwhile: the provider wants its traffic to grow more slowly. */
+  rampUp: { cooldownMs: 15_000, maxCooldownMs: 120_000 },
+  key: { cooldownMs: 60_000, maxCooldownMs: 3_600_000 },
+  /** Money comes back when a person has seen to it. */
+  account: { cooldownMs: 300_000, maxCooldownMs: 3_600_000 },
+} as const;
+
+export class Health {
+  readonly #deps: HealthDeps;
+  readonly #circuits = new Map<string, Circuit>();
+  readonly #quotas: QuotaWindows;
+
+  constructor(deps: HealthDeps) {
+    this.#deps = deps;
+    this.#quotas = new QuotaWindows(deps.quotas);
+  }
+
+  /** Takes over what an earlier process knew. Probes of its own have died with it. */
+  restore(known: Iterable<readonly [string, Circuit]>): void {
+    for (const [id, circuit] of known) this.#circuits.set(id, endProbe(circuit));
+  }
+
+  /** Why the candidate cannot be asked now, if it cannot. Begins nothing. */
+  refusal(candidate: Candidate): Refusal | undefined {
+    const now = this.#deps.now();
+    const blocking = dependencies(candidate).flatMap(({ id, what }) => {
+      const circuit = this.#circuits.get(id);
+      return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(circuit, what, now)];
+    });
+    const quota = this.#quotas.refusal(candidate, now);
+    if (quota !== undefined) blocking.push(quota);
+    // It is back when the last of them is.
+    return blocking.toSorted((a, b) => b.backAt - a.backAt)[0];
+  }
+
+  admit(candidate: Candidate): Admission {
+    const refusal = this.refusal(candidate);
+    if (refusal !== undefined) return { ok: false, refusal };
+    const now = this.#deps.now();
+    for (const { id } of dependencies(candidate)) {
+      const circuit = this.#circuits.get(id);
+      if (circuit !== undefined) this.#circuits.set(id, beginProbe(circuit, now));
+    }
+    const refund = this.#quotas.spend(candidate, now);
+    return { ok: true, ticket: this.#ticket(candidate, now, refund) };
+  }
+
+  /** Everything that is not closed, and what counts failures at the moment. */
+  list(): { id: string; circuit: Circuit }[] {
+    return [...this.#circuits].map(([id, circuit]) => ({ id, circuit }));
+  }
+
+  /** Closes what matches: an id, or all. @returns the ids that were closed */
+  reset(matches: (id: string) => boolean): string[] {
+    const ids = [...this.#circuits.keys()].filter(matches);
+    for (const id of ids) this.#set(id, closed);
+    return ids;
+  }
+
+  /** An upstream, or its own word about an account, says that something is used up. */
+  shut(id: string, reason: string, retryAfterMs: number): void {
+    this.#shut(id, { weight: 1, kind: "rate-limit", reason, retryAfterMs }, shutPolicies.account);
+  }
+
+  #ticket(candidate: Candidate, startedAt: number, refund: () => void): Ticket {
+    let isSettled = false;
+    const once = (settle: () => void) => () => {
+      if (isSettled) return;
+      isSettled = true;
+      settle();
+    };
+    const ids = dependencies(candidate).map(({ id }) => id);
+    const letGo = () => {
+      for (const id of ids) this.#change(id, endProbe);
+    };
+    return {
+      served: once(() => {
+        for (const id of ids) this.#change(id, (circuit) => recordSuccess(circuit, startedAt));
+      }),
+      servedBadly: ({ kind, message: reason }) =>
+        once(() => {
+          letGo();
+          this.#count(modelId(candidate), { weight: 0.5, kind, reason });
+        })(),
+      failed: (failure) =>
+        once(() => {
+          // What was half-open and did not fail itself has told nothing.
+          letGo();
+          if (!failure.spendsQuota) refund();
+          this.#blame(candidate, failure);
+        })(),
+      unknown: once(() => {
+        letGo();
+        refund();
+      }),
+    };
+  }
+
+  #blame(candidate: Candidate, failure: Failure): void {
+    const blamed = blame(candidate, failure);
+    if (blamed === undefined) return;
+    const { kind, message: reason, retryAfterMs } = failure;
+    const blow = { weight: failure.countsForBreaker === "soft" ? 0.5 : 1, kind, reason, retryAfterMs };
+    if (blamed.limits === undefined) this.#count(blamed.id, blow);
+    else this.#shut(blamed.id, blow, blamed.limits);
+  }
+
+  #count(id: string, blow: Parameters<typeof recordFailure>[1]): void {
+    const { now, policy } = this.#deps;
+    this.#change(id, (circuit) => recordFailure(circuit, blow, now(), policy()), closed);
+  }
+
+  #shut(
+    id: string,
+    blow: Parameters<typeof recordShut>[1],
+    limits: Pick<CircuitPolicy, "cooldownMs" | "maxCooldownMs">,
+  ): void {
+    const { now, policy } = this.#deps;
+    const { failures } = policy();
+    this.#change(id, (circuit) => recordShut(circuit, blow, now(), { failures, ...limits }), closed);
+  }
+
+  #change(id: string, step: (circuit: Circuit) => Circuit, otherwise?: Circuit): void {
+    const circuit = this.#circuits.get(id) ?? otherwise;
+    if (circuit === undefined) return;
+    const next = step(circuit);
+    if (next !== circuit) this.#set(id, next);
+  }
+
+  #set(id: string, circuit: Circuit): void {
+    const isClosed = circuit.until === 0 && circuit.weight === 0;
+    if (isClosed) this.#circuits.delete(id);
+    else this.#circuits.set(id, circuit);
+    this.#deps.onChange(id, isClosed ? undefined : circuit);
+  }
+}
+
+interface Blamed {
+  id: string;
+  /** Shut at once, within these; without them failures add up. */
+  limits?: Pick<CircuitPolicy, "cooldownMs" | "maxCooldownMs">;
+}
+
+/** What a failure is held against; undefined for what is nobody's fault but the request's. */
+function blame(candidate: Candidate, { kind, scope, countsForBreaker }: Failure): Blamed | undefined {
+  if (countsForBreaker === "no") return undefined;
+  const isLimit = kind === "rate-limit";
+  switch (scope) {
+    case "request":
+      return undefined;
+    case "provider":
+      if (kind === "ramp-up") return { id: providerId(candidate), limits: shutPolicies.rampUp };
+      return { id: providerId(candidate), ...(isLimit && { limits: shutPolicies.rateLimit }) };
+    case "account":
+      // A limit of the free models leaves the paid ones alone.
+      return { id: (isLimit ? poolId(candidate) : undefined) ?? accountId(candidate), limits: shutPolicies.account };
+    case "key":
+      return {
+        id: keyId(candidate) ?? accountId(candidate),
+        limits: isLimit ? shutPolicies.rateLimit : shutPolicies.key,
+      };
+    case "model":
+      return { id: modelId(candidate), ...(isLimit && { limits: shutPolicies.rateLimit }) };
+    default:
+      return scope satisfies never;
+  }
+}
+
+function refuse(circuit: Circuit, what: string, now: number): Refusal {
+  const isProbing = stateOf(circuit, now) === "half-open";
+  const reason = isProbing ? `${what} is being tried by another request` : `${what} is resting: ${circuit.reason}`;
+  return { reason, kind: circuit.kind || "upstream", backAt: isProbing ? now + probeWaitMs : circuit.until };
+}
+
+/** What a probe takes to tell, for those who wait for it (ms). */
+const probeWaitMs = 2_000;
+
+/** In the order in which a person would want to be told: the widest first. */
+function dependencies(candidate: Candidate): { id: string; what: string }[] {
+  const { provider, model } = candidate;
+  const key = keyId(candidate);
+  const pool = poolId(candidate);
+  return [
+    { id: providerId(candidate), what: provider },
+    { id: accountId(candidate), what: `the account at ${provider}` },
+    ...(pool === undefined ? [] : [{ id: pool, what: `the free models of ${provider}` }]),
+    ...(key === undefined ? [] : [{ id: key, what: `key ${candidate.keyId} of ${provider}` }]),
+    { id: modelId(candidate), what: model },
+  ];
+}
+
+function providerId({ provider }: Candidate): string {
+  return `provider:${provider}`;
+}
+
+function accountId({ provider }: Candidate): string {
+  return `account:${provider}`;
+}
+
+function keyId({ provider, keyId: key }: Candidate): string | undefined {
+  return key === undefined ? undefined : `key:${provider}#${key}`;
+}
+
+export function modelId({ provider, model }: Pick<Candidate, "provider" | "model">): string {
+  return `model:${provider}:${model}`;
+}
+
+/** All of OpenRouter's free models draw on one bucket of the account. */
+export const freePool = "free:openrouter";
+
+function poolId({ provider, model }: Candidate): string | undefined {
+  return provider === "openrouter" && model.endsWith(":free") ? freePool : undefined;
+}

@@ -1,0 +1,92 @@
+/** Which candidates a request suits at all, before any is called: window, tools, images, money. Pure; each skip has a reason. */
+
+import type { FailureKind } from "../../providers/failure.ts";
+import type { ModelFacts } from "../../providers/model-facts.ts";
+import type { Target } from "./router.ts";
+
+/** What a request asks of a model; each is found out only when a candidate makes it matter. */
+export interface Needs {
+  /** At least this many tokens, answer included: an estimate that errs on the small side. */
+  tokens(): number;
+  hasTools(): boolean;
+  hasImages(): boolean;
+}
+
+export interface Purse {
+  /** False: nothing that costs money is called. */
+  allowPaid: boolean;
+  /** Why paid models may not be called now, although they are allowed, and when they may again (ms since 1970). */
+  spent?: { reason: string; backAt: number };
+}
+
+export interface Skip {
+  target: Target;
+  reason: string;
+  /** What a request is told when nobody was asked. */
+  kind: FailureKind;
+  backAt?: number;
+}
+
+export interface Screened {
+  asked: Target[];
+  skipped: Skip[];
+}
+
+/** Undefined where nothing is known of the model. */
+export type Facts = (target: Target) => ModelFacts | undefined;
+
+/**
+ * A list of models can be wrong or old, so it decides only while it leaves somebody to ask: where it would leave nobody, the
+ * largest window is asked after all, and the upstream's own word counts. Money is no such matter.
+ */
+export function screen(targets: readonly Target[], needs: Needs, factsOf: Facts, purse: Purse): Screened {
+  const skipped: Skip[] = [];
+  const unsuited: Skip[] = [];
+  const asked: Target[] = [];
+  for (const target of targets) {
+    const facts = factsOf(target);
+    const tooDear = refuseMoney(target, facts, purse);
+    if (tooDear !== undefined) skipped.push(tooDear);
+    else {
+      const reason = facts === undefined ? undefined : findMisfit(facts, needs);
+      if (reason === undefined) asked.push(target);
+      else unsuited.push({ target, ...reason });
+    }
+  }
+  if (asked.length > 0 || unsuited.length === 0) return { asked, skipped: [...skipped, ...unsuited] };
+  const widest = unsuited.reduce((best, skip) => (windowOf(skip, factsOf) > windowOf(best, factsOf) ? skip : best));
+  return { asked: [widest.target], skipped: [...skipped, ...unsuited.filter((skip) => skip !== widest)] };
+}
+
+function windowOf({ target }: Skip, factsOf: Facts): number {
+  return factsOf(target)?.context ?? 0;
+}
+
+function findMisfit(facts: ModelFacts, needs: Needs): Pick<Skip, "reason" | "kind"> | undefined {
+  // The cheap questions first.
+  if (facts.tools === false && needs.hasTools()) return { reason: "it takes no tools", kind: "unsupported" };
+  if (facts.image === false && needs.hasImages()) return { reason: "it sees no images", kind: "unsupported" };
+  const tokens = needs.tokens();
+  if (tokens <= facts.context) return undefined;
+  const reason = `about ${tokens} tokens do not fit into its window of ${facts.context}`;
+  return { reason, kind: "context-overflow" };
+}
+
+/** An unknown price is not zero, except where nobody is paid: on this machine, or under a name that says free. */
+function refuseMoney(target: Target, facts: ModelFacts | undefined, purse: Purse): Skip | undefined {
+  if (purse.allowPaid && purse.spent === undefined) return undefined;
+  if (isFree(target, facts)) return undefined;
+  const price = facts?.usd === undefined ? "its price is unknown" : "it costs money";
+  if (!purse.allowPaid) return { target, reason: `${price}, and budgets.allow_paid is off`, kind: "billing" };
+  const { spent } = purse;
+  if (spent === undefined) return undefined;
+  return { target, reason: `${price}, and ${spent.reason}`, kind: "billing", backAt: spent.backAt };
+}
+
+function isFree({ provider, model, credential }: Target, facts: ModelFacts | undefined): boolean {
+  // The agent's own login is the user's own account.
+  if (credential === "client" || provider.keySource === undefined) return true;
+  const [input, output] = facts?.usd ?? [];
+  if (input !== undefined && output !== undefined) return input === 0 && output === 0;
+  return facts?.usd === undefined && provider.id === "openrouter" && model.endsWith(":free");
+}
