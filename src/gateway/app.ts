@@ -2,7 +2,7 @@
 
 import { type Context, Hono } from "hono";
 import { relayedHeaders } from "../../providers/failure.ts";
-import type { Protocol } from "../protocols/chat.ts";
+import type { JsonObject, Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import { version } from "../version.ts";
 import { RequestBody, readBody } from "./body.ts";
@@ -13,7 +13,7 @@ import { refuseForeign } from "./guard.ts";
 import { type Caller, recognise } from "./recognise.ts";
 import { describeBadRequest, sendError } from "./reply.ts";
 import { Roster } from "./roster.ts";
-import { planRoute, type Routing, routableModels, type Target } from "./router.ts";
+import { planRoute, type Routing, routableModels, type Target, targetsOf } from "./router.ts";
 import { callBeside } from "./side-call.ts";
 
 export interface AppDeps extends Pick<ConversationDeps, "ledger" | "calibration" | "brake" | "now"> {
@@ -90,7 +90,7 @@ export function createApp(deps: AppDeps): App {
   app.get("/v1/models/:id{.+}", (c) => {
     if (!isAdmitted(c)) return sendError("chat", unauthorised);
     const id = routableModels(deps.routing()).find((known) => known === c.req.param("id"));
-    return id === undefined ? notFound(c) : c.json({ id, object: "model", created: 0, owned_by: "clutch" });
+    return id === undefined ? notFound(c) : c.json(describeModel(id));
   });
 
   app.get("/v1/models", (c) => {
@@ -98,14 +98,19 @@ export function createApp(deps: AppDeps): App {
     if (!isAdmitted(c)) return sendError(isAnthropic ? "messages" : "chat", unauthorised);
     const ids = routableModels(deps.routing());
     if (!isAnthropic) {
-      return c.json({
-        object: "list",
-        data: ids.map((id) => ({ id, object: "model", created: 0, owned_by: "clutch" })),
-      });
+      return c.json({ object: "list", data: ids.map(describeModel) });
     }
     const data = ids.map((id) => ({ type: "model", id, display_name: id, created_at: "1970-01-01T00:00:00Z" }));
     return c.json({ data, has_more: false, first_id: ids[0] ?? null, last_id: ids.at(-1) ?? null });
   });
+
+  /** With the smallest window of those that may answer: Hermes believes it, as OpenRouter's list has it. */
+  function describeModel(id: string): JsonObject {
+    const { factsOf } = deps.cascade();
+    const windows = targetsOf(id, deps.routing()).flatMap((target) => factsOf(target)?.context ?? []);
+    const window = windows.length === 0 ? {} : { context_length: Math.min(...windows) };
+    return { id, object: "model", created: 0, owned_by: "clutch", ...window };
+  }
 
   app.get("/livez", (c) => c.json({ status: "ok", in_flight: inFlight(), draining }));
 

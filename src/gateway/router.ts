@@ -104,8 +104,21 @@ export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
 export function routableModels(routing: Routing): string[] {
   const { config } = routing;
   const named = tierNames.flatMap((tier) => tierModels(tier, true, routing.config));
-  const models = [...named, ...config.toolcall_models, ...Object.keys(config.mappings), config.routes.default];
+  const letters = Object.values(routing.tierLetters).filter((model) => !Object.hasOwn(ownNames, model));
+  const models = [
+    ...named,
+    ...letters,
+    ...config.toolcall_models,
+    ...Object.keys(config.mappings),
+    config.routes.default,
+  ];
   return [...new Set([...Object.keys(ownNames), ...models.filter((model) => model !== "")])];
+}
+
+/** The targets that a name may be sent to, tools in the request or not; empty for a name that means nothing by itself. */
+export function targetsOf(model: string, routing: Routing): Target[] {
+  const request: RouteRequest = { protocol: "chat", model, hasTools: true, launch: undefined, keepsOwnLogin: false };
+  return planRoute(request, routing).targets;
 }
 
 /** The vendor's provider if the agent's login or a key of ours opens it, else the default provider; one candidate. */

@@ -468,6 +468,8 @@ describe("routableModels()", () => {
       "b/b",
       "f/f",
       "c/c",
+      "ollama:local",
+      "deepseek/flash",
       "coder-model",
       "d/d",
     ]);
