@@ -19,7 +19,7 @@ import { type LauncherSettings, readLauncherSettings } from "../launcher/setting
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
-import type { LaunchCode } from "../src/launch-code.ts";
+import { type LaunchCode, renderLaunchCode } from "../src/launch-code.ts";
 
 /** The system gives one argument 128 KiB; a prompt from stdin becomes one. */
 const maxPromptBytes = 128_000;
@@ -60,6 +60,7 @@ async function run(options: XxOptions, env: Env): Promise<void> {
   const cwd = currentFolder();
   // Route d has nothing to do with the gateway, so a broken config does not stand in its way.
   const settings = code.route === "d" ? readLauncherSettings({}, "", {}) : await readSettings(homes, env);
+  const launchId = newLaunchId();
   const plan = buildLaunch(
     {
       code,
@@ -74,7 +75,7 @@ async function run(options: XxOptions, env: Env): Promise<void> {
       env,
       cwd,
       file: findBinary(row.binary, env),
-      launchId: newLaunchId(),
+      launchId,
       secret: settings.requireKey ? (options.isDryRun ? "masked" : readLaunchSecret(homes.stateDir)) : undefined,
       launchDir: launchDirectory(homes.stateDir, now),
       isRoot: process.getuid?.() === 0,
@@ -91,7 +92,17 @@ async function run(options: XxOptions, env: Env): Promise<void> {
   requireInstalled(plan, row);
   writeLaunchFiles(plan.files, now);
   for (const note of plan.notes) console.error(`xx: ${note}`);
-  await becomeAgent(plan, row, env);
+  const { CLUTCH_GUARD: guardId, ...agentEnv } = env;
+  if (guardId !== undefined) {
+    const { noteLaunch } = await import("../src/lifecycle/launches.ts");
+    noteLaunch(homes.stateDir, guardId, {
+      launchId,
+      agent: code.agent,
+      code: renderLaunchCode(code),
+      ...(options.session === undefined ? {} : { session: options.session }),
+    });
+  }
+  await becomeAgent(plan, row, agentEnv);
 }
 
 async function readSettings(homes: Homes, env: Env): Promise<LauncherSettings> {

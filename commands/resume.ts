@@ -1,0 +1,238 @@
+/** `clutch resume`: lists the launches of the crash guard and brings back those whose terminal or machine went down. */
+
+import { statSync } from "node:fs";
+import { findBinary } from "../launcher/exec.ts";
+import { inspectCommand, planReturn } from "../launcher/relaunch.ts";
+import { type Env, resolveHomes } from "../src/config/paths.ts";
+import { ClutchError } from "../src/errors.ts";
+import { type LaunchCode, renderLaunchCode } from "../src/launch-code.ts";
+import {
+  type Guard,
+  guardSocket,
+  lookAround,
+  openAndShow,
+  openDetached,
+  prepareLaunch,
+  showAgain,
+} from "../src/lifecycle/guard-server.ts";
+import { buildResumeEnv } from "../src/lifecycle/launch-env.ts";
+import {
+  claimResume,
+  forgetLaunch,
+  type LaunchRecord,
+  listLaunches,
+  pruneLaunches,
+  readLaunch,
+  releaseResume,
+  takeScreen,
+} from "../src/lifecycle/launches.ts";
+import {
+  describeAgent,
+  findById,
+  type JudgedLaunch,
+  judgeAll,
+  planAll,
+  planOne,
+  type ResumeWorld,
+  type Return,
+  renderLaunches,
+  renderLaunchesJson,
+} from "../src/lifecycle/resume.ts";
+import { becomeCommand, becomeShowing, hasTerminal, isInsideTmux } from "./run.ts";
+
+export interface ResumeFlags {
+  all?: boolean;
+  list?: boolean;
+  forget?: boolean;
+  json?: boolean;
+}
+
+/** An agent that refuses its session or its folder says so within this time. */
+const firstMomentMs = 1_000;
+
+/** @param id the beginning of one is enough */
+export async function resume(id: string | undefined, flags: ResumeFlags, env: Env): Promise<number> {
+  if (id !== undefined && (flags.all || flags.list)) {
+    throw new ClutchError("usage", `"${id}" stands beside ${flags.all ? "--all" : "--list"}`, {
+      hint: "give only one",
+    });
+  }
+  if (id === undefined && flags.forget) {
+    throw new ClutchError("usage", "--forget needs the id of a launch", { hint: "clutch resume lists them" });
+  }
+  const homes = resolveHomes(env);
+  const tmux = findBinary("tmux", env);
+  if (tmux === undefined) {
+    throw new ClutchError("not-supported", "tmux is not on PATH, so nobody can say what still runs", {
+      hint: "install it: the crash guard works with it alone",
+    });
+  }
+  const guard: Guard = { stateDir: homes.stateDir, tmux: { file: tmux, socket: guardSocket(homes.stateDir) }, env };
+  const around = lookAround(guard);
+  const all = listLaunches(homes.stateDir);
+  pruneLaunches(homes.stateDir, all, around);
+  const launches = judgeAll(all, around);
+  const context: Context = {
+    guard,
+    env,
+    world: { findSession: sessionFinder(homes.database), planReturn, isFolder },
+    ensureGateway,
+    canShow: (await hasTerminal(env)) && !isInsideTmux(env),
+  };
+
+  if (flags.all) return bringAllBack(launches, context);
+  if (id === undefined || flags.json) {
+    const listed = id === undefined ? launches : [findById(launches, id)];
+    console.log(flags.json ? renderLaunchesJson(listed) : renderLaunches(listed, around.nowMs, env["HOME"]));
+    return 0;
+  }
+  const launch = findById(launches, id);
+  if (flags.forget) return forget(launch, guard);
+  return bringOneBack(launch, context);
+}
+
+interface Context {
+  guard: Guard;
+  env: Env;
+  world: ResumeWorld;
+  ensureGateway(code: LaunchCode): Promise<void>;
+  /** A terminal that can show an agent, and is not a tmux pane already. */
+  canShow: boolean;
+}
+
+/** WIRING POINT of auto-start (src/lifecycle/auto-start.ts): throws a ClutchError when the chain cannot be brought up. */
+async function ensureGateway(_code: LaunchCode): Promise<void> {}
+
+/** WIRING POINT of launcher/sessions.ts: on route d the gateway's ledger knows nothing. */
+function sessionFinder(database: string): ResumeWorld["findSession"] {
+  return async ({ launchId }) => {
+    if (launchId === undefined) return undefined;
+    const { findLastSession } = await import("../src/store/sessions.ts");
+    return findLastSession(database, launchId);
+  };
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+async function bringOneBack({ record, state }: JudgedLaunch, context: Context): Promise<number> {
+  const { guard, canShow, env } = context;
+  switch (state.kind) {
+    case "closed":
+      throw new ClutchError("usage", `launch ${record.id} came to its own end, with exit status ${state.exitCode}`, {
+        hint: `start it anew in ${record.cwd} with ${record.command.join(" ")}`,
+      });
+    case "resumed":
+      throw new ClutchError("usage", `launch ${record.id} has come back already`, {
+        hint: `clutch resume ${state.by} shows it`,
+      });
+    case "running":
+      if (!canShow) {
+        throw new ClutchError("not-supported", `launch ${record.id} runs, and cannot be shown here`, {
+          hint: "call this in a terminal that is not inside tmux",
+        });
+      }
+      if (state.isAttached) console.error("clutch: taken over from another terminal");
+      return becomeShowing(showAgain(guard, record, state.isAttached));
+    case "died": {
+      const plan = await planOne(record, context.world);
+      await ensureGatewayFor([plan], context);
+      if (canShow) return becomeShowing(openAndShow(guard, replace(plan, context)));
+      // A pane of the person's own tmux outlives its terminal too.
+      if (isInsideTmux(env) && (await hasTerminal(env))) {
+        if (!claimResume(guard.stateDir, record.id, record.id)) throw takenAlready(record);
+        const fresh = buildResumeEnv(record.env, env);
+        return becomeCommand({ ...record, runs: plan.runs }, fresh, fresh);
+      }
+      return (await startDetached([plan], context)).failed === 0 ? 0 : 1;
+    }
+  }
+}
+
+async function bringAllBack(launches: readonly JudgedLaunch[], context: Context): Promise<number> {
+  const { returns, obstacles } = await planAll(launches, context.world);
+  for (const line of obstacles) console.error(`clutch: ${line}`);
+  if (returns.length === 0) {
+    if (obstacles.length === 0) console.log("nothing died");
+    return obstacles.length === 0 ? 0 : 1;
+  }
+  await ensureGatewayFor(returns, context);
+  const { started, failed } = await startDetached(returns, context);
+  const [first] = started;
+  if (first !== undefined && context.canShow) return becomeShowing(showAgain(context.guard, first, false));
+  return failed + obstacles.length === 0 ? 0 : 1;
+}
+
+/** Once for all of them: the chain is the same. */
+async function ensureGatewayFor(returns: readonly Return[], context: Context): Promise<void> {
+  for (const { runs } of returns) {
+    const inspected = inspectCommand(runs);
+    if (inspected.kind === "launch" && inspected.code.route !== "d") return context.ensureGateway(inspected.code);
+  }
+}
+
+/** The record of what takes the place of a launch that died. @throws {ClutchError} when someone else was faster */
+function replace({ record, runs, session }: Return, { guard, env }: Context): LaunchRecord {
+  const inspected = inspectCommand(runs);
+  const known =
+    inspected.kind === "launch" ? { agent: inspected.code.agent, code: renderLaunchCode(inspected.code) } : {};
+  const { command, cwd } = record;
+  const fresh = buildResumeEnv(record.env, env);
+  const replacement = prepareLaunch(
+    guard,
+    { command, cwd, runs, ...known, ...(session === undefined ? {} : { session }) },
+    fresh,
+  );
+  if (claimResume(guard.stateDir, record.id, replacement.id)) return replacement;
+  forgetLaunch(guard.stateDir, replacement.id);
+  throw takenAlready(record);
+}
+
+function takenAlready(record: LaunchRecord): ClutchError {
+  return new ClutchError("failed", `launch ${record.id} is being brought back by someone else`, {
+    hint: "clutch resume lists what runs",
+  });
+}
+
+async function startDetached(
+  returns: readonly Return[],
+  context: Context,
+): Promise<{ started: LaunchRecord[]; failed: number }> {
+  const { guard } = context;
+  const started: { record: LaunchRecord; from: LaunchRecord }[] = [];
+  for (const plan of returns) {
+    const record = replace(plan, context);
+    try {
+      openDetached(guard, record);
+    } catch (error) {
+      releaseResume(guard.stateDir, plan.record.id);
+      throw error;
+    }
+    started.push({ record, from: plan.record });
+    console.log(`${record.id}  ${describeAgent(record)} in ${record.cwd}: ${plan.runs.join(" ")}`);
+  }
+  await Bun.sleep(firstMomentMs);
+  const ended = started.flatMap(({ record, from }) => {
+    const { end } = readLaunch(guard.stateDir, record.id) ?? {};
+    return end === undefined || end.exitCode === 0 ? [] : [{ record, from, end }];
+  });
+  for (const { record, from, end } of ended) {
+    const words = takeScreen(guard.stateDir, record.id)?.trim().split("\n").at(-1) ?? "";
+    console.error(`clutch: ${record.id} ended at once with exit status ${end.exitCode}: ${words}`);
+    // Still on offer, under its first id.
+    releaseResume(guard.stateDir, from.id);
+    forgetLaunch(guard.stateDir, record.id);
+  }
+  const failed = new Set(ended.map(({ record }) => record.id));
+  return { started: started.map(({ record }) => record).filter(({ id }) => !failed.has(id)), failed: failed.size };
+}
+
+function forget({ record, state }: JudgedLaunch, guard: Guard): number {
+  if (state.kind === "running") {
+    throw new ClutchError("usage", `launch ${record.id} is running`, { hint: `clutch resume ${record.id} shows it` });
+  }
+  forgetLaunch(guard.stateDir, record.id);
+  console.log(`${record.id} is forgotten`);
+  return 0;
+}
