@@ -12,7 +12,14 @@ import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
 import { renderLaunchCode } from "../src/launch-code.ts";
 import { renderElapsed } from "../src/lifecycle/elapsed.ts";
-import { decideRun, explainDirect, hintTmuxInstall, judgeAftermath, type RunFacts } from "../src/lifecycle/guard.ts";
+import {
+  decideRun,
+  explainDirect,
+  hintTmuxInstall,
+  judgeAftermath,
+  type RunFacts,
+  terminalReset,
+} from "../src/lifecycle/guard.ts";
 import {
   type Guard,
   guardSocket,
@@ -224,6 +231,7 @@ async function tellAfter(stateDir: string, id: string, tmuxStatus: string, env: 
       return becomeCommand(launch.record, start.env, start.env);
     }
     case "died":
+      process.stdout.write(terminalReset);
       console.error(`clutch: tmux ended and took this launch along: clutch resume ${id} brings it back`);
       return 1;
   }

@@ -142,6 +142,8 @@ export function buildServerSetup(paneTerm: string): TmuxCommand[] {
     ...set("-sq", server),
     ...set("-gq", sessions),
     ...set("-gwq", windows),
+    // A table that is gone would end the whole call, and it is gone with its last key.
+    ["bind-key", "-T", "prefix", "d", "detach-client"],
     ["unbind-key", "-aq", "-T", "prefix"],
     ["unbind-key", "-nq", "MouseDown3Pane"],
     ["unbind-key", "-nq", "M-MouseDown3Pane"],
@@ -171,14 +173,17 @@ export function buildAttach(name: string, takesOver: boolean): TmuxCommand {
 
 /**
  * Waits at the person's terminal until tmux gives it back, then has `--after` say how it went. A launch that nobody picked up
- * met a server that was just ending with its last session, so it is asked for a second time.
+ * met a server that was just ending with its last session, so it is asked for a second time. A server that was killed leaves
+ * the terminal raw.
  */
 const terminalScript = [
   "own=$1 main=$2 id=$3",
   "shift 3",
+  "modes=$(stty -g 2>/dev/null)",
   '"$@"',
   "status=$?",
   'if [ -e "$CLUTCH_LAUNCHES/$id.env" ]; then "$@"; status=$?; fi',
+  'stty "$modes" 2>/dev/null',
   '[ -z "$main" ] || exec "$own" "$main" run --after "$id" "$status"',
   'exec "$own" run --after "$id" "$status"',
 ].join("; ");
@@ -191,6 +196,13 @@ export function buildShowAndTell(
 ): [string, ...string[]] {
   return ["/bin/sh", "-c", terminalScript, "sh", own[0], own[1] ?? "", id, ...show];
 }
+
+/**
+ * Undoes what a killed tmux left of itself on the screen: the other screen, mouse and focus reports, pasting in brackets,
+ * keypad and extended keys, a hidden cursor, colours.
+ */
+export const terminalReset =
+  "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[>4;0m\x1b[?1l\x1b>\x1b[?1049l\x1b[?25h\x1b(B\x1b[0m";
 
 export type Aftermath =
   | { kind: "ended"; exitCode: number }
