@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import { findBinary } from "../launcher/exec.ts";
 import { inspectCommand, planReturn } from "../launcher/relaunch.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
-import { ClutchError } from "../src/errors.ts";
+import { ClutchError, renderError } from "../src/errors.ts";
 import { type LaunchCode, renderLaunchCode } from "../src/launch-code.ts";
 import {
   type Guard,
@@ -25,6 +25,7 @@ import {
   readLaunch,
   releaseResume,
   takeScreen,
+  undoResume,
 } from "../src/lifecycle/launches.ts";
 import {
   describeAgent,
@@ -82,13 +83,21 @@ export async function resume(id: string | undefined, flags: ResumeFlags, env: En
 
   if (flags.all) return bringAllBack(launches, context);
   if (id === undefined || flags.json) {
-    const listed = id === undefined ? launches : [findById(launches, id)];
+    const chosen = id === undefined ? launches : [findById(launches, id)];
+    const listed = await Promise.all(chosen.map((launch) => withSession(launch, context.world)));
     console.log(flags.json ? renderLaunchesJson(listed) : renderLaunches(listed, around.nowMs, env["HOME"]));
     return 0;
   }
   const launch = findById(launches, id);
   if (flags.forget) return forget(launch, guard);
   return bringOneBack(launch, context);
+}
+
+/** What a launch would come back in. */
+async function withSession({ record, state }: JudgedLaunch, world: ResumeWorld): Promise<JudgedLaunch> {
+  if (state.kind !== "died" && state.kind !== "running") return { record, state };
+  const session = await world.findSession(record);
+  return { state, record: session === undefined ? record : { ...record, session } };
 }
 
 interface Context {
@@ -107,8 +116,13 @@ async function ensureGateway(_code: LaunchCode): Promise<void> {}
 function sessionFinder(database: string): ResumeWorld["findSession"] {
   return async ({ launchId }) => {
     if (launchId === undefined) return undefined;
-    const { findLastSession } = await import("../src/store/sessions.ts");
-    return findLastSession(database, launchId);
+    try {
+      const { findLastSession } = await import("../src/store/sessions.ts");
+      return await findLastSession(database, launchId);
+    } catch (error) {
+      console.error(`clutch: ${database} does not tell the session of launch ${launchId} (${renderError(error)})`);
+      return undefined;
+    }
   };
 }
 
@@ -138,7 +152,11 @@ async function bringOneBack({ record, state }: JudgedLaunch, context: Context): 
     case "died": {
       const plan = await planOne(record, context.world);
       await ensureGatewayFor([plan], context);
-      if (canShow) return becomeShowing(openAndShow(guard, replace(plan, context)));
+      if (canShow) {
+        const replacement = replace(plan, context);
+        if (replacement === undefined) throw takenAlready(record);
+        return becomeShowing(openAndShow(guard, replacement));
+      }
       // A pane of the person's own tmux outlives its terminal too.
       if (isInsideTmux(env) && (await hasTerminal(env))) {
         if (!claimResume(guard.stateDir, record.id, record.id)) throw takenAlready(record);
@@ -172,21 +190,26 @@ async function ensureGatewayFor(returns: readonly Return[], context: Context): P
   }
 }
 
-/** The record of what takes the place of a launch that died. @throws {ClutchError} when someone else was faster */
-function replace({ record, runs, session }: Return, { guard, env }: Context): LaunchRecord {
+/** The record of what takes the place of a launch that died; undefined when someone else was faster. */
+function replace({ record, runs, session }: Return, { guard, env }: Context): LaunchRecord | undefined {
   const inspected = inspectCommand(runs);
   const known =
     inspected.kind === "launch" ? { agent: inspected.code.agent, code: renderLaunchCode(inspected.code) } : {};
-  const { command, cwd } = record;
-  const fresh = buildResumeEnv(record.env, env);
   const replacement = prepareLaunch(
     guard,
-    { command, cwd, runs, ...known, ...(session === undefined ? {} : { session }) },
-    fresh,
+    {
+      command: record.command,
+      cwd: record.cwd,
+      runs,
+      resumes: record.id,
+      ...known,
+      ...(session === undefined ? {} : { session }),
+    },
+    buildResumeEnv(record.env, env),
   );
   if (claimResume(guard.stateDir, record.id, replacement.id)) return replacement;
   forgetLaunch(guard.stateDir, replacement.id);
-  throw takenAlready(record);
+  return undefined;
 }
 
 function takenAlready(record: LaunchRecord): ClutchError {
@@ -200,32 +223,33 @@ async function startDetached(
   context: Context,
 ): Promise<{ started: LaunchRecord[]; failed: number }> {
   const { guard } = context;
-  const started: { record: LaunchRecord; from: LaunchRecord }[] = [];
+  const opened: LaunchRecord[] = [];
   for (const plan of returns) {
     const record = replace(plan, context);
+    // Whoever is faster has it; there is nothing left to do.
+    if (record === undefined) continue;
     try {
       openDetached(guard, record);
     } catch (error) {
       releaseResume(guard.stateDir, plan.record.id);
       throw error;
     }
-    started.push({ record, from: plan.record });
+    opened.push(record);
     console.log(`${record.id}  ${describeAgent(record)} in ${record.cwd}: ${plan.runs.join(" ")}`);
   }
   await Bun.sleep(firstMomentMs);
-  const ended = started.flatMap(({ record, from }) => {
-    const { end } = readLaunch(guard.stateDir, record.id) ?? {};
-    return end === undefined || end.exitCode === 0 ? [] : [{ record, from, end }];
-  });
-  for (const { record, from, end } of ended) {
-    const words = takeScreen(guard.stateDir, record.id)?.trim().split("\n").at(-1) ?? "";
-    console.error(`clutch: ${record.id} ended at once with exit status ${end.exitCode}: ${words}`);
-    // Still on offer, under its first id.
-    releaseResume(guard.stateDir, from.id);
-    forgetLaunch(guard.stateDir, record.id);
-  }
-  const failed = new Set(ended.map(({ record }) => record.id));
-  return { started: started.map(({ record }) => record).filter(({ id }) => !failed.has(id)), failed: failed.size };
+  const started = opened.filter((record) => !hasFailedAtOnce(record, guard));
+  return { started, failed: opened.length - started.length };
+}
+
+/** Nobody saw what it said, so its last line is told. */
+function hasFailedAtOnce({ id }: LaunchRecord, { stateDir }: Guard): boolean {
+  const launch = readLaunch(stateDir, id);
+  const words = takeScreen(stateDir, id)?.split("\n").at(-1) ?? "";
+  if (launch === undefined || !undoResume(stateDir, launch)) return false;
+  console.error(`clutch: ${id} ended at once with exit status ${launch.end?.exitCode}: ${words}`);
+  console.error(`clutch: launch ${launch.record.resumes} is still on offer`);
+  return true;
 }
 
 function forget({ record, state }: JudgedLaunch, guard: Guard): number {

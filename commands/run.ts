@@ -24,6 +24,7 @@ import {
   type Guard,
   guardSocket,
   lookAround,
+  type NewLaunch,
   openAndShow,
   prepareLaunch,
   type Showing,
@@ -41,6 +42,7 @@ import {
   readLaunch,
   takeScreen,
   takeStartEnv,
+  undoResume,
 } from "../src/lifecycle/launches.ts";
 import { runTmux } from "../src/lifecycle/tmux.ts";
 import { ownCommand } from "../src/own-command.ts";
@@ -77,12 +79,14 @@ async function run(command: readonly string[], env: Env): Promise<never> {
     socket: guardSocket(stateDir),
   };
   const decision = decideRun(facts);
+  const runDirectly = () =>
+    becomeProgram(program.file, program.argv, { ...env } as Record<string, string>, "check that file");
   if (!decision.isGuarded || tmux === undefined) {
     if (!decision.isGuarded && decision.because !== undefined) {
       const install = hintTmuxInstall(process.platform, existsSync);
       sayOnce(stateDir, decision.because, explainDirect(decision.because, facts, install));
     }
-    return becomeProgram(program.file, program.argv, { ...env } as Record<string, string>, "check that file");
+    return runDirectly();
   }
 
   const guard: Guard = { stateDir, tmux: { file: tmux, socket: facts.socket }, env };
@@ -95,7 +99,18 @@ async function run(command: readonly string[], env: Env): Promise<never> {
   }
   const known =
     inspected.kind === "launch" ? { agent: inspected.code.agent, code: renderLaunchCode(inspected.code) } : {};
-  return becomeShowing(openAndShow(guard, prepareLaunch(guard, { command, cwd, ...known }, env)));
+  const record = tryPrepare(guard, { command, cwd, ...known });
+  return record === undefined ? runDirectly() : becomeShowing(openAndShow(guard, record));
+}
+
+/** A guard that cannot keep its ledger stops nobody from working. */
+function tryPrepare(guard: Guard, launch: NewLaunch): LaunchRecord | undefined {
+  try {
+    return prepareLaunch(guard, launch, guard.env);
+  } catch (error) {
+    console.error(`clutch: ${renderError(error)}; this runs without the crash guard`);
+    return undefined;
+  }
 }
 
 /** Does not return. */
@@ -156,10 +171,14 @@ function sayOnce(stateDir: string, reason: string, line: string): void {
   console.error(`clutch: ${line}`);
 }
 
+/** From here on the ledger is worth a look at what is too old. */
+const manyLaunches = 200;
+
 /** tmux is asked only when the ledger knows a launch that may still run. */
 function findRunning(guard: Guard, asked: Pick<LaunchRecord, "command" | "cwd">): LaunchRecord | undefined {
   const launches = listLaunches(guard.stateDir);
-  if (!launches.some(({ record, end }) => end === undefined && isSameLaunch(record, asked))) return undefined;
+  const mayRun = launches.some(({ record, end }) => end === undefined && isSameLaunch(record, asked));
+  if (!mayRun && launches.length < manyLaunches) return undefined;
   const around = lookAround(guard);
   pruneLaunches(guard.stateDir, launches, around);
   return findDetached(launches, asked, around);
@@ -215,6 +234,7 @@ async function tellAfter(stateDir: string, id: string, tmuxStatus: string, env: 
       eraseLine();
       const screen = takeScreen(stateDir, id);
       if (screen !== undefined && screen !== "") process.stdout.write(`${screen}\x1b[0m\n`);
+      if (undoResume(stateDir, launch)) console.error(`clutch: launch ${launch.record.resumes} is still on offer`);
       return aftermath.exitCode;
     }
     case "detached":

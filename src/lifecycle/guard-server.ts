@@ -40,7 +40,7 @@ export function lookAround(guard: Guard): Surroundings {
   return { bootId: readBootId(), sessions: listSessions(guard.tmux, clientEnv(guard)), nowMs: Date.now() };
 }
 
-export type NewLaunch = Pick<LaunchRecord, "command" | "cwd" | "runs" | "agent" | "code" | "session">;
+export type NewLaunch = Pick<LaunchRecord, "command" | "cwd" | "runs" | "resumes" | "agent" | "code" | "session">;
 
 /**
  * Writes down all that the pane will need.

@@ -15,6 +15,8 @@ export interface LaunchRecord {
   command: readonly string[];
   /** What was started in its place when the launch came back after a crash. */
   runs?: readonly string[];
+  /** The launch that died, of which this one takes the place. */
+  resumes?: string;
   /** Without symbolic links. */
   cwd: string;
   /** The harmless part of the environment. */
@@ -73,6 +75,8 @@ const dayMs = 24 * 60 * 60 * 1000;
 const keptMs = { ended: 7 * dayMs, died: 30 * dayMs };
 /** A start takes a twentieth of a second; whoever needs longer has lost its terminal on the way. */
 const startLimitMs = 15_000;
+/** An agent that refuses its session says so sooner. */
+const failedStartMs = 5_000;
 
 const idPattern = /^[a-z0-9]{6}$/;
 const suffixes = ["json", "exit", "screen", "env", "resumed"] as const;
@@ -249,6 +253,18 @@ export function claimResume(stateDir: string, id: string, by: string): boolean {
     if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw cause;
   }
+}
+
+/**
+ * A launch that came back only to fail at once, such as on a session that is gone: the one that died is on offer again.
+ * @returns whether it was so
+ */
+export function undoResume(stateDir: string, { record, end }: Launch): boolean {
+  const hasFailed = end !== undefined && end.exitCode !== 0 && end.atMs - record.startedAtMs < failedStartMs;
+  if (record.resumes === undefined || !hasFailed) return false;
+  releaseResume(stateDir, record.resumes);
+  forgetLaunch(stateDir, record.id);
+  return true;
 }
 
 /** The start failed: it is on offer again. */

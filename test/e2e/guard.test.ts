@@ -599,9 +599,9 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
         second.type(`clutch resume ${other}; echo status=$?`);
         await second.sees("agent ready: a");
         await terminal.sees("status=0");
-        second.type("quit4");
-        await second.sees("status=4");
-        expect(desk.clutch(["resume", other]).stderr).toContain("came to its own end, with exit status 4");
+        second.type("quit0");
+        await second.sees("status=0");
+        expect(desk.clutch(["resume", other]).stderr).toContain("came to its own end, with exit status 0");
         for (const gone of [id, other]) expect(desk.clutch(["resume", "--forget", gone]).status).toBe(0);
         expect(desk.clutch(["resume"]).stdout).toBe("no launch died, none is running\n");
         expect(readdirSync(join(desk.home, "state/launches"))).toEqual([]);
@@ -628,6 +628,12 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
         const failed = desk.clutch(["resume", "--all"]);
         expect(failed.status).toBe(1);
         expect(failed.stderr).toContain("ended at once with exit status 1: nothing to continue");
+        expect(failed.stderr).toMatch(/launch [a-z0-9]{6} is still on offer/);
+        expect(listed().map(({ state }) => state)).toEqual(["died"]);
+        terminal.type(`clear; clutch resume ${listed()[0]?.id}; echo status=$?`);
+        await terminal.sees("status=1");
+        expect(terminal.screen()).toContain("nothing to continue");
+        expect(terminal.screen()).toContain("is still on offer");
         expect(listed().map(({ state }) => state)).toEqual(["died"]);
         rmSync(join(project, "broken"));
         expect(desk.clutch(["resume", "--all"])).toMatchObject({ status: 0, stderr: "" });
