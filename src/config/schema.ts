@@ -128,16 +128,7 @@ export type ProviderConfig = z.infer<typeof provider>;
 const secretKeys = ["api_key", "api_keys", "headers"];
 
 /** Accepted so that one config serves every version, but without effect in this one; `serve` names those that are set. */
-const notInForce = [
-  "agents",
-  "fallback_method",
-  "quotas",
-  "breaker",
-  "hedge",
-  "budgets",
-  "chain",
-  "headroom",
-] as const satisfies (keyof Config)[];
+const notInForce = ["agents", "chain", "headroom"] as const satisfies (keyof Config)[];
 
 /** Top-level keys that the file sets and this version does not act on. */
 export function keysWithoutEffect(raw: Json): string[] {
