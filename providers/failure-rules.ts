@@ -138,7 +138,7 @@ export const rules: readonly Rule[] = [
   // llama.cpp reads the weights: it will be there in a minute, and nothing is wrong with it.
   { status: [503], words: /^loading model$/i, kind: "overloaded", countsForBreaker: "soft" },
   {
-    code: /^(?:overloaded_error|overloaded|provider_overloaded|engine_overloaded_error|queue_exceeded|server_is_overloaded|slow_down|Throttling\.ServiceOverloaded|1305|1312)$/,
+    code: /^(?:overloaded_error|overloaded|provider_overloaded|engine_overloaded_error|queue_exceeded|server_is_overloaded|slow_down|insufficient_system_resource|Throttling\.ServiceOverloaded|1305|1312)$/,
     kind: "overloaded",
   },
   {

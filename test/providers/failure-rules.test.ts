@@ -1020,6 +1020,13 @@ const inStreams: [provider: string, source: string, code: string | undefined, me
     { kind: "ramp-up", scope: "provider", ...innocent },
   ],
   [
+    "DeepSeek's finish reason for an answer that it broke off",
+    "https://api-docs.deepseek.com/api/create-chat-completion",
+    "insufficient_system_resource",
+    "the upstream broke off its answer: insufficient_system_resource (server error)",
+    { kind: "overloaded", scope: "model", ...asked },
+  ],
+  [
     "a stream's own wait",
     "openai/codex#797",
     "rate_limit_exceeded",
