@@ -29,7 +29,10 @@ const provider = z.strictObject({
   /** `env:NAME`, `cmd:shell command`, or the key itself. */
   api_key: z.string().optional(),
   api_keys: z.array(z.string()).optional(),
+  /** Sent with every request. `env:NAME` takes the value from the environment; "" leaves out a header that Clutch would send. */
   headers: z.record(z.string(), z.string()).default({}),
+  /** Appended to every URL, such as Azure's `api-version`. */
+  query: z.record(z.string(), z.string()).optional(),
 });
 
 /** Read by the launcher alone, which knows what the letters mean. */
