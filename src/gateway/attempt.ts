@@ -202,7 +202,10 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
   const { response: answer } = decoded;
   const flaw = isEmptyAnswer(answer)
     ? ({ kind: "empty", message: "the answer was empty" } as const)
-    : flawOf(eventsOf(answer), exchange.input.body.forcesTool);
+    : answer.hasOpaque === true
+      ? // A hosted tool's work, or a call of a kind that has no place here: not for us to judge.
+        undefined
+      : flawOf(eventsOf(answer), exchange.input.body.forcesTool);
   // A cut answer is the best there is of it; asked again, it would be cut again.
   if (!isLast && flaw !== undefined && flaw.kind !== "truncated") {
     return { ok: false, failure: failure(flaw.kind, flaw.message, { status }) };
