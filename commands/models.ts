@@ -84,12 +84,18 @@ async function setScene(flags: ModelsFlags, env: Env): Promise<Scene> {
   if (flags.refresh === true || (flags.check === true && !canCheck(known, world))) {
     notes.push(...(await refresh(place, world)));
     known = gather();
-    publishKnowledge(place, known);
+    // A shell without any key knows less than the gateway that chose last.
+    const chosen = hasKeys(known, world) ? undefined : readLaunchModels(place.cacheDir)?.letters;
+    publishKnowledge(place, { ...known, letters: chosen ?? known.letters });
   }
   if (known.scan.kind !== "absent" && known.scan.kind !== "fresh") notes.push(`${known.scan.line}: not used`);
   // What a launch would read, whatever this look at the same lists might choose.
   const chosen = readLaunchModels(place.cacheDir)?.letters ?? known.letters;
   return { place, world, measured, known, tiers: readChosenTiers(raw.value, source, chosen), notes };
+}
+
+function hasKeys({ catalogue }: Knowledge, { canUse }: ModelWorld): boolean {
+  return Object.keys(catalogue).some(canUse);
 }
 
 /** @returns what went wrong */
@@ -104,7 +110,7 @@ async function refresh(place: ModelPlace, world: ModelWorld): Promise<string[]> 
   }
   const startedAtMs = Date.now();
   for (const url of Object.values(wanted)) console.error(`fetching ${url} ...`);
-  const refreshed = await refreshLists(place.cacheDir, wanted, world.known, fetch, Date.now);
+  const refreshed = await refreshLists(place.cacheDir, wanted, world.listed, fetch, Date.now);
   const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(1);
   for (const { list, outcome } of refreshed) {
     if (outcome.kind === "failed") continue;

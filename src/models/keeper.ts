@@ -1,6 +1,7 @@
 /**
  * Keeps a running gateway's knowledge of models up to date: lists are fetched in the background, what others have written is
- * taken over, and changes of models that the config names are told once. Requests only ever read what is in memory.
+ * read, and changes of models that the config names are told once. Requests only ever read what is in memory. While a
+ * gateway runs, what it chooses for tiers `m` and `f` is what the launcher's file says: it knows which keys there are.
  */
 
 import type { ModelCatalogue } from "../../providers/model-facts.ts";
@@ -17,7 +18,7 @@ import {
   refreshLists,
   renderFailure,
 } from "./knowledge.ts";
-import { type LetterModels, launchModelsPath, readLaunchModels } from "./launch-models.ts";
+import { type LetterModels, launchModelsPath } from "./launch-models.ts";
 import type { MeasuredModels } from "./rank.ts";
 import type { ScanSnapshot } from "./scan.ts";
 import type { ModelWorld } from "./world.ts";
@@ -45,7 +46,6 @@ export class ModelKeeper {
   readonly #deps: KeeperDeps;
   #world: ModelWorld;
   #known: Knowledge;
-  #letters: LetterModels;
   #lastScan: ScanSnapshot | undefined;
   #drifts: Drift[] = [];
   #failures: readonly string[] = [];
@@ -61,7 +61,6 @@ export class ModelKeeper {
     this.#deps = deps;
     this.#world = world;
     this.#known = this.#gather();
-    this.#letters = this.#known.letters;
     this.#settle();
   }
 
@@ -71,7 +70,7 @@ export class ModelKeeper {
 
   /** What `m` and `f` stand for, as the launcher reads it. */
   letters(): LetterModels {
-    return this.#letters;
+    return this.#known.letters;
   }
 
   /** Lines for /health: what has become of pinned models, and lists that are old because they cannot be fetched. */
@@ -108,8 +107,7 @@ export class ModelKeeper {
 
   async #look(): Promise<void> {
     if (this.#deps.now() >= this.#nextAt && !this.#isFetching) await this.#refresh();
-    if (this.#stampNow() !== this.#stamps) this.#takeOver();
-    else if (this.#isScanOutdated()) this.#regather();
+    if (this.#stampNow() !== this.#stamps || this.#isScanOutdated()) this.#regather();
   }
 
   /** It was fresh when it was read, and nobody has written a new one since. */
@@ -120,10 +118,10 @@ export class ModelKeeper {
 
   async #refresh(): Promise<void> {
     const { place, fetch, now, random, log } = this.#deps;
-    const { wanted, known } = this.#world;
+    const { wanted, listed } = this.#world;
     this.#isFetching = true;
     try {
-      const refreshed = await refreshLists(place.cacheDir, wanted, known, fetch, now);
+      const refreshed = await refreshLists(place.cacheDir, wanted, listed, fetch, now);
       const failed = refreshed.filter(({ outcome }) => outcome.kind === "failed");
       this.#failedTimes = failed.length === 0 ? 0 : this.#failedTimes + 1;
       const waitMs = failed.length === 0 ? refreshMs : Math.min(retryMs * 2 ** (this.#failedTimes - 1), refreshMs);
@@ -143,18 +141,6 @@ export class ModelKeeper {
 
   #regather(): void {
     this.#known = this.#gather();
-    this.#letters = this.#known.letters;
-    this.#settle();
-    this.#deps.onChange();
-  }
-
-  /** Another process has fetched or chosen: its letters hold, so that launches and gateway mean the same. */
-  #takeOver(): void {
-    const written = readLaunchModels(this.#deps.place.cacheDir);
-    const scanBefore = this.#known.scan;
-    this.#known = this.#gather();
-    const hasNewScan = JSON.stringify(scanBefore) !== JSON.stringify(this.#known.scan);
-    this.#letters = written === undefined || hasNewScan ? this.#known.letters : written.letters;
     this.#settle();
     this.#deps.onChange();
   }
@@ -172,7 +158,7 @@ export class ModelKeeper {
     const { scan } = this.#known;
     if (scan.kind !== "fresh" && scan.kind !== "absent") this.#sayOnce(`${scan.line}: not used`);
     try {
-      publishKnowledge(place, { ...this.#known, letters: this.#letters });
+      publishKnowledge(place, this.#known);
       const { drifts, untold, memory } = checkPins(place, this.#world, this.#known, now());
       this.#drifts = drifts;
       for (const drift of untold) log(`model data: ${renderDrift(drift)}`);

@@ -88,7 +88,7 @@ export interface Refreshed {
 export async function refreshLists(
   cacheDir: string,
   wanted: ModelWorld["wanted"],
-  known: ReadonlySet<string>,
+  listed: ReadonlySet<string>,
   fetch: Fetch,
   now: () => number,
   limits = defaultLimits,
@@ -97,7 +97,7 @@ export async function refreshLists(
   const refreshed = await Promise.all(
     Object.entries(wanted).map(async ([name, url]): Promise<Refreshed> => {
       const list = name as FetchedList;
-      const parse = (body: unknown) => parsers[list](body, known);
+      const parse = (body: unknown) => parsers[list](body, listed);
       const outcome = await fetchList({ url, known: before[list], parse }, fetch, now, limits);
       return { list, url, outcome, copy: outcome.kind === "failed" ? before[list] : outcome.copy };
     }),
@@ -108,7 +108,7 @@ export async function refreshLists(
   return refreshed;
 }
 
-const parsers: Record<FetchedList, (body: unknown, known: ReadonlySet<string>) => ModelCatalogue | undefined> = {
+const parsers: Record<FetchedList, (body: unknown, listed: ReadonlySet<string>) => ModelCatalogue | undefined> = {
   openrouter: (body) => {
     const models = parseOpenRouterList(body);
     return models === undefined ? undefined : { openrouter: models };

@@ -1,6 +1,6 @@
 /**
  * The small file that the launcher reads of all that is known of models: windows and output limits, and what tiers `m` and
- * `f` stand for. Whoever refreshes the lists writes it; gateway and `xx` both take the two letters from it, so that they agree.
+ * `f` stand for. A running gateway writes what it goes by itself, so that launches mean the same; without one, `clutch models`.
  */
 
 import { readFileSync } from "node:fs";

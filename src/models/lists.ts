@@ -77,7 +77,11 @@ function scoresField(indices: Fields): Pick<ModelFacts, "scores"> {
 const modelsDevNames: Readonly<Record<string, string>> = {
   google: "gemini",
   moonshotai: "moonshot",
-  alibaba: "qwen",
+  "moonshotai-cn": "moonshot-cn",
+  "kimi-for-coding": "kimi-code",
+  "zai-coding-plan": "zai-coding",
+  alibaba: "dashscope",
+  "alibaba-cn": "dashscope-cn",
   togetherai: "together",
   "fireworks-ai": "fireworks",
   opencode: "zen",

@@ -14,8 +14,8 @@ export interface ModelWorld {
   isProvider(id: string): boolean;
   /** It has a key, or needs none. */
   canUse(provider: string): boolean;
-  /** All that are built in or configured. */
-  known: ReadonlySet<string>;
+  /** Whose models a public list can tell: not those of local servers, which have what their owner put there. */
+  listed: ReadonlySet<string>;
   reference(provider: string, model: string): string;
   pins: Pin[];
   /** The lists that are worth fetching unasked, with their URLs: those of providers that this config can use. */
@@ -50,7 +50,7 @@ export function describeWorld(config: Config, letters: Readonly<Record<string, s
     allowsPaid: config.budgets.allow_paid,
     isProvider,
     canUse,
-    known: new Set([...Object.keys(catalog), ...providers.keys()]),
+    listed: new Set([...Object.keys(catalog), ...providers.keys()].filter((id) => !isLocal(providers.get(id)))),
     reference: shortReference(isProvider, config.default_provider),
     pins: pinnedModels(config, letters, isProvider),
     wanted: {
@@ -59,6 +59,10 @@ export function describeWorld(config: Config, letters: Readonly<Record<string, s
     },
     openRouterUrl,
   };
+}
+
+function isLocal(provider: Provider | undefined): boolean {
+  return provider !== undefined && provider.keySource === undefined;
 }
 
 /** Beside the provider's own addresses, so that a config that moves it moves its list too. */

@@ -171,6 +171,16 @@ describe("clutch models", () => {
     expect((await clutch("--limit", "1")).stdout).toContain("50% of 2");
   });
 
+  test("a shell without keys leaves the letters as the gateway chose them", async () => {
+    await clutch("--refresh");
+    configure({ providers: { openrouter: { base_url: `http://127.0.0.1:${server.port}/api/v1` } } });
+    list = openRouterList(openRouterModel("v/new", { scores: scores(90) }), ...models);
+    const { stdout } = await clutch("--refresh");
+    expect(stdout).toMatch(/^1 +v\/new /m);
+    expect(stdout).toContain("\ntier m  v/best (");
+    expect(readLaunchModels(join(home, "cache"))?.catalogue["openrouter"]).toHaveProperty(["v/new"]);
+  });
+
   test("offline says so and shows what it has", async () => {
     isDown = true;
     const note = "cannot reach 127.0.0.1:PORT (it answered 503): using";

@@ -167,20 +167,24 @@ describe("ModelKeeper", () => {
     expect(letters(keeper)[0]).toBe("v/best");
   }, 20_000);
 
-  test("what another process has chosen holds here too", async () => {
+  test("what another process has fetched is read, and what it has chosen gives way to what the gateway can use", async () => {
     list = usual;
     const { keeper, place, changed } = newKeeper();
     keeper.start();
     await changed();
-    const path = `${place.cacheDir}/launch-models.json`;
-    const file = JSON.parse(readFileSync(path, "utf8"));
-    writeFileSync(
-      path,
-      JSON.stringify({ ...file, letters: { ...file.letters, m: { model: "v/other", reason: "theirs" } } }),
-    );
+    const launch = `${place.cacheDir}/launch-models.json`;
+    const file = JSON.parse(readFileSync(launch, "utf8"));
+    writeFileSync(launch, JSON.stringify({ ...file, letters: { m: { model: "v/other", reason: "theirs" } } }));
+    const lists = `${place.cacheDir}/models.json`;
+    const fetched = JSON.parse(readFileSync(lists, "utf8"));
+    fetched.lists.openrouter.providers.openrouter["v/better"] = {
+      ...keeper.catalogue()["openrouter"]?.["v/best"],
+      scores: { coding: 80 },
+    };
+    writeFileSync(lists, JSON.stringify(fetched));
     await changed();
-    expect(letters(keeper)).toEqual(["v/other", "v/free:free"]);
-    expect(readLaunchModels(place.cacheDir)?.letters.m?.model).toBe("v/other");
+    expect(letters(keeper)).toEqual(["v/better", "v/free:free"]);
+    expect(readLaunchModels(place.cacheDir)?.letters.m).toMatchObject({ model: "v/better", former: ["v/other"] });
   }, 10_000);
 
   test("fetches nothing for a config without a provider that has a list, until it gets one", async () => {
@@ -229,5 +233,12 @@ describe("describeWorld()", () => {
     ["a machine of one's own", { providers: { box: { base_url: "http://box:1", api_key: "k" } } }, {}, {}],
   ])("wants lists by what can be used: %s", (_why, config, env, expected) => {
     expect(wanted(config, env as Record<string, string>)).toEqual(expected);
+  });
+
+  test("takes no public list for what a local server has", () => {
+    const providers = { box: { base_url: "http://box:1" }, hired: { base_url: "https://hired.example", api_key: "k" } };
+    const { listed } = describeWorld(parseConfig({ providers }, "test"), {}, {});
+    const ids = ["openrouter", "anthropic", "hired", "ollama", "lmstudio", "box"];
+    expect(ids.filter((id) => listed.has(id))).toEqual(["openrouter", "anthropic", "hired"]);
   });
 });
