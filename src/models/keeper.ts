@@ -55,6 +55,7 @@ export class ModelKeeper {
   #stamps = "";
   #said = new Set<string>();
   #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #stopped = new AbortController();
 
   /** Reads what is on disk and writes the launcher's file, so that the first launch agrees with the gateway. No network. */
   constructor(world: ModelWorld, deps: KeeperDeps) {
@@ -92,8 +93,10 @@ export class ModelKeeper {
     void this.#look();
   }
 
+  /** A fetch under way ends with it: the process is not to wait for a list. */
   stop(): void {
     clearInterval(this.#timer);
+    this.#stopped.abort();
   }
 
   /** After an edit of the config. */
@@ -117,11 +120,17 @@ export class ModelKeeper {
   }
 
   async #refresh(): Promise<void> {
-    const { place, fetch, now, random, log } = this.#deps;
+    const { place, now, random, log } = this.#deps;
+    const stopped = this.#stopped.signal;
+    const fetch: Fetch = (url, init) => {
+      const signals = init.signal == null ? [stopped] : [init.signal, stopped];
+      return this.#deps.fetch(url, { ...init, signal: AbortSignal.any(signals) });
+    };
     const { wanted, listed } = this.#world;
     this.#isFetching = true;
     try {
       const refreshed = await refreshLists(place.cacheDir, wanted, listed, fetch, now);
+      if (stopped.aborted) return;
       const failed = refreshed.filter(({ outcome }) => outcome.kind === "failed");
       this.#failedTimes = failed.length === 0 ? 0 : this.#failedTimes + 1;
       const waitMs = failed.length === 0 ? refreshMs : Math.min(retryMs * 2 ** (this.#failedTimes - 1), refreshMs);

@@ -1,11 +1,10 @@
 /** Reads the lists of models that OpenRouter and models.dev publish. Pure; rows that make no sense are left out. */
 
 import type { ModelCatalogue, ModelFacts } from "../../providers/model-facts.ts";
+import { type Fields, fieldsOf, isFields } from "./fields.ts";
 
 /** For models whose list names no output limit: as much as most models give, and never more than the window. */
 const assumedOutputTokens = 32_768;
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * `GET /api/v1/models`: prices are texts, US dollars per token; a negative one (`openrouter/auto`) depends on what is chosen.
@@ -172,14 +171,6 @@ function dayField<Key extends "expires" | "created">(key: Key, value: unknown): 
 
 function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
-}
-
-function isFields(value: unknown): value is Fields {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
-}
-
-function fieldsOf(value: unknown): Fields {
-  return isFields(value) ? value : {};
 }
 
 function textsOf(value: unknown): string[] {

@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import type { Env } from "../config/paths.ts";
 import { renderMoment } from "./catalogue.ts";
+import { type Fields, fieldsOf } from "./fields.ts";
 import { ownProviderId } from "./lists.ts";
 
 export interface ScanCandidate {
@@ -53,8 +54,6 @@ export function readScan(path: string, nowMs: number): ScanReading {
   }
   return parseScan(text, path, nowMs);
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** @param path for the message */
 export function parseScan(text: string, path: string, nowMs: number): ScanReading {
@@ -116,8 +115,4 @@ function blockedBy(entries: readonly string[]): ScanSnapshot["isBlocked"] {
 function downProviders(health: Fields): ReadonlySet<string> {
   const down = Object.entries(health).filter(([, state]) => state === "down");
   return new Set(down.map(([provider]) => provider.toLowerCase()));
-}
-
-function fieldsOf(value: unknown): Fields {
-  return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Fields) : {};
 }

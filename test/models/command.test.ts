@@ -7,12 +7,13 @@ import { join } from "node:path";
 import { readLaunchModels } from "../../src/models/launch-models.ts";
 import { openStore } from "../../src/store/open.ts";
 import { requestQueries } from "../../src/store/requests.ts";
-import { ask, eventually, type ServeProcess, startServe } from "../support/gateway.ts";
+import { ask, eventually, type ServeProcess, startServe, within } from "../support/gateway.ts";
 import { free, openRouterList, openRouterModel, scanCandidate, scanSnapshot } from "./samples.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-models-"));
 let list: object = {};
 let isDown = false;
+let isSilent = false;
 let asked: string[] = [];
 /** Models that a request was sent to. */
 let called: string[] = [];
@@ -23,6 +24,7 @@ const server = Bun.serve({
     const { pathname } = new URL(request.url);
     asked.push(`${pathname} ${request.headers.get("authorization")}`);
     if (request.method === "POST") called.push(((await request.json()) as { model: string }).model);
+    if (isSilent) return new Promise<Response>(() => {});
     if (isDown || request.method === "POST") return new Response("busy", { status: 503 });
     const etag = `"${Bun.hash(JSON.stringify(list))}"`;
     return request.headers.get("if-none-match") === etag
@@ -54,6 +56,7 @@ beforeEach(() => {
   mkdirSync(home);
   list = openRouterList(...models);
   isDown = false;
+  isSilent = false;
   asked = [];
   called = [];
   configure({});
@@ -285,4 +288,12 @@ describe("a running gateway", () => {
     });
     expect(called).toEqual(["v/seer", "v/best"]);
   }, 20_000);
+
+  test("ends at once even while a list is on its way", async () => {
+    isSilent = true;
+    serving = await startServe({ home, args: ["--port", "0"] });
+    await eventually("the question", () => asked.length === 1);
+    serving.kill("SIGTERM");
+    expect(await within(1500, "the end", serving.exited)).toBe(0);
+  });
 });
