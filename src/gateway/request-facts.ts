@@ -66,7 +66,7 @@ export function readFacts({ protocol, body, outline, headers, agent }: FactsInpu
     },
     exceeds: (tokens) => body.size > tokens * bytesPerToken && facts.tokens > tokens,
     get thinks() {
-      return once("thinks", () => thinkingOf(outline()));
+      return once("thinks", () => thinkingOf(outline(), body));
     },
     get call() {
       return once("call", () => (agent === undefined ? undefined : findAgentCall(agent, header, outline)));
@@ -119,10 +119,10 @@ function byteLength(text: string): number {
   return Buffer.byteLength(text);
 }
 
-function thinkingOf({ enablesThinking, effort, pieces }: Outline): string | undefined {
+function thinkingOf({ enablesThinking, effort, pieces }: Outline, body: RequestBody): string | undefined {
   if (enablesThinking) return "thinking enabled";
   if (effort !== undefined && highEfforts.includes(effort)) return `effort ${effort}`;
-  return isPlanning(pieces) ? "plan mode" : undefined;
+  return planHints.some((hint) => body.mentions(hint)) && isPlanning(pieces) ? "plan mode" : undefined;
 }
 
 /** Evidence as in agent-calls.ts. An end is looked for first: Qwen's names the beginning too. */
@@ -150,8 +150,8 @@ const planMarks = {
   ],
 } as const;
 
-/** What every mark holds one of: most instructions have none, and are long. */
-const planHints = ["lan mode", "lan Mode", "<collaboration_mode>", "from plan to build"] as const;
+/** What every mark holds one of. Most bodies have none, and searching bytes is quicker than searching their texts. */
+const planHints = ["lan mode", "lan Mode", "collaboration_mode", "from plan to build"] as const;
 
 /** The tool that ends plan mode, after which some agents say nothing more of it. */
 const planExits: readonly string[] = ["ExitPlanMode", "exit_plan_mode"];
@@ -166,7 +166,7 @@ function isPlanning(pieces: readonly Piece[]): boolean {
     if (piece === undefined) continue;
     if (piece.role === "call" && planExits.includes(piece.name ?? "")) return false;
     const text = instructionIn(piece);
-    if (!planHints.some((hint) => text.includes(hint))) continue;
+    if (text === "") continue;
     if (planMarks.ends.some((mark) => text.includes(mark))) return false;
     if (planMarks.begins.some((mark) => text.includes(mark))) return true;
   }
