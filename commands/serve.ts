@@ -30,6 +30,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     env,
     store,
     fetch,
+    stateDir: homes.stateDir,
     launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
     log,
     onLeft: (exchange, { target, failure, durationMs }) => {

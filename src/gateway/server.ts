@@ -1,5 +1,6 @@
 /** Puts a gateway together and on a port: config, providers, ledger and HTTP face. */
 
+import { dirname } from "node:path";
 import { Lessons } from "../../providers/lessons.ts";
 import { buildProviders, keyReader } from "../../providers/registry.ts";
 import type { Fetch } from "../../providers/upstream.ts";
@@ -12,12 +13,16 @@ import { requestQueries } from "../store/requests.ts";
 import { createApp } from "./app.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import { TokenCounter } from "./count-endpoint.ts";
+import { CustomRoute } from "./custom-route.ts";
 import { isLoopback } from "./guard.ts";
 import { Ledger } from "./ledger.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
+import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
+import { ruleProblems } from "./rules-check.ts";
 import { SignatureMemory } from "./signature-memory.ts";
+import { SubagentFinder } from "./subagents.ts";
 import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
@@ -29,6 +34,8 @@ export interface GatewayInput {
   fetch: Fetch;
   /** Undefined until a launch has made one. */
   launchSecret(): string | undefined;
+  /** Where counts outlive the gateway; undefined keeps them in memory. */
+  stateDir?: string;
   /** One line for the person who runs the gateway. */
   log(line: string): void;
   onLeft: CascadeDeps["onLeft"];
@@ -43,6 +50,8 @@ export interface Gateway {
   inFlight(): number;
   /** Replaces config and providers; requests under way keep theirs. @throws {ClutchError} and then changes nothing */
   reload(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"]): Promise<void>;
+  /** How often each routing rule has decided, the configured ones first. */
+  ruleHits(): RuleHit[];
   /** Things a person should know; they stand in /health until replaced. */
   report(problems: string[]): void;
   /** Refuses new requests, lets streams finish for at most `limitMs`, writes every row, closes the port and the store. */
@@ -61,6 +70,24 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   let problems: string[] = [];
   const commandKeys = new CommandKeys();
   let routing = await buildRouting(input.loaded, input.tierLetters, input.env, commandKeys);
+  const { HOME: home, CLAUDE_CONFIG_DIR: claudeFolder = home === undefined ? undefined : `${home}/.claude` } =
+    input.env;
+  const script = new CustomRoute({ log: input.log });
+  const helpers = { script, subagents: new SubagentFinder({ home, userFolder: claudeFolder, now }) };
+  const hits = new RuleHits(
+    input.stateDir === undefined ? forgetful : hitFile(`${input.stateDir}/rule-hits.json`),
+    now,
+  );
+  await hits.restore();
+  let ruleMistakes: string[] = [];
+  const takeRules = (loaded: LoadedConfig) => {
+    const known = ruleMistakes;
+    ruleMistakes = ruleProblems(routing);
+    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line);
+    hits.configure(configuredRules(loaded.config));
+    script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
+  };
+  takeRules(input.loaded);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
   const ledger = new Ledger({
@@ -96,7 +123,15 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     now,
     host,
     admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
-    problems: () => (ledger.lostRows === 0 ? problems : [...problems, `${ledger.lostRows} ledger rows were lost`]),
+    problems: () => [
+      ...problems,
+      ...ruleMistakes,
+      ...script.problems(),
+      ...hits.problems(),
+      ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+    ],
+    helpers,
+    hits,
   });
 
   const server = await listen(host, port, app.fetch);
@@ -107,7 +142,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     inFlight: app.inFlight,
     async reload(loaded, tierLetters) {
       routing = await buildRouting(loaded, tierLetters, input.env, commandKeys);
+      takeRules(loaded);
     },
+    ruleHits: () => hits.list(),
     report(lines) {
       problems = lines;
     },
@@ -115,12 +152,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
+      script.close();
+      await hits.close();
       const lost = await ledger.close();
       if (lost > 0) input.log(`${lost} ledger rows could not be written`);
       input.store.close();
     },
   };
 }
+
+/** Counts that end with the gateway. */
+const forgetful: HitStore = { load: async () => [], save: async () => {} };
 
 async function buildRouting(
   loaded: LoadedConfig,

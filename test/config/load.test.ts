@@ -86,10 +86,10 @@ describe("loadConfig() notices", () => {
       (path) => [`${path}: ${idle}: quotas, hedge`],
     ],
     [
-      "routes without effect, all but the default",
-      { routes: { default: "a/b", think: "c/d" } },
+      "roles without effect, all but those that are seen",
+      { agents: { hermes: { roles: { mcp: "SMALL", vision: "a/b" } } } },
       0o600,
-      (path) => [`${path}: ${idle}: routes.think`],
+      (path) => [`${path}: ${idle}: agents.hermes.roles.mcp`],
     ],
   ];
   test.each(cases)("%s", async (_name, config, mode, notices) => {
