@@ -11,11 +11,12 @@ import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from 
 import { Exchange } from "./exchange.ts";
 import { renderAll } from "./lane.ts";
 import type { Ledger } from "./ledger.ts";
+import { encodeLocalAnswer, findLocalAnswer } from "./local-answers.ts";
 import type { OverflowBrake } from "./overflow-brake.ts";
 import type { Caller } from "./recognise.ts";
-import { describeBadRequest, replyHeaders, sendError, streamHeaders } from "./reply.ts";
+import { describeBadRequest, type ReplyHeaders, replyHeaders, sendError, streamHeaders } from "./reply.ts";
 import { describeRequest, type RuleHelpers } from "./route-request.ts";
-import { planRoute, type Routing, type Target } from "./router.ts";
+import { hasNoRules, planRoute, type Routing, type Target } from "./router.ts";
 import type { RuleHits } from "./rule-hits.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { Calibration } from "./token-count.ts";
@@ -54,7 +55,10 @@ export async function converse(
   const route = planRoute(request, deps.routing);
   deps.hits.count(route.key);
   const { targets } = route;
-  const exchange = begin(protocol, raw, body, caller, route.rule, deps);
+  const local = hasNoRules(request, deps.routing) ? undefined : findLocalAnswer(protocol, caller.agent, body);
+  const isLocal = local !== undefined && targets.length > 0;
+  const exchange = begin(protocol, raw, body, caller, isLocal ? `local answer: ${local}` : route.rule, deps);
+  if (isLocal) return answerLocally(exchange);
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
   const watch = setTimeout(watchClient, unwatchedMs, raw, exchange);
@@ -121,6 +125,24 @@ function begin(
     entry,
   });
 }
+
+/** No model was asked. */
+function answerLocally(exchange: Exchange): Response {
+  const { entry, protocol, stream, id } = exchange.input;
+  const answer = encodeLocalAnswer(protocol, exchange.replyContext);
+  entry.finish({ status: "completed", httpStatus: 200, servedBy: servedLocally });
+  const headers: ReplyHeaders = {
+    "content-type": "application/json",
+    ...(stream ? streamHeaders : {}),
+    "x-clutch-request-id": id,
+    "x-clutch-served-by": servedLocally,
+    "x-clutch-attempts": "0",
+  };
+  return new Response(answer, { headers });
+}
+
+/** What stands for a provider and a model where the gateway itself has answered. */
+const servedLocally = "clutch:local";
 
 /** A request that does not decode is the client's mistake; anything else that is thrown is ours. */
 async function runSafely(exchange: Exchange, targets: readonly Target[], deps: CascadeDeps): Promise<CascadeResult> {
@@ -230,7 +252,7 @@ function explainSearch(exchange: Exchange, result: CascadeResult & { ok: false }
   const isUnsupported = result.left.every(({ failure: why }) => why.kind === "unsupported");
   if (protocol !== "messages" || first === undefined || !isUnsupported) return undefined;
   const { whole, streamed } = answerWithoutSearch(id, body.model, first.failure.message);
-  const headers = { ...replyHeaders(exchange, result), "x-clutch-served-by": "clutch:local" };
+  const headers = { ...replyHeaders(exchange, result), "x-clutch-served-by": servedLocally };
   if (!stream) return Response.json(whole, { headers });
   return new Response(renderAll(streamed), { headers: { ...headers, ...streamHeaders } });
 }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseConfig } from "../../src/config/schema.ts";
 import type { Json, JsonObject, Protocol } from "../../src/protocols/chat.ts";
-import { at, paths, protocols, whole } from "../support/answers.ts";
+import { at, paths, protocols, summarise, whole } from "../support/answers.ts";
 import { json } from "../support/fake-upstream.ts";
 import { buildConfig, eventually, startTestGateway, type TestGateway } from "../support/gateway.ts";
 
@@ -23,6 +23,76 @@ async function post(gateway: TestGateway, protocol: Protocol, body: JsonObject, 
   });
   return { response, text: await response.text() };
 }
+
+const quota = {
+  model: "claude-haiku-4-5",
+  max_tokens: 1,
+  messages: [{ role: "user", content: "quota" }],
+  metadata: { user_id: "u" },
+};
+
+test("Claude Code's quota probe is answered without a model, whole and streamed", async () => {
+  await using gateway = await startTestGateway({ replies, cascade: ["chat:m"] });
+  const { response, text } = await post(gateway, "messages", quota, claude);
+  expect(response.status).toBe(200);
+  expect(
+    Object.fromEntries(["x-clutch-served-by", "x-clutch-attempts"].map((name) => [name, response.headers.get(name)])),
+  ).toEqual({
+    "x-clutch-served-by": "clutch:local",
+    "x-clutch-attempts": "0",
+  });
+  expect(JSON.parse(text)).toMatchObject({
+    type: "message",
+    role: "assistant",
+    model: "claude-haiku-4-5",
+    content: [{ type: "text", text: "ok" }],
+    stop_reason: "max_tokens",
+    usage: { input_tokens: 0, output_tokens: 0 },
+  });
+  const streamed = await post(gateway, "messages", { ...quota, stream: true }, claude);
+  expect(streamed.response.headers.get("content-type")).toStartWith("text/event-stream");
+  expect(summarise("messages", streamed.text)).toMatchObject({ text: "ok" });
+  expect(gateway.upstream.requests).toEqual([]);
+  await gateway.stop(0);
+  expect(gateway.requests()).toMatchObject([
+    {
+      status: "completed",
+      http_status: 200,
+      served_by: "clutch:local",
+      rule: "local answer: quota probe",
+      attempts: 0,
+    },
+    {
+      status: "completed",
+      http_status: 200,
+      served_by: "clutch:local",
+      rule: "local answer: quota probe",
+      attempts: 0,
+    },
+  ]);
+});
+
+test("what only looks like small talk goes to a model", async () => {
+  await using gateway = await startTestGateway({ replies, cascade: ["chat:m"] });
+  const honest: [JsonObject, Record<string, string>][] = [
+    [quota, {}],
+    [{ ...quota, messages: [{ role: "user", content: "ping" }] }, claude],
+    [{ ...quota, max_tokens: 2 }, claude],
+    [{ ...quota, tools: [] }, claude],
+    [{ ...quota, messages: [...quota.messages, { role: "assistant", content: "a" }] }, claude],
+    [{ ...quota, model: "chat:m" }, claude],
+    [{ ...quota }, { ...claude, authorization: "Bearer xx-cib-abc" }],
+  ];
+  for (const [body, headers] of honest) {
+    const { response } = await post(gateway, "messages", body, headers);
+    expect([JSON.stringify(body), response.status, response.headers.get("x-clutch-served-by")?.split(":")[0]]).toEqual([
+      JSON.stringify(body),
+      200,
+      "chat",
+    ]);
+  }
+  expect(gateway.upstream.requests.length).toBe(honest.length);
+});
 
 test("rules read the client's own body, and count their hits", async () => {
   const config = {
