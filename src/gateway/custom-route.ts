@@ -135,8 +135,10 @@ export class CustomRoute {
     const runner = this.#runner;
     if (runner === undefined) return { reason: this.#problem ?? "not asked" };
     const loaded = await runner.loaded;
+    if (loaded !== undefined && runner !== this.#runner) return { reason: "the script was begun anew meanwhile" };
     if (loaded !== undefined) return this.#fail(loaded, runner);
     const reply = await runner.call({ request, config: this.#config }, callLimitMs);
+    if (reply === "gone" && runner !== this.#runner) return { reason: "the script was begun anew meanwhile" };
     if (reply === "gone") return this.#fail("it ended its own Worker", runner);
     if (reply === "silent") return this.#fail(await this.#judgeSilence(runner), runner, true);
     this.#hangs = 0;
@@ -186,14 +188,13 @@ export class CustomRoute {
   /** A Worker that still has a pulse waits for something; one that has none is ended, and begun again. */
   async #judgeSilence(runner: Runner): Promise<string> {
     const late = `it took longer than ${callLimitMs} ms`;
-    if ((await runner.call({ pulse: true }, pulseLimitMs)) !== "silent") return late;
+    const pulse = await runner.call({ pulse: true }, pulseLimitMs);
+    // Of several requests that wait for the same Worker, one ends it.
+    if (pulse !== "silent" || runner !== this.#runner) return late;
     this.#hangs += 1;
     const isGivenUp = this.#hangs >= maxHangs;
-    if (runner === this.#runner) {
-      const { file } = runner;
-      this.#end();
-      if (!isGivenUp) this.#start(file);
-    }
+    this.#end();
+    if (!isGivenUp) this.#start(runner.file);
     return isGivenUp ? `${late}, ${maxHangs} times in a row: it is not asked again` : `${late} and was ended`;
   }
 

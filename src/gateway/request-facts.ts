@@ -103,7 +103,7 @@ function estimateTokens({ pieces, tools }: Outline): number {
   let bytes = 0;
   let images = 0;
   for (const { text, name, input, image } of pieces) {
-    bytes += byteLength(text) + byteLength(name ?? "") + (input === undefined ? 0 : byteLength(JSON.stringify(input)));
+    bytes += byteLength(text) + byteLength(name ?? "") + (input === undefined ? 0 : jsonLength(input));
     // Never more than its own bytes stand for, so that a short body is known to be short without being parsed.
     if (image !== undefined) images += Math.min(maxImageTokens, Math.floor(image / bytesPerToken));
   }
@@ -112,7 +112,12 @@ function estimateTokens({ pieces, tools }: Outline): number {
 }
 
 function jsonLength(value: Json): number {
-  return value === null ? 0 : byteLength(JSON.stringify(value));
+  try {
+    return value === null ? 0 : byteLength(JSON.stringify(value));
+  } catch {
+    // Nested deeper than can be written, though it could be read: nobody's real arguments.
+    return 0;
+  }
 }
 
 function byteLength(text: string): number {

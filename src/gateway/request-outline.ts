@@ -189,7 +189,8 @@ function addPart(pieces: Piece[], role: Piece["role"], part: JsonObject): void {
       return;
     }
     case "tool_result":
-      addText(pieces, "tool", part["content"]);
+      // None within another, however deep somebody nests them.
+      if (role !== "tool") addText(pieces, "tool", part["content"]);
       return;
     case "tool_use":
       pieces.push({ role: "call", name: string(part["name"]), text: "", input: part["input"] ?? {} });

@@ -114,6 +114,27 @@ describe("CustomRoute", () => {
     expect(await script.ask(request, anyName)).toEqual({ answer: "c/d" });
   });
 
+  test("counts a hang once, however many requests waited for it, and asks on for the others", async () => {
+    const { script, lines } = scripted(
+      "export function route({ model }) { if (model === 'hang') for (;;); return 'a/b'; }",
+    );
+    const all = await Promise.all(Array.from({ length: 5 }, () => script.ask({ ...request, model: "hang" }, anyName)));
+    expect(all.every((answer) => answer.answer === undefined)).toBe(true);
+    expect(await script.ask(request, anyName)).toEqual({ answer: "a/b" });
+    expect(lines.length).toBe(1);
+  });
+
+  test("says nothing of a request that was under way when the config changed", async () => {
+    const { script, lines } = scripted("export const route = () => new Promise(() => {});");
+    const asked = script.ask(request, anyName);
+    await Bun.sleep(50);
+    write("other.ts", "export const route = () => 'a/b';");
+    script.configure(parseConfig({ routes: { custom: "./other.ts" } }, "c.json"), folder);
+    expect(await asked).toEqual({ reason: "the script was begun anew meanwhile" });
+    expect(await script.ask(request, anyName)).toEqual({ answer: "a/b" });
+    expect([lines, script.problems()]).toEqual([[], []]);
+  });
+
   test("reads a changed file again, and forgets what was wrong with the old one", async () => {
     const { script, lines } = scripted("export const route = () => 'a/b';");
     expect(await script.ask(request, anyName)).toEqual({ answer: "a/b" });

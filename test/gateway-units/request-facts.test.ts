@@ -212,6 +212,59 @@ test("the same conversation gives the same facts in every dialect", () => {
   for (const [fact, times] of Object.entries(found)) expect([fact, times > 5 && times < 495]).toEqual([fact, true]);
 });
 
+test("no odd shape stops a question", () => {
+  const odd: Json[] = [null, 1, "x", true, [], {}, [null], [[]], [{}], [{ type: "image" }], [{ type: "tool_result" }]];
+  const story = inventStory(randomFrom(1));
+  const told: [Protocol, JsonObject][] = [
+    ["messages", tellMessages(story)],
+    ["chat", tellChat(story)],
+    ["responses", tellResponses(story, true)],
+  ];
+  for (const [protocol, body] of told) {
+    for (const key of [
+      ...Object.keys(body),
+      "thinking",
+      "tool_choice",
+      "response_format",
+      "text",
+      "reasoning",
+      "format",
+    ]) {
+      for (const value of odd) {
+        const holders: JsonObject[] = [{ ...body, [key]: value }];
+        for (const list of ["messages", "input"]) {
+          holders.push({
+            ...body,
+            [list]: [{ type: key, role: "user", content: value, output: value, tool_calls: value }],
+          });
+          holders.push({
+            ...body,
+            [list]: [{ role: "assistant", content: [{ type: "tool_use", [key]: value, content: value }] }],
+          });
+        }
+        for (const holder of holders) {
+          const { hasTools, hasImage, webSearch, tokens, thinks, call } = factsOf(protocol, holder, {
+            agent: "hermes",
+          });
+          expect(tokens).toBeGreaterThanOrEqual(0);
+          expect([typeof hasTools, typeof hasImage]).toEqual(["boolean", "boolean"]);
+          expect([webSearch, thinks, call].length).toBe(3);
+        }
+      }
+    }
+  }
+});
+
+test("no depth stops a question", () => {
+  const deep = (open: string, close: string, times: number) => open.repeat(times) + close.repeat(times);
+  const results = deep('[{"type":"tool_result","content":', "}]", 5000).replace('"content":}', '"content":[]}');
+  const text = `{"model":"m","messages":[{"role":"user","content":${results}},{"role":"assistant","content":[{"type":"tool_use","name":"n","input":${deep("[", "]", 100_000)}}]}]}`;
+  const facts = factsOf("messages", new RequestBody(Buffer.from(text)));
+  expect([facts.hasImage, facts.thinks, facts.webSearch]).toEqual([false, undefined, undefined]);
+  // Too deep to be written again, so it counts for nothing.
+  expect(facts.tokens).toBe(0);
+});
+
 const image = { type: "image", source: { type: "base64", media_type: "image/png", data: dataOf(100) } };
 const user = (...content: Json[]) => ({ role: "user", content });
 const text = (said: string) => ({ type: "text", text: said });
