@@ -52,6 +52,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     store,
     fetch,
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
+    stateDir: homes.stateDir,
     launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
     log,
     onLeft: (exchange, { target, failure, durationMs }) => {
