@@ -12,6 +12,7 @@ import type { RouteCheck } from "../launcher/doctor/agent-check.ts";
 import type { AgentReport } from "../launcher/doctor/render.ts";
 import { executables, missingExecutables } from "./gateway.ts";
 import { installAgents, lockedVersion } from "./install.ts";
+import { skipAloud } from "./skip-aloud.ts";
 
 const installed = await installAgents();
 const obstacle = installed.ok ? missingExecutables() : `the agents cannot be installed: ${installed.reason}`;
@@ -23,13 +24,6 @@ const limitMs = 180_000;
 if (obstacle !== undefined) skipAloud("the agents and the executables are there", obstacle);
 
 afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-function skipAloud(name: string, reason: string): void {
-  console.error(`agent tests: ${reason}`);
-  test.skipIf(process.env.CI !== "true")(name, () => {
-    throw new Error(reason);
-  });
-}
 
 function isMissing(program: string): boolean {
   const reason = installed.ok ? installed.missing[program] : obstacle;
