@@ -79,7 +79,7 @@ describe.skipIf(obstacle !== undefined)("clutch doctor --agents", () => {
     ],
     hermes: [
       "p | ok | canary | chat | clutch-big | launch token |  | plain",
-      "b | ok | canary | chat | z-ai/glm-5.2 | launch token |  | plain",
+      "b | ok | canary | chat | anthropic/claude-opus-4.6 | launch token |  | plain",
     ],
     codex: [
       "p | ok | canary | responses | clutch-big | launch token |  | plain",
@@ -127,16 +127,26 @@ describe.skipIf(obstacle !== undefined)("clutch doctor --agents", () => {
     {
       name: "Hermes with an address in its .env",
       program: "hermes",
-      home: { files: { ".hermes/.env": "CUSTOM_BASE_URL=http://127.0.0.1:9/v1\n" } },
+      home: { files: { ".hermes/.env": "KILOCODE_BASE_URL=http://127.0.0.1:9/v1\n" } },
       checks: ["p | wrong-destination", "b | wrong-destination"],
-      says: "Hermes still talks to 127.0.0.1:9 because ~/.hermes/.env sets CUSTOM_BASE_URL",
+      says: "Hermes still talks to 127.0.0.1:9 because ~/.hermes/.env sets KILOCODE_BASE_URL",
     },
     {
       name: "Hermes with a key in its .env",
       program: "hermes",
-      home: { files: { ".hermes/.env": `OPENROUTER_API_KEY=${key}\n` } },
+      home: { files: { ".hermes/.env": `KILOCODE_API_KEY=${key}\n` } },
       checks: ["p | wrong-key", "b | wrong-key"],
-      says: "Hermes sent a key of yours (authorization sk-or…) in place of the launch's because ~/.hermes/.env sets OPENROUTER_API_KEY",
+      says: "Hermes sent a key of yours (authorization sk-or…) in place of the launch's because ~/.hermes/.env sets KILOCODE_API_KEY",
+    },
+    {
+      name: "Hermes with other addresses and a key in its .env",
+      program: "hermes",
+      home: {
+        files: {
+          ".hermes/.env": `CUSTOM_BASE_URL=http://127.0.0.1:9/v1\nOPENROUTER_BASE_URL=http://127.0.0.1:9/v1\nOPENROUTER_API_KEY=${key}\n`,
+        },
+      },
+      checks: ["p | ok", "b | ok"],
     },
     {
       name: "Claude Code with an address and a key in its settings",
