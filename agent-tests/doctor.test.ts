@@ -74,7 +74,7 @@ function outline({ route, verdict, destination, protocol, model, key, extras, to
 describe.skipIf(obstacle !== undefined)("clutch doctor --agents", () => {
   const expected: Readonly<Record<string, readonly string[]>> = {
     claude: [
-      "p | ok | canary | messages | claude-opus-5-5 | launch token |  | plain",
+      "p | ok | canary | messages | clutch-big | launch token |  | plain",
       "b | ok | canary | messages | claude-opus-5-5 | launch token |  | plain",
     ],
     hermes: [
@@ -86,7 +86,7 @@ describe.skipIf(obstacle !== undefined)("clutch doctor --agents", () => {
       "b | ok | canary | responses | gpt-6.1-sol | launch token |  | additional_tools",
     ],
     qwen: [
-      "p | ok | canary | chat | clutch-big | launch token | memory on clutch-big | plain",
+      "p | ok | canary | chat | clutch-big | launch token | memory on clutch-small | plain",
       "b | ok | canary | chat | qwen3.7-max | launch token | memory on qwen3.7-max | plain",
     ],
     pi: [
