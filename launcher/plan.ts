@@ -173,6 +173,8 @@ export function buildLaunch(typed: LaunchRequest, settings: LauncherSettings, wo
 export function helpCommands(typed: LaunchRequest, settings: LauncherSettings, world: LaunchWorld): string[][] {
   const row = findAgentRow(typed.code.agent);
   const { request } = readProfile(typed, row, settings);
+  // of two refusals the one that no other mode gets round
+  supported(row.routes[request.code.route], row, request.code);
   const words = subcommandOf(supported(row.modes[launchKind(request, row, world).kind], row, request.code));
   return [[], ...words.map((_, index) => words.slice(0, index + 1))];
 }

@@ -186,6 +186,7 @@ describe("xx refuses", () => {
     [["czp"], 2, 'xx: "z" at position 2 of "czp" is no mode: modes are i new session'],
     [["cidf"], 2, 'xx: "f" at position 4 of "cidf" is a tier'],
     [["gip"], 2, "xx: Antigravity cannot be sent through a gateway for one launch alone: xx gid starts it without\n"],
+    [["grp"], 2, "xx: Antigravity cannot be sent through a gateway for one launch alone: xx grd starts it without\n"],
     [["orp"], 2, "xx: OpenCode has no flag for its picker: xx oip, then type /sessions\n"],
     [["cnp"], 2, 'xx: "cnp" needs a prompt'],
     [["cs"], 2, 'xx: "csp" needs the id of a session'],
