@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Fetch } from "../../providers/upstream.ts";
 import { resolveHomes } from "../../src/config/paths.ts";
 import { parseConfig } from "../../src/config/schema.ts";
-import { type Gateway, startGateway } from "../../src/gateway/server.ts";
+import { type Gateway, type GatewayInput, startGateway } from "../../src/gateway/server.ts";
 import type { Json, JsonObject, Protocol } from "../../src/protocols/chat.ts";
 import { openStore } from "../../src/store/open.ts";
 import { paths, requestBody } from "./answers.ts";
@@ -25,6 +25,8 @@ export interface LedgerView {
   /** The same for the only request so far, of which no id is known. */
   onlyRequest(): Promise<Row>;
   requests(): Row[];
+  /** What was out of order when it was last written, by id; that is soon after it changes, and when the gateway stops. */
+  circuits(): Record<string, Row>;
 }
 
 export interface TestGateway extends AsyncDisposable, LedgerView {
@@ -58,6 +60,13 @@ export interface GatewaySetup {
   launchSecret?: string;
   /** In place of the real one, for upstreams whose address is fixed. */
   fetch?: Fetch;
+  /** In place of the machine's clock. */
+  now?: GatewayInput["now"];
+  /** What is known of a target's model; nothing when left out. */
+  factsOf?: GatewayInput["factsOf"];
+  onLeft?: GatewayInput["onLeft"];
+  /** One that an earlier gateway has used, with its database; it is left for the caller to remove. */
+  home?: string;
 }
 
 /**
@@ -90,7 +99,7 @@ export function makeHome(): string {
 
 export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway> {
   const upstream = await startFakeUpstream(setup.replies);
-  const home = makeHome();
+  const home = setup.home ?? makeHome();
   const lines: string[] = [];
   const { database } = resolveHomes({ CLUTCH_HOME: home });
   const gateway = await startGateway({
@@ -99,10 +108,11 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     env: setup.env ?? {},
     store: openStore(database),
     fetch: setup.fetch ?? fetch,
-    factsOf: () => undefined,
+    ...(setup.now === undefined ? {} : { now: setup.now }),
+    factsOf: setup.factsOf ?? (() => undefined),
     launchSecret: () => setup.launchSecret,
     log: (line) => lines.push(line),
-    onLeft: () => {},
+    onLeft: setup.onLeft ?? (() => {}),
   });
   const { url } = gateway;
   let stopped: Promise<void> | undefined;
@@ -122,7 +132,7 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     async [Symbol.asyncDispose]() {
       await stop(0);
       await upstream.stop();
-      rmSync(home, { recursive: true, force: true });
+      if (setup.home === undefined) rmSync(home, { recursive: true, force: true });
     },
   };
 }
@@ -174,6 +184,7 @@ export function readLedger(database: string): LedgerView {
       return request(String(all()[0]?.["id"]));
     },
     requests: all,
+    circuits: () => Object.fromEntries(query("SELECT * FROM circuits").map((row) => [String(row["id"]), row])),
   };
 }
 
