@@ -48,6 +48,8 @@ export interface UpstreamHeadersInput {
    */
   credential: "ours" | "client";
   stream: boolean;
+  /** The key to use, one of the provider's; its first when left out. */
+  key?: string | undefined;
   /** Values of the client's `anthropic-beta` that this upstream is known to refuse. */
   refusedBetas: readonly string[];
 }
@@ -66,7 +68,7 @@ export function buildUpstreamHeaders(input: UpstreamHeadersInput): Record<string
       }
       dropBetas(headers, input.refusedBetas);
     }
-    const { key } = input.provider;
+    const key = input.key ?? input.provider.key;
     if (input.protocol === "messages") headers["anthropic-version"] ??= "2023-06-01";
     if (key !== undefined) {
       if (input.protocol === "messages" && input.provider.messagesAuth === "x-api-key") headers["x-api-key"] = key;

@@ -56,6 +56,7 @@ type Built =
 
 function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: AttemptDeps): Built {
   const { provider, protocol, credential } = target;
+  const key = target.key?.value;
   const { headers: client, query, stream } = exchange.input;
   if (credential === "ours" && provider.key === undefined && provider.keySource !== undefined) {
     return { ok: false, failure: failure("no-key", `no API key for ${provider.name}: ${provider.keySource}`) };
@@ -65,7 +66,8 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
   if (url === undefined)
     return { ok: false, failure: failure("not-found", `${provider.name} does not speak ${protocol}`) };
   const refusedBetas = lesson.dropBetas;
-  const headers = buildUpstreamHeaders({ provider, protocol, sameProtocol, client, credential, stream, refusedBetas });
+  const asking = { provider, protocol, sameProtocol, client, credential, stream, key, refusedBetas };
+  const headers = buildUpstreamHeaders(asking);
   if (sameProtocol) {
     const context = { quirks: provider.quirks, toolNames: nothingRenamed };
     const body = passOn(exchange.input.body, target, lesson);
