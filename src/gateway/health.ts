@@ -25,6 +25,8 @@ export interface Candidate {
   model: string;
   /** Tells the keys of a provider apart, and is no secret; undefined where none is needed. */
   keyId: string | undefined;
+  /** The provider has more than one, each perhaps of another account. */
+  hasOtherKeys: boolean;
 }
 
 export interface Refusal {
@@ -222,7 +224,8 @@ function blame(candidate: Candidate, { kind, scope, countsForBreaker }: Failure)
         limits: isLimit ? shutPolicies.rateLimit : shutPolicies.key,
       };
     case "model":
-      return { id: modelId(candidate), ...(isLimit && { limits: shutPolicies.rateLimit }) };
+      if (!isLimit) return { id: modelId(candidate) };
+      return { id: pooledModelId(candidate) ?? modelId(candidate), limits: shutPolicies.rateLimit };
     default:
       return scope satisfies never;
   }
@@ -242,12 +245,14 @@ function dependencies(candidate: Candidate): { id: string; what: string }[] {
   const { provider, model } = candidate;
   const key = keyId(candidate);
   const pool = poolId(candidate);
+  const pooled = pooledModelId(candidate);
   return [
     { id: providerId(candidate), what: provider },
     { id: accountId(candidate), what: `the account at ${provider}` },
     ...(pool === undefined ? [] : [{ id: pool, what: `the free models of ${provider}` }]),
     ...(key === undefined ? [] : [{ id: key, what: `key ${candidate.keyId} of ${provider}` }]),
     { id: modelId(candidate), what: model },
+    ...(pooled === undefined ? [] : [{ id: pooled, what: `${model} with key ${candidate.keyId}` }]),
   ];
 }
 
@@ -260,7 +265,12 @@ function accountId({ provider }: Candidate): string {
 }
 
 function keyId({ provider, keyId: key }: Candidate): string | undefined {
-  return key === undefined ? undefined : `key:${provider}#${key}`;
+  return key === undefined ? undefined : `key:${provider}${key}`;
+}
+
+/** A model's limit as one of several keys has it. */
+function pooledModelId({ provider, model, keyId: key, hasOtherKeys }: Candidate): string | undefined {
+  return key === undefined || !hasOtherKeys ? undefined : `${modelId({ provider, model })}${key}`;
 }
 
 export function modelId({ provider, model }: Pick<Candidate, "provider" | "model">): string {
