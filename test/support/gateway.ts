@@ -9,6 +9,7 @@ import { resolveHomes } from "../../src/config/paths.ts";
 import { parseConfig } from "../../src/config/schema.ts";
 import { type Gateway, type GatewayInput, startGateway } from "../../src/gateway/server.ts";
 import type { Json, JsonObject, Protocol } from "../../src/protocols/chat.ts";
+import { isObject } from "../../src/protocols/json.ts";
 import { openStore } from "../../src/store/open.ts";
 import { paths, requestBody } from "./answers.ts";
 import { type FakeUpstream, type Script, startFakeUpstream } from "./fake-upstream.ts";
@@ -54,8 +55,8 @@ export interface GatewaySetup {
   /** BIG's models, first to last. */
   cascade?: readonly string[];
   timeouts?: JsonObject;
-  /** Top-level keys, over the ones made here. */
-  config?: JsonObject;
+  /** Top-level keys, over the ones made here; providers beside them. A function is told the upstream's base URL. */
+  config?: JsonObject | ((baseUrl: string) => JsonObject);
   env?: Record<string, string>;
   launchSecret?: string;
   /** In place of the real one, for upstreams whose address is fixed. */
@@ -77,6 +78,7 @@ export function buildConfig(upstreamPort: number, setup: Omit<GatewaySetup, "rep
   const base_url = `http://127.0.0.1:${upstreamPort}/v1`;
   const provider = (protocol: Protocol) => ({ protocol, base_url, api_key: upstreamKey });
   const [first = "", ...cascade] = setup.cascade ?? [];
+  const { providers, ...config } = typeof setup.config === "function" ? setup.config(base_url) : (setup.config ?? {});
   return {
     server: { port: 0 },
     default_provider: "chat",
@@ -86,10 +88,11 @@ export function buildConfig(upstreamPort: number, setup: Omit<GatewaySetup, "rep
       responses: provider("responses"),
       other: provider("chat"),
       dead: { protocol: "chat", base_url: "http://127.0.0.1:1/v1" },
+      ...(isObject(providers) ? providers : {}),
     },
     model_tiers: { BIG: { default: first, cascade } },
     ...(setup.timeouts === undefined ? {} : { timeouts: setup.timeouts }),
-    ...setup.config,
+    ...config,
   };
 }
 
