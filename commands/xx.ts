@@ -34,7 +34,7 @@ import { type LauncherSettings, readLauncherSettings } from "../launcher/setting
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
-import type { LaunchCode, Route } from "../src/launch-code.ts";
+import { type LaunchCode, type Route, renderLaunchCode } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import { chooseFront, type Front } from "../src/lifecycle/front.ts";
 
@@ -115,6 +115,7 @@ async function launch(
     hasTerminal: options.prompt === undefined || ((await isTerminal(0)) && (await isTerminal(1))),
     hasOwnLogin: row.login !== undefined && detectOwnLogin(row.login, env, process.platform),
     rivals: canHaveRivals(row, route, request) ? findRivals(row.rivals, env, cwd) : [],
+    ...(await lastSession(row, code, cwd, homes)),
     catalogue: route === "d" ? {} : (await import("../providers/model-snapshot.ts")).readModelSnapshot(),
   };
   const inquiry = { subcommands: helpCommands(request, settings, world), question: row.question };
@@ -133,7 +134,34 @@ async function launch(
   const plan = buildLaunch(request, reached, withInstalled(world, installed, inquiry));
   writeLaunchFiles(plan.files, now);
   for (const note of plan.notes) tell(note);
-  await becomeAgent(plan, row, env);
+  const { CLUTCH_GUARD: guardId, ...agentEnv } = env;
+  if (guardId !== undefined) {
+    const { noteLaunch } = await import("../src/lifecycle/launches.ts");
+    noteLaunch(homes.stateDir, guardId, {
+      launchId: world.launchId,
+      agent: code.agent,
+      code: renderLaunchCode(settledCode(request, settings)),
+      ...(plan.session === undefined ? {} : { session: plan.session }),
+    });
+  }
+  await becomeAgent(plan, row, agentEnv);
+}
+
+/** For an agent that cannot continue by itself: the newest session that Clutch knows of this folder. */
+async function lastSession(
+  row: AgentRow,
+  { agent, mode }: LaunchCode,
+  cwd: string,
+  homes: Homes,
+): Promise<Pick<LaunchWorld, "lastSession">> {
+  if (mode !== "c" || !("cannot" in row.modes.c)) return {};
+  const { listLaunches } = await import("../src/lifecycle/launches.ts");
+  const sessions = listLaunches(homes.stateDir)
+    .map(({ record }) => record)
+    .filter((record) => record.agent === agent && record.cwd === cwd && record.session !== undefined)
+    .sort((a, b) => b.startedAtMs - a.startedAtMs);
+  const [newest] = sessions;
+  return newest?.session === undefined ? {} : { lastSession: newest.session };
 }
 
 type RowWithRivals = AgentRow & Required<Pick<AgentRow, "rivals">>;

@@ -251,8 +251,11 @@ export function applyEnvDelta(parent: Env, delta: EnvDelta): Record<string, stri
   return { ...env, ...delta.set };
 }
 
-/** What stands in a cell of the row, unless that is a refusal. */
-function supported<Cell extends object>(cell: Cell | Refusal, row: AgentRow, code: LaunchCode): Cell {
+/**
+ * What stands in a cell of the row.
+ * @throws {ClutchError} `not-supported` when that is a refusal
+ */
+export function supported<Cell extends object>(cell: Cell | Refusal, row: AgentRow, code: LaunchCode): Cell {
   if (!isRefusal(cell)) return cell;
   const hint = cell.instead.replace(/\{(.)\}/g, (_, letter: string) => {
     if (isRoute(letter)) return renderLaunchCode({ ...code, route: letter, tier: undefined });

@@ -35,6 +35,8 @@ export interface WholeAnswer {
   headers: Headers;
   body: Buffer<ArrayBuffer> | string;
   usage: Usage | undefined;
+  /** As the upstream calls it. */
+  model: string | undefined;
   /** What is wrong with it, although there was nobody left to ask. */
   flaw: Flaw | undefined;
 }
@@ -214,7 +216,7 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
   }
   const isPassedOn = target.protocol === exchange.input.protocol && !isStream;
   const body = isPassedOn ? read.bytes : JSON.stringify(client.encodeResponse(answer, exchange.replyContext));
-  return { ok: true, answer: { kind: "whole", status, headers, body, usage: answer.usage, flaw } };
+  return { ok: true, answer: { kind: "whole", status, headers, body, usage: answer.usage, model: answer.model, flaw } };
 }
 
 async function readAll(

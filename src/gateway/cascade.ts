@@ -3,12 +3,14 @@
 import { type Failure, failure, reactions } from "../../providers/failure.ts";
 import type { ModelFacts } from "../../providers/model-facts.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
+import type { Config } from "../config/schema.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import type { Affinity } from "./affinity.ts";
 import { type AttemptDeps, attemptTarget, type LiveAnswer, type Outcome, type WholeAnswer } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Health, Ticket } from "./health.ts";
 import { needsOf } from "./needs.ts";
+import { groupForOpenRouter } from "./openrouter-native.ts";
 import type { Target } from "./router.ts";
 import { type Purse, type Skip, screen } from "./screen.ts";
 
@@ -42,6 +44,8 @@ export type CascadeResult =
 export interface CascadeDeps extends AttemptDeps {
   /** How long nothing is written to a streaming client, so that a quick failure is a plain HTTP error. */
   patienceMs: number;
+  /** Who does the falling back among OpenRouter's models. */
+  fallbackMethod: Config["fallback_method"];
   /** A second candidate is started beside one that has said nothing for this long; 0 = never. */
   hedgeMs: number;
   health: Health;
@@ -158,8 +162,10 @@ class Course {
     const { session } = exchange.input;
     const arranged = deps.affinity.arrange(session, targets, deps.now());
     const { asked, skipped } = screen(arranged, needsOf(exchange), deps.factsOf, deps.purse());
-    this.#targets = asked;
     this.#preferred = targets.find((target) => asked.includes(target));
+    this.#targets = groupForOpenRouter(asked, deps.fallbackMethod, (target) =>
+      this.#keysFor(target).some((keyed) => deps.health.refusal(candidateOf(keyed)) === undefined),
+    );
     for (const skip of skipped) this.#skips.set(skip.target, skip);
   }
 
@@ -276,9 +282,13 @@ class Course {
     recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
   }
 
-  served({ target, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
+  served({ target: asked, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
+    const target = asked.others === undefined ? asked : findServing(asked, answer);
     const { affinity, now } = this.deps;
-    const isFirst = this.#plain(target) === this.#preferred && target.key?.id === target.provider.keys[0]?.id;
+    const isFirst =
+      target.provider === this.#preferred?.provider &&
+      target.model === this.#preferred.model &&
+      target.key?.id === target.provider.keys[0]?.id;
     affinity.served(this.#exchange.input.session, target, target.key?.id, isFirst, now());
     return {
       ok: true,
@@ -386,6 +396,13 @@ class Course {
   #skipped(): Skip[] {
     return [...this.#skips.values()];
   }
+}
+
+/** Which of several models has answered, by its own word; the first where it does not say. */
+function findServing({ others: _, ...first }: Target, answer: WholeAnswer | LiveAnswer): Target {
+  const start = answer.kind === "live" ? answer.events.find((event) => event.type === "start") : undefined;
+  const model = answer.kind === "whole" ? answer.model : start?.model;
+  return model === undefined || model === "" ? first : { ...first, model };
 }
 
 const minWaitMs = 50;

@@ -15,6 +15,8 @@ export interface Target {
   model: string;
   /** The protocol it is called in. */
   protocol: Protocol;
+  /** Models that the provider itself falls back on, in one request. */
+  others?: readonly Target[];
   /** Which of the provider's keys; decided when it is asked. */
   key?: ProviderKey;
   /** `client`: the client's own login is passed to its own vendor. */

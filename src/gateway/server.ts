@@ -112,6 +112,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         lessons,
         signatures,
         patienceMs: patience_ms,
+        fallbackMethod: routing.config.fallback_method,
         hedgeMs: routing.config.hedge.after_ms,
         health,
         affinity,
