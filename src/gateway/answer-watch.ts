@@ -1,5 +1,6 @@
 /** Judges an answer that came through whole: it may say all that its protocol asks for, and still not do what it should. */
 
+import { areArguments } from "../protocols/arguments.ts";
 import type { ChatEvent } from "../protocols/chat.ts";
 
 /** What an answer was like, beyond having come: each counts half against its model. */
@@ -48,22 +49,11 @@ export class AnswerWatch {
         : { kind: "truncated", message: "the answer was cut at the output limit" };
     }
     for (const { name, json } of this.#calls.values()) {
-      if (!isJsonObject(json)) return { kind: "bad-tool-call", message: `the arguments of ${name} are no JSON object` };
+      if (!areArguments(json)) return { kind: "bad-tool-call", message: `the arguments of ${name} are no JSON object` };
     }
     if (forcesTool && this.#calls.size === 0) {
       return { kind: "tool-not-called", message: "a tool had to be called, and none was" };
     }
     return undefined;
-  }
-}
-
-/** No arguments at all stand for none. */
-function isJsonObject(text: string): boolean {
-  if (text.trim() === "") return true;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null;
-  } catch {
-    return false;
   }
 }

@@ -17,6 +17,13 @@ export function parseArguments(text: string): JsonObject {
   return parseObject(text) ?? { [rawKey]: text };
 }
 
+/** False for text that is no JSON object, and for what `normalizeArguments` makes of it; blank text stands for no arguments. */
+export function areArguments(text: string): boolean {
+  if (isBlank(text)) return true;
+  const value = parseObject(text);
+  return value !== undefined && !(rawKey in value && Object.keys(value).length === 1);
+}
+
 /** Cheap on long texts: `trim` stops at the first character that is not a space. */
 function isBlank(text: string): boolean {
   return text.trim() === "";
