@@ -374,11 +374,11 @@ function chooseModel(request: LaunchRequest, row: AgentRow, settings: LauncherSe
   }
   const ownName = route === "p" ? row.defaultModel : undefined;
   if (tier === undefined) return { name: ownName, isTier: false, notes: [] };
-  const { model, guess } = resolveTier(tier, settings);
+  const { model, reason } = resolveTier(tier, settings);
   return {
     name: model ?? ownName,
     isTier: true,
-    notes: guess === undefined ? [] : [`tier ${tier} is ${model}: ${guess}`],
+    notes: reason === undefined ? [] : [`tier ${tier} is ${model}: ${reason}`],
   };
 }
 

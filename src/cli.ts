@@ -52,6 +52,24 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     });
 
   program
+    .command("models")
+    .description("list the models that can be asked, the best first")
+    .option("--free", "only those that nobody is billed for")
+    .option("--tools", "only those that take tools")
+    .option("--vision", "only those that take images")
+    .option("--provider <id>", "of this provider, even without a key for it")
+    .option("--search <text>", "whose name contains these words")
+    .option("--refresh", "fetch the lists first")
+    .option("--limit <n>", "so many rows (default: 30 in the table, all as JSON)")
+    .option("--check", "tell which models of the config are gone or have changed; status 3 if any")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch models --free --tools --refresh")
+    .action(async (flags: import("../commands/models.ts").ModelsFlags) => {
+      const { models } = await import("../commands/models.ts");
+      status = await models(flags, env);
+    });
+
+  program
     .command("xx")
     .description("start an agent; the same as calling xx")
     .argument("[words...]", "a launch code and its options: see clutch xx --help")

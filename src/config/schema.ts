@@ -29,7 +29,10 @@ const provider = z.strictObject({
   /** `env:NAME`, `cmd:shell command`, or the key itself. */
   api_key: z.string().optional(),
   api_keys: z.array(z.string()).optional(),
+  /** Sent with every request. `env:NAME` takes the value from the environment; "" leaves out a header that Clutch would send. */
   headers: z.record(z.string(), z.string()).default({}),
+  /** Appended to every URL, such as Azure's `api-version`. */
+  query: z.record(z.string(), z.string()).optional(),
 });
 
 /** Read by the launcher alone, which knows what the letters mean. */
@@ -128,16 +131,7 @@ export type ProviderConfig = z.infer<typeof provider>;
 const secretKeys = ["api_key", "api_keys", "headers"];
 
 /** Accepted so that one config serves every version, but without effect in this one; `serve` names those that are set. */
-const notInForce = [
-  "agents",
-  "fallback_method",
-  "quotas",
-  "breaker",
-  "hedge",
-  "budgets",
-  "chain",
-  "headroom",
-] as const satisfies (keyof Config)[];
+const notInForce = ["agents", "chain", "headroom"] as const satisfies (keyof Config)[];
 
 /** Top-level keys that the file sets and this version does not act on. */
 export function keysWithoutEffect(raw: Json): string[] {

@@ -35,7 +35,7 @@ export async function ask(exchange: Exchange, target: Target, signal: AbortSigna
     const { response } = sent;
     if (response.ok) return { ok: true, response, context: built.context };
     const text = await readStart(response);
-    const why = classifyAnswer(response.status, response.headers, text, deps.now());
+    const why = classifyAnswer(response.status, response.headers, text, deps.now(), target.provider.rateLimitScope);
     const refused = { ok: false, failure: why } as const;
     if (why.kind !== "bad-request" || learnt === maxLessons) return refused;
     const lesson = learn(why, target.protocol, built.wireBody());
@@ -57,9 +57,8 @@ type Built =
 
 function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: AttemptDeps): Built {
   const { provider, protocol, credential } = target;
-  const key = target.key?.value;
   const { headers: client, query, stream } = exchange.input;
-  if (credential === "ours" && provider.key === undefined && provider.keySource !== undefined) {
+  if (credential === "ours" && provider.keys.length === 0 && provider.keySource !== undefined) {
     return { ok: false, failure: failure("no-key", `no API key for ${provider.name}: ${provider.keySource}`) };
   }
   const sameProtocol = protocol === exchange.input.protocol;
@@ -72,8 +71,17 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
     target.others === undefined
       ? undefined
       : (body: JsonObject) => addFallbacks(body, target, { hasTools: asked.hasTools, session });
-  const asking = { provider, protocol, sameProtocol, client, credential, stream, key, refusedBetas };
-  const headers = buildUpstreamHeaders(asking);
+  const headers = buildUpstreamHeaders({
+    provider,
+    protocol,
+    sameProtocol,
+    client,
+    credential,
+    stream,
+    refusedBetas,
+    key: target.key?.value,
+    sessionId: exchange.input.session,
+  });
   if (sameProtocol) {
     const context = { quirks: provider.quirks, toolNames: nothingRenamed };
     const body = passOn(exchange.input.body, target, lesson, extend);

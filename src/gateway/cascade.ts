@@ -3,6 +3,7 @@
 import { type Failure, failure, reactions } from "../../providers/failure.ts";
 import type { ModelFacts } from "../../providers/model-facts.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
+import { poolOf } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import type { Affinity } from "./affinity.ts";
@@ -242,22 +243,22 @@ class Course {
   }
 
   leave({ target, ticket, startedAt, controller }: Choice, why: Failure): void {
-    const told = widen(why, target);
     this.#exchange.endAttempt(controller);
-    ticket.failed(told);
-    const candidate = { target, failure: told, durationMs: this.deps.now() - startedAt };
+    ticket.failed(why);
+    const candidate = { target, failure: why, durationMs: this.deps.now() - startedAt };
     this.#left.push(candidate);
-    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, told);
+    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, why);
     this.deps.onLeft(this.#exchange, candidate);
-    if (this.#exchange.isCancelled || !reactions[told.kind].failsOver) this.isOver = true;
+    if (this.#exchange.isCancelled || !reactions[why.kind].failsOver) this.isOver = true;
     const plain = this.#plain(target);
     // Another key of the same model is worth a try only where the key was the trouble, or a limit that each key has.
-    const isOfKey = told.scope === "key" || (told.kind === "rate-limit" && told.scope === "model");
+    const isOfKey =
+      why.scope === "key" || (why.scope === "model" && (why.kind === "rate-limit" || why.kind === "quota"));
     if (!isOfKey && this.#targets[this.#at] === plain) this.#keysTried = Number.POSITIVE_INFINITY;
-    if (mayRecover.has(told.kind)) this.#rest(target, told.retryAfterMs);
+    if (mayRecover.has(why.kind)) this.#rest(target, why.retryAfterMs);
     else this.#spent.add(isOfKey ? target : plain);
-    if (told.kind === "context-overflow") {
-      const limit = told.tokens?.limit ?? this.deps.factsOf(target)?.context ?? 0;
+    if (why.kind === "context-overflow") {
+      const limit = why.tokens?.limit ?? this.deps.factsOf(target)?.context ?? 0;
       this.#overflowed = Math.max(this.#overflowed, limit);
     }
   }
@@ -411,13 +412,13 @@ const minWaitMs = 50;
 const mayRecover: ReadonlySet<Failure["kind"]> = new Set(["rate-limit", "ramp-up"]);
 
 function candidateOf({ provider, model, key }: Target): Candidate {
-  return { provider: provider.id, model, keyId: key?.id, hasOtherKeys: provider.keys.length > 1 };
-}
-
-/** A rate limit is shared by what the provider says it is shared by, unless the words themselves say otherwise. */
-function widen(why: Failure, { provider }: Target): Failure {
-  if (why.kind !== "rate-limit" || why.scope !== "model") return why;
-  return { ...why, scope: provider.rateLimitScope };
+  return {
+    provider: provider.id,
+    model,
+    keyId: key?.id,
+    hasOtherKeys: provider.keys.length > 1,
+    pool: poolOf(provider, model),
+  };
 }
 
 function ignore(): void {

@@ -27,6 +27,8 @@ export interface Candidate {
   keyId: string | undefined;
   /** The provider has more than one, each perhaps of another account. */
   hasOtherKeys: boolean;
+  /** Models of the provider that share one limit of their own, by its name in the catalogue. */
+  pool: string | undefined;
 }
 
 export interface Refusal {
@@ -64,6 +66,8 @@ const shutPolicies = {
   rateLimit: { cooldownMs: 1_000, maxCooldownMs: 30_000 },
   /** Others have been served meanwhile: the provider wants its traffic to grow more slowly. */
   rampUp: { cooldownMs: 15_000, maxCooldownMs: 120_000 },
+  /** A limit of a day or longer, when nobody says how much longer. */
+  quota: { cooldownMs: 900_000, maxCooldownMs: 6 * 3_600_000 },
   key: { cooldownMs: 60_000, maxCooldownMs: 3_600_000 },
   /** Money comes back when a person has seen to it. */
   account: { cooldownMs: 300_000, maxCooldownMs: 3_600_000 },
@@ -207,29 +211,36 @@ interface Blamed {
 
 /** What a failure is held against; undefined for what is nobody's fault but the request's. */
 function blame(candidate: Candidate, { kind, scope, countsForBreaker }: Failure): Blamed | undefined {
-  if (countsForBreaker === "no") return undefined;
-  const isLimit = kind === "rate-limit";
+  const limits = limitPolicies[kind];
   switch (scope) {
     case "request":
       return undefined;
-    case "provider":
-      if (kind === "ramp-up") return { id: providerId(candidate), limits: shutPolicies.rampUp };
-      return { id: providerId(candidate), ...(isLimit && { limits: shutPolicies.rateLimit }) };
     case "account":
-      // A limit of the free models leaves the paid ones alone.
-      return { id: (isLimit ? poolId(candidate) : undefined) ?? accountId(candidate), limits: shutPolicies.account };
+      // A limit of the free models leaves the paid ones alone; an empty account does not.
+      if (limits !== undefined) return { id: poolId(candidate) ?? accountId(candidate), limits };
+      return { id: accountId(candidate), limits: shutPolicies.account };
     case "key":
-      return {
-        id: keyId(candidate) ?? accountId(candidate),
-        limits: isLimit ? shutPolicies.rateLimit : shutPolicies.key,
-      };
+      // A key that was never there is the config's affair, and may be there at the next request.
+      if (kind === "no-key") return undefined;
+      return { id: keyId(candidate) ?? accountId(candidate), limits: limits ?? shutPolicies.key };
     case "model":
-      if (!isLimit) return { id: modelId(candidate) };
-      return { id: pooledModelId(candidate) ?? modelId(candidate), limits: shutPolicies.rateLimit };
+      // Several keys have each a limit of their own.
+      if (limits !== undefined) return { id: pooledModelId(candidate) ?? modelId(candidate), limits };
+      return countsForBreaker === "no" ? undefined : { id: modelId(candidate) };
+    case "provider":
+      if (limits !== undefined) return { id: providerId(candidate), limits };
+      return countsForBreaker === "no" ? undefined : { id: providerId(candidate) };
     default:
       return scope satisfies never;
   }
 }
+
+/** Limits shut what they are limits of at once; everything else has to add up. */
+const limitPolicies: Partial<Record<FailureKind, Blamed["limits"]>> = {
+  "rate-limit": shutPolicies.rateLimit,
+  "ramp-up": shutPolicies.rampUp,
+  quota: shutPolicies.quota,
+};
 
 function refuse(circuit: Circuit, what: string, now: number): Refusal {
   const isProbing = stateOf(circuit, now) === "half-open";
@@ -249,7 +260,7 @@ function dependencies(candidate: Candidate): { id: string; what: string }[] {
   return [
     { id: providerId(candidate), what: provider },
     { id: accountId(candidate), what: `the account at ${provider}` },
-    ...(pool === undefined ? [] : [{ id: pool, what: `the free models of ${provider}` }]),
+    ...(pool === undefined ? [] : [{ id: pool, what: `the ${candidate.pool} models of ${provider}` }]),
     ...(key === undefined ? [] : [{ id: key, what: `key ${candidate.keyId} of ${provider}` }]),
     { id: modelId(candidate), what: model },
     ...(pooled === undefined ? [] : [{ id: pooled, what: `${model} with key ${candidate.keyId}` }]),
@@ -280,6 +291,6 @@ export function modelId({ provider, model }: Pick<Candidate, "provider" | "model
 /** All of OpenRouter's free models draw on one bucket of the account. */
 export const freePool = "free:openrouter";
 
-function poolId({ provider, model }: Candidate): string | undefined {
-  return provider === "openrouter" && model.endsWith(":free") ? freePool : undefined;
+function poolId({ provider, pool }: Candidate): string | undefined {
+  return pool === undefined ? undefined : `${pool}:${provider}`;
 }

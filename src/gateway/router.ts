@@ -1,7 +1,8 @@
 /** Which models may answer a request, in which order, and why. Pure. */
 
+import type { ProviderKey } from "../../providers/key-pool.ts";
 import { parseModelReference } from "../../providers/model-reference.ts";
-import type { Provider, ProviderKey, Providers } from "../../providers/registry.ts";
+import { type Provider, type Providers, protocolsOf } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
@@ -180,7 +181,8 @@ function buildTarget(
   client: Protocol,
   credential: Target["credential"],
 ): Target | undefined {
-  const protocol = preferred[client].find((candidate) => provider.urls[candidate] !== undefined);
+  const spoken = protocolsOf(provider, model);
+  const protocol = preferred[client].find((candidate) => spoken.includes(candidate));
   return protocol === undefined ? undefined : { provider, model, protocol, credential };
 }
 

@@ -26,6 +26,7 @@ import type { QuotaRules } from "./quota-windows.ts";
 import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
 import { SignatureMemory } from "./signature-memory.ts";
+import { Spending, startOfDay } from "./spending.ts";
 import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
@@ -75,9 +76,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   let routing = await buildRouting(input.loaded, input.tierLetters, input.env, commandKeys);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
+  const spending = new Spending(now, await queries.costSince(startOfDay(now())));
+  const notices = new Set<string>();
   const ledger = new Ledger({
     queries,
     now,
+    onFinish: ({ servedBy, costUsd }) => {
+      const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
+      if (notice === undefined) return;
+      notices.add(notice);
+      input.log(notice);
+    },
     onWriteError: (error, waiting) => {
       const reason = error instanceof Error ? error.message : String(error);
       input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
@@ -117,14 +126,22 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         health,
         affinity,
         factsOf: input.factsOf,
-        purse: () => ({ allowPaid: routing.config.budgets.allow_paid }),
+        purse: () => {
+          const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
+          const spent = spending.spent(daily_usd);
+          return { allowPaid, ...(spent !== undefined && { spent }) };
+        },
         onLeft: input.onLeft,
       };
     },
     now,
     host,
     admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
-    problems: () => (ledger.lostRows === 0 ? problems : [...problems, `${ledger.lostRows} ledger rows were lost`]),
+    problems: () => [
+      ...problems,
+      ...notices,
+      ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+    ],
   });
 
   const server = await listen(host, port, app.fetch);

@@ -17,11 +17,11 @@ export function parseArguments(text: string): JsonObject {
   return parseObject(text) ?? { [rawKey]: text };
 }
 
-/** False for text that is no JSON object, and for what `normalizeArguments` makes of it; blank text stands for no arguments. */
-export function areArguments(text: string): boolean {
-  if (isBlank(text)) return true;
-  const value = parseObject(text);
-  return value !== undefined && !(rawKey in value && Object.keys(value).length === 1);
+/** What `normalizeArguments` was given. */
+export function unwrapArguments(text: string): string {
+  if (!text.startsWith(`{"${rawKey}":`)) return text;
+  const { [rawKey]: raw, ...more } = parseObject(text) ?? {};
+  return typeof raw === "string" && Object.keys(more).length === 0 ? raw : text;
 }
 
 /** Cheap on long texts: `trim` stops at the first character that is not a space. */

@@ -81,9 +81,9 @@ describe("loadConfig() notices", () => {
     ["no key that a command prints", keys("cmd:pass show a"), 0o644, () => []],
     [
       "keys without effect",
-      { quotas: {}, hedge: { after_ms: 5 }, fallbacks: [] },
+      { chain: {}, headroom: { mode: "off" }, fallbacks: [] },
       0o600,
-      (path) => [`${path}: ${idle}: quotas, hedge`],
+      (path) => [`${path}: ${idle}: chain, headroom`],
     ],
     [
       "routes without effect, all but the default",

@@ -59,14 +59,17 @@ export const clientErrors = {
   },
 } as const satisfies Record<string, Record<Protocol, string>>;
 
+export type Played = Reply | "refuse" | "no key";
+
 export interface Fault {
   moment: Moment;
   name: string;
   /**
-   * What the upstream does; undefined where the fault has no such form, and "refuse" where nobody even listens.
+   * What the upstream does; undefined where the fault has no such form, "refuse" where nobody even listens, and "no key" where
+   * the config has none for it.
    * @param heard resolves when the client has read the first word
    */
-  play(upstream: Protocol, isStream: boolean, heard: Promise<void>): Reply | "refuse" | undefined;
+  play(upstream: Protocol, isStream: boolean, heard: Promise<void>): Played | undefined;
   /** Kind and scope on the attempt's row; null for one that has served. */
   ledger: string | null;
   /** What is held against whom, after one of it. */
@@ -82,7 +85,7 @@ export interface Fault {
 const said = (message: string, more: JsonObject = {}): JsonObject => ({ error: { message, ...more } });
 
 /** The same whichever protocol and form was asked for. */
-const always = (reply: Reply | "refuse") => () => reply;
+const always = (reply: Played) => () => reply;
 
 /** Of streams alone. */
 const streams =
@@ -132,6 +135,15 @@ export const faults: readonly Fault[] = [
     held: "provider 1/3",
     another: "next",
     alone: "bad gateway",
+  },
+  {
+    moment: "before the headers",
+    name: "no key in the config",
+    play: always("no key"),
+    ledger: "no-key of key",
+    held: "nothing",
+    another: "next",
+    alone: "bad key",
   },
   {
     moment: "before the headers",
@@ -234,6 +246,42 @@ export const faults: readonly Fault[] = [
     held: "model shut 90 s",
     another: "next",
     alone: "slow down",
+  },
+  {
+    moment: "in the headers",
+    name: "429, the day's quota",
+    play: always(json(said("Limit 1000 requests per day reached"), 429, { "retry-after": "7200" })),
+    ledger: "quota of model",
+    held: "model shut 7200 s",
+    another: "next",
+    alone: "slow down",
+  },
+  {
+    moment: "in the headers",
+    name: "429, ramp-up",
+    play: always(json(said("Request rate increased too quickly. To ensure system stability, slow down"), 429)),
+    ledger: "ramp-up of provider",
+    held: "provider shut 15 s",
+    another: "next",
+    alone: "slow down",
+  },
+  {
+    moment: "in the headers",
+    name: "413",
+    play: always(json(said("Request entity too large"), 413)),
+    ledger: "too-large of request",
+    held: "nothing",
+    another: "next",
+    alone: "too large",
+  },
+  {
+    moment: "in the headers",
+    name: "400, not to its liking",
+    play: always(json(said("The response was filtered", { code: "content_filter" }), 400)),
+    ledger: "moderation of request",
+    held: "nothing",
+    another: "next",
+    alone: "your mistake",
   },
   {
     moment: "in the headers",
@@ -468,7 +516,7 @@ export const faults: readonly Fault[] = [
     name: "words where a tool must be called",
     play: rich({ text: "I would rather talk." }),
     forcesTool: true,
-    ledger: "tool-not-called of model",
+    ledger: "no-tool-call of model",
     held: "model 0.5/3",
     another: "next",
     alone: "as it is",

@@ -10,7 +10,7 @@ import { json, type Reply, type Script, silent, sse } from "../support/fake-upst
 import { eventually, type Row, startTestGateway, type TestGateway, upstreamKey, within } from "../support/gateway.ts";
 import { checkText } from "../support/grammar/index.ts";
 import { richStream, richWhole } from "../support/rich-answers.ts";
-import { clientErrors, type Fault, faults, firstWord, type Moment, type Seen } from "./fault-table.ts";
+import { clientErrors, type Fault, faults, firstWord, type Moment, type Played, type Seen } from "./fault-table.ts";
 
 interface Cell {
   name: string;
@@ -21,7 +21,7 @@ interface Cell {
   isStream: boolean;
   isAlone: boolean;
   expected: Seen;
-  reply: Reply | "refuse";
+  reply: Played;
   heard: PromiseWithResolvers<void>;
 }
 
@@ -55,7 +55,7 @@ function goodReply(forcesTool: boolean): Script[string] {
 
 function startFor(fault: Fault, cells: readonly Cell[]): Promise<TestGateway> {
   const replies: Record<string, Script[string]> = { good: goodReply(fault.forcesTool === true) };
-  for (const { id, reply } of cells) if (reply !== "refuse") replies[id] = reply;
+  for (const { id, reply } of cells) if (typeof reply === "object") replies[id] = reply;
   return startTestGateway({
     replies,
     // What is soon over is waited for within the patience; here nothing is.
@@ -64,7 +64,8 @@ function startFor(fault: Fault, cells: readonly Cell[]): Promise<TestGateway> {
       providers: Object.fromEntries(
         cells.map(({ id, upstream, reply }) => {
           const base_url = reply === "refuse" ? "http://127.0.0.1:1/v1" : baseUrl;
-          return [id, { protocol: upstream, base_url, api_key: upstreamKey }];
+          const api_key = reply === "no key" ? "env:NOWHERE" : upstreamKey;
+          return [id, { protocol: upstream, base_url, api_key }];
         }),
       ),
       mappings: Object.fromEntries(cells.map(({ id }) => [`asks-${id}`, `${id}:${id}`])),
@@ -150,7 +151,7 @@ function nameWhatIsSeen(cell: Cell, fault: Fault, { status, servedBy, body }: An
 /** What passes through as it came may break rules of its own; translated streams, and what we add, must not. */
 function newViolations({ client, upstream, reply }: Cell, isGood: boolean, body: string): string[] {
   const { violations } = checkText(client, body);
-  if (isGood || client !== upstream || reply === "refuse") return violations;
+  if (isGood || client !== upstream || typeof reply === "string") return violations;
   const own = checkText(client, `${reply.body.filter((piece) => typeof piece === "string").join("")}\n\n`).violations;
   return violations.filter((rule) => !own.includes(rule));
 }
@@ -177,7 +178,7 @@ function expectedOf({ id, client, expected, reply }: Cell, fault: Fault): Shown 
     request: `${isServed ? "completed" : "error"} ${status}, ${attempts.length} attempts`,
     attempts,
     held: fault.held,
-    asked: reply === "refuse" ? 0 : 1,
+    asked: typeof reply === "string" ? 0 : 1,
   };
 }
 

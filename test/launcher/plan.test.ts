@@ -421,9 +421,9 @@ describe("buildLaunch(), tiers", () => {
     }
   });
 
-  test("a guessed tier is told, and only then", () => {
+  test("a tier whose model Clutch chose is told, and only then", () => {
     expect(launch("cif").notes).toEqual([
-      "tier f is deepseek/deepseek-v4-flash:free: no list of free models is read yet, so tier d",
+      "tier f is deepseek/deepseek-v4-flash:free: no gateway has looked at the lists of models here yet, so tier d",
     ]);
     expect(launch("cik").notes).toEqual([]);
   });
