@@ -112,6 +112,7 @@ export async function startFakeUpstream(script: Script): Promise<FakeUpstream> {
     const done = () => {
       if (isCounted) unfinished -= 1;
       isCounted = false;
+      socket.off("close", done);
       changed();
     };
     socket.once("close", done);
