@@ -22,6 +22,9 @@ import { describeWorld, type ModelWorld } from "../src/models/world.ts";
 import { readMeasured } from "../src/store/measured.ts";
 import { openStore } from "../src/store/open.ts";
 
+/** Reading what is known of models takes some ten milliseconds, for which nobody who has just started a launch should wait. */
+const modelsAfterMs = 100;
+
 /** How long streams may go on after the first signal. */
 const drainLimitMs = 30_000;
 
@@ -49,6 +52,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     store,
     fetch,
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
+    stateDir: homes.stateDir,
     launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
     log,
     onLeft: (exchange, { target, failure, durationMs }) => {
@@ -76,7 +80,8 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     }
   };
   report();
-  models.start();
+  // What is known of models is read when the first requests are on their way, not before the port is open.
+  const reading = setTimeout(() => models.start(), modelsAfterMs);
 
   const stopWatching = watchConfigFile(homes, async () => {
     try {
@@ -98,6 +103,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   process.on("unhandledRejection", (reason) => log(`unexpected: ${reason instanceof Error ? reason.stack : reason}`));
   const code = await untilSignal(gateway);
   stopWatching();
+  clearTimeout(reading);
   models.stop();
   return code;
 }

@@ -1,5 +1,6 @@
 /** Puts a gateway together and on a port: config, providers, ledger and HTTP face. */
 
+import { dirname } from "node:path";
 import { Lessons } from "../../providers/lessons.ts";
 import { parseModelReference, renderModelReference } from "../../providers/model-reference.ts";
 import { buildProviders, keyReader, type Providers } from "../../providers/registry.ts";
@@ -18,6 +19,7 @@ import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
 import { TokenCounter } from "./count-endpoint.ts";
+import { CustomRoute } from "./custom-route.ts";
 import { isLoopback } from "./guard.ts";
 import { Health } from "./health.ts";
 import { Ledger } from "./ledger.ts";
@@ -25,8 +27,11 @@ import { OverflowBrake } from "./overflow-brake.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
+import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
+import { ruleProblems } from "./rules-check.ts";
 import { SignatureMemory } from "./signature-memory.ts";
 import { Spending, startOfDay } from "./spending.ts";
+import { SubagentFinder } from "./subagents.ts";
 import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
@@ -42,6 +47,8 @@ export interface GatewayInput {
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
   factsOf: CascadeDeps["factsOf"];
+  /** Where counts outlive the gateway; undefined keeps them in memory. */
+  stateDir?: string;
   /** One line for the person who runs the gateway. */
   log(line: string): void;
   onLeft: CascadeDeps["onLeft"];
@@ -56,6 +63,8 @@ export interface Gateway {
   inFlight(): number;
   /** Replaces config and providers; requests under way keep theirs. @throws {ClutchError} and then changes nothing */
   reload(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"]): Promise<void>;
+  /** How often each routing rule has decided, the configured ones first. */
+  ruleHits(): RuleHit[];
   /** Things a person should know; they stand in /health until replaced. */
   report(problems: string[]): void;
   /** Refuses new requests, lets streams finish for at most `limitMs`, writes every row, closes the port and the store. */
@@ -74,6 +83,24 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   let problems: string[] = [];
   const commandKeys = new CommandKeys();
   let routing = await buildRouting(input.loaded, input.tierLetters, input.env, commandKeys);
+  const { HOME: home, CLAUDE_CONFIG_DIR: claudeFolder = home === undefined ? undefined : `${home}/.claude` } =
+    input.env;
+  const script = new CustomRoute({ log: input.log });
+  const helpers = { script, subagents: new SubagentFinder({ home, userFolder: claudeFolder, now }) };
+  const hits = new RuleHits(
+    input.stateDir === undefined ? forgetful : hitFile(`${input.stateDir}/rule-hits.json`),
+    now,
+  );
+  await hits.restore();
+  let ruleMistakes: string[] = [];
+  const takeRules = (loaded: LoadedConfig) => {
+    const known = ruleMistakes;
+    ruleMistakes = ruleProblems(routing);
+    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line);
+    hits.configure(configuredRules(loaded.config));
+    script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
+  };
+  takeRules(input.loaded);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
   const spending = new Spending(now, await queries.costSince(startOfDay(now())));
@@ -140,8 +167,13 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     problems: () => [
       ...problems,
       ...notices,
+      ...ruleMistakes,
+      ...script.problems(),
+      ...hits.problems(),
       ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
     ],
+    helpers,
+    hits,
   });
 
   const server = await listen(host, port, app.fetch);
@@ -152,7 +184,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     inFlight: app.inFlight,
     async reload(loaded, tierLetters) {
       routing = await buildRouting(loaded, tierLetters, input.env, commandKeys);
+      takeRules(loaded);
     },
+    ruleHits: () => hits.list(),
     report(lines) {
       problems = lines;
     },
@@ -161,12 +195,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       await sentOut(server);
       await server.stop(true);
       await saver.close();
+      script.close();
+      await hits.close();
       const lost = await ledger.close();
       if (lost > 0) input.log(`${lost} ledger rows could not be written`);
       input.store.close();
     },
   };
 }
+
+/** Counts that end with the gateway. */
+const forgetful: HitStore = { load: async () => [], save: async () => {} };
 
 async function buildRouting(
   loaded: LoadedConfig,

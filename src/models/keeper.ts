@@ -18,7 +18,7 @@ import {
   refreshLists,
   renderFailure,
 } from "./knowledge.ts";
-import { type LetterModels, launchModelsPath } from "./launch-models.ts";
+import { type LetterModels, launchModelsPath, readLaunchModels } from "./launch-models.ts";
 import type { MeasuredModels } from "./rank.ts";
 import type { ScanSnapshot } from "./scan.ts";
 import type { ModelWorld } from "./world.ts";
@@ -45,7 +45,8 @@ const lookMs = 2_000;
 export class ModelKeeper {
   readonly #deps: KeeperDeps;
   #world: ModelWorld;
-  #known: Knowledge;
+  /** Read on first use: what a start has to wait for is only what the letters mean. */
+  #gathered: Knowledge | undefined;
   #lastScan: ScanSnapshot | undefined;
   #drifts: Drift[] = [];
   #failures: readonly string[] = [];
@@ -57,20 +58,29 @@ export class ModelKeeper {
   #timer: ReturnType<typeof setInterval> | undefined;
   readonly #stopped = new AbortController();
 
-  /** Reads what is on disk and writes the launcher's file, so that the first launch agrees with the gateway. No network. */
   constructor(world: ModelWorld, deps: KeeperDeps) {
     this.#deps = deps;
     this.#world = world;
-    this.#known = this.#gather();
-    this.#settle();
+  }
+
+  get #known(): Knowledge {
+    this.#gathered ??= this.#gather();
+    return this.#gathered;
   }
 
   catalogue(): ModelCatalogue {
     return this.#known.catalogue;
   }
 
-  /** What `m` and `f` stand for, as the launcher reads it. */
+  /**
+   * What `m` and `f` stand for, as the launcher reads it: until more is known, what the last gateway left in the launcher's
+   * file. Where there is none, the lists on disk are read, so that the first launch agrees with the gateway. No network.
+   */
   letters(): LetterModels {
+    if (this.#gathered !== undefined) return this.#gathered.letters;
+    const left = readLaunchModels(this.#deps.place.cacheDir);
+    if (left !== undefined) return left.letters;
+    this.#settle();
     return this.#known.letters;
   }
 
@@ -84,9 +94,10 @@ export class ModelKeeper {
     ];
   }
 
-  /** From here on it fetches. */
+  /** From here on it fetches; what is on disk is read and told at once. */
   start(): void {
     const { now } = this.#deps;
+    this.#regather();
     this.#nextAt = Math.min(...this.#copies().map((copy) => (copy?.checkedAt ?? 0) + refreshMs), now() + refreshMs);
     this.#timer = setInterval(() => void this.#look(), lookMs);
     this.#timer.unref();
@@ -149,7 +160,7 @@ export class ModelKeeper {
   }
 
   #regather(): void {
-    this.#known = this.#gather();
+    this.#gathered = this.#gather();
     this.#settle();
     this.#deps.onChange();
   }

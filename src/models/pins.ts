@@ -60,7 +60,7 @@ function namedModels(config: Config, letters: Readonly<Record<string, string>>):
     ...Object.entries(letters).map(([letter, name]): [string, string] => [`tier letter ${letter}`, name]),
     ...Object.entries(config.agents).flatMap(([agent, groups]) =>
       Object.entries(groups).flatMap(([group, names]) =>
-        Object.entries(names).map(([role, name]): [string, string] => [`agents.${agent}.${group}.${role}`, name]),
+        Object.entries(names).map(([role, name = ""]): [string, string] => [`agents.${agent}.${group}.${role}`, name]),
       ),
     ),
   ];

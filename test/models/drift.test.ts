@@ -191,7 +191,7 @@ describe("pinnedModels()", () => {
       toolcall_models: ["v/d"],
       routes: { image: "v/e", long_context: { model: "v/f" }, default: "BIG" },
       mappings: { x: "v/g", y: "SMALL", z: "clutch-big" },
-      agents: { hermes: { roles: { title: "v/h", vision: "SMALL" } } },
+      agents: { hermes: { roles: { title_generation: "v/h", vision: "SMALL" } } },
     };
     expect(read(config, { d: "v/a:free", "0": "v/i" })).toEqual([
       "openrouter v/a:free: model_tiers.BIG.default, tier letter d",
@@ -202,7 +202,7 @@ describe("pinnedModels()", () => {
       "openrouter v/f: routes.long_context",
       "openrouter v/g: mappings.x",
       "openrouter v/i: tier letter 0",
-      "openrouter v/h: agents.hermes.roles.title",
+      "openrouter v/h: agents.hermes.roles.title_generation",
     ]);
   });
 

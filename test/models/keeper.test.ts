@@ -79,8 +79,9 @@ describe("ModelKeeper", () => {
   test("writes the launcher's file from the snapshot, before anything was fetched", () => {
     asked = 0;
     const { keeper, place, lines } = newKeeper();
+    const told = keeper.letters();
     const written = readLaunchModels(place.cacheDir);
-    expect(written?.letters).toEqual(keeper.letters());
+    expect(written?.letters).toEqual(told);
     expect(written?.letters.f?.model).toEndWith(":free");
     expect(written?.letters.f?.reason).toStartWith("best free one of the list that came with this version, 20");
     expect(Object.values(written?.catalogue["openrouter"] ?? {})[0]).toEqual({
