@@ -199,12 +199,15 @@ export function classifyAnswer(
   rateLimitScope: RateLimitScope = "model",
 ): Failure {
   const heard = hear(status, headers, body);
-  return conclude(heard.said, now, rateLimitScope, heard.message, {
+  const why = conclude(heard.said, now, rateLimitScope, heard.message, {
     status,
     headers: relayedHeaders(headers),
     ...(heard.code === undefined ? {} : { code: heard.code }),
     body: heard.body,
   });
+  // The key, account and provider of which such words speak are not ours: another model is served by somebody else.
+  const isTooWide = heard.isFromBehind && (why.scope === "key" || why.scope === "account" || why.scope === "provider");
+  return isTooWide ? { ...why, scope: "model", countsForBreaker: "hard" } : why;
 }
 
 /** What an answer with an error status said, before it is judged. */
@@ -214,7 +217,13 @@ export function hear(status: number, headers: Headers, body: string) {
   const told = readError(parsed);
   const message = told.message ?? (page === undefined ? body.trim().slice(0, maxPlainCharacters) : "");
   const said: Said = { status, text: `${message}\n${told.detail}`.trim(), codes: told.codes, page, headers };
-  return { said, message: message === "" ? describeBare(status, page) : message, code: told.code, body: parsed };
+  return {
+    said,
+    message: message === "" ? describeBare(status, page) : message,
+    code: told.code,
+    isFromBehind: told.isFromBehind,
+    body: parsed,
+  };
 }
 
 /** Of a body that is no JSON. */
@@ -311,6 +320,8 @@ interface ToldError {
   codes: string[];
   /** What rules read besides: the words of whoever is behind a gateway, which quota it is. */
   detail: string;
+  /** A gateway only hands on what whoever is behind it has said. */
+  isFromBehind: boolean;
 }
 
 /**
@@ -319,7 +330,7 @@ interface ToldError {
  */
 function readError(body: Json | undefined): ToldError {
   const outer = Array.isArray(body) ? body[0] : body;
-  if (!isObject(outer)) return { codes: [], detail: "" };
+  if (!isObject(outer)) return { codes: [], detail: "", isFromBehind: false };
   const inner = isObject(outer["error"]) ? outer["error"] : {};
   const metadata = isObject(inner["metadata"]) ? inner["metadata"] : {};
   const innermost = isObject(inner["innererror"]) ? inner["innererror"] : {};
@@ -353,12 +364,14 @@ function readError(body: Json | undefined): ToldError {
     inner["details"] === undefined ? undefined : JSON.stringify(inner["details"]).slice(0, maxDetailCharacters),
     nested?.detail,
   ].filter((part) => part !== undefined);
-  const whole = behind !== undefined && message === "Provider returned error" ? behind : message;
+  const isFromBehind = message === "Provider returned error";
+  const whole = isFromBehind ? (behind ?? message) : message;
   return {
     ...(whole === undefined ? {} : { message: whole }),
     ...(code === undefined ? {} : { code }),
     codes: [...codes, ...(nested?.codes ?? [])],
     detail: detail.join("\n"),
+    isFromBehind,
   };
 }
 

@@ -1,5 +1,6 @@
 /** Judges an answer that came through whole: it may say all that its protocol asks for, and still not do what it should. */
 
+import { unwrapArguments } from "../protocols/arguments.ts";
 import type { ChatEvent } from "../protocols/chat.ts";
 
 /** What an answer was like, beyond having come: each counts half against its model. */
@@ -58,7 +59,8 @@ export class AnswerWatch {
 }
 
 /** A tool of free text takes what it likes, so only what was begun as an object has to be one. */
-function isBroken(text: string): boolean {
+function isBroken(json: string): boolean {
+  const text = unwrapArguments(json);
   if (!/^\s*\{\s*("|$)/.test(text)) return false;
   try {
     JSON.parse(text);

@@ -25,6 +25,8 @@ export interface Candidate {
   model: string;
   /** Tells the keys of a provider apart, and is no secret; undefined where none is needed. */
   keyId: string | undefined;
+  /** The provider has more than one, each perhaps of another account. */
+  hasOtherKeys: boolean;
   /** Models of the provider that share one limit of their own, by its name in the catalogue. */
   pool: string | undefined;
 }
@@ -218,13 +220,16 @@ function blame(candidate: Candidate, { kind, scope, countsForBreaker }: Failure)
       if (limits !== undefined) return { id: poolId(candidate) ?? accountId(candidate), limits };
       return { id: accountId(candidate), limits: shutPolicies.account };
     case "key":
+      // A key that was never there is the config's affair, and may be there at the next request.
+      if (kind === "no-key") return undefined;
       return { id: keyId(candidate) ?? accountId(candidate), limits: limits ?? shutPolicies.key };
+    case "model":
+      // Several keys have each a limit of their own.
+      if (limits !== undefined) return { id: pooledModelId(candidate) ?? modelId(candidate), limits };
+      return countsForBreaker === "no" ? undefined : { id: modelId(candidate) };
     case "provider":
-    case "model": {
-      const id = scope === "provider" ? providerId(candidate) : modelId(candidate);
-      if (limits !== undefined) return { id, limits };
-      return countsForBreaker === "no" ? undefined : { id };
-    }
+      if (limits !== undefined) return { id: providerId(candidate), limits };
+      return countsForBreaker === "no" ? undefined : { id: providerId(candidate) };
     default:
       return scope satisfies never;
   }
@@ -251,12 +256,14 @@ function dependencies(candidate: Candidate): { id: string; what: string }[] {
   const { provider, model } = candidate;
   const key = keyId(candidate);
   const pool = poolId(candidate);
+  const pooled = pooledModelId(candidate);
   return [
     { id: providerId(candidate), what: provider },
     { id: accountId(candidate), what: `the account at ${provider}` },
     ...(pool === undefined ? [] : [{ id: pool, what: `the ${candidate.pool} models of ${provider}` }]),
     ...(key === undefined ? [] : [{ id: key, what: `key ${candidate.keyId} of ${provider}` }]),
     { id: modelId(candidate), what: model },
+    ...(pooled === undefined ? [] : [{ id: pooled, what: `${model} with key ${candidate.keyId}` }]),
   ];
 }
 
@@ -269,7 +276,12 @@ function accountId({ provider }: Candidate): string {
 }
 
 function keyId({ provider, keyId: key }: Candidate): string | undefined {
-  return key === undefined ? undefined : `key:${provider}#${key}`;
+  return key === undefined ? undefined : `key:${provider}${key}`;
+}
+
+/** A model's limit as one of several keys has it. */
+function pooledModelId({ provider, model, keyId: key, hasOtherKeys }: Candidate): string | undefined {
+  return key === undefined || !hasOtherKeys ? undefined : `${modelId({ provider, model })}${key}`;
 }
 
 export function modelId({ provider, model }: Pick<Candidate, "provider" | "model">): string {

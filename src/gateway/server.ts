@@ -41,6 +41,8 @@ export interface GatewayInput {
   env: Env;
   store: Store;
   fetch: Fetch;
+  /** Milliseconds since 1970; the machine's own clock when left out. */
+  now?(): number;
   /** Undefined until a launch has made one. */
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
@@ -77,7 +79,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       hint: `set server.require_key to true, or listen on 127.0.0.1`,
     });
   }
-  const now = () => Date.now();
+  const now = input.now ?? Date.now;
   let problems: string[] = [];
   const commandKeys = new CommandKeys();
   let routing = await buildRouting(input.loaded, input.tierLetters, input.env, commandKeys);
