@@ -143,12 +143,14 @@ const bigModel = "clutch-big";
 const middleModel = "clutch-middle";
 export const smallModel = "clutch-small";
 
-/** What launches tell Claude Code of models; an agent that runs `xx` hands it down. */
-export const claudeModelVariables = [
+/** What launches tell Claude Code and Hermes of models; an agent that runs `xx` hands it down. */
+export const modelVariables = [
   "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
   "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
   "CLAUDE_CODE_DISABLE_1M_CONTEXT",
   "CLAUDE_CODE_ATTRIBUTION_HEADER",
+  "HERMES_MAX_TOKENS",
+  "KILOCODE_BASE_URL",
 ] as const;
 
 function limitsOf(facts: LaunchFacts): Limits {
@@ -292,9 +294,12 @@ function renderToml(text: string): string {
  * words, and with `custom` no key is sent. Nobody's ~/.hermes/.env has these two names by chance. Seen with 0.19.0.
  */
 function hermesByToken(facts: LaunchFacts): Wiring {
+  // Its window it asks the gateway for (context_length in /v1/models); there is no other way to tell it.
+  const output: Record<string, string> =
+    facts.limits === undefined ? {} : { HERMES_MAX_TOKENS: String(facts.limits.outputTokens) };
   return {
     ...nothing,
-    set: { KILOCODE_BASE_URL: `${facts.gateway}/v1`, KILOCODE_API_KEY: facts.token },
+    set: { KILOCODE_BASE_URL: `${facts.gateway}/v1`, KILOCODE_API_KEY: facts.token, ...output },
     argv: ["--provider", "kilocode"],
   };
 }

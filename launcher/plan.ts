@@ -11,9 +11,9 @@ import { exemptLoopback } from "../src/loopback-direct.ts";
 import { letterModels, ownNames, type TierConfig, tierModels, tierNames } from "../src/model-tiers.ts";
 import {
   type AgentRow,
-  claudeModelVariables,
   findAgentRow,
   type LaunchKind,
+  modelVariables,
   type Refusal,
   type Slot,
   smallModel,
@@ -489,7 +489,7 @@ function buildEnvDelta(wiring: Wiring, more: Record<string, string>, parent: Env
  */
 function leftovers(env: Env): string[] {
   const tokens = Object.keys(env).filter((name) => parseLaunchToken(env[name] ?? "") !== undefined);
-  return tokens.length === 0 ? [] : [...tokens, ...claudeModelVariables.filter((name) => Object.hasOwn(env, name))];
+  return tokens.length === 0 ? [] : [...tokens, ...modelVariables.filter((name) => Object.hasOwn(env, name))];
 }
 
 function matchNames(pattern: string, env: Env): string[] {

@@ -119,6 +119,14 @@ const environments: Record<string, { set: Record<string, string>; unset: string[
   },
   "codex by token": { set: { CLUTCH_KEY: "TOKEN" }, unset: [] },
   "codex direct": { set: {}, unset: ["CLUTCH_KEY"] },
+  "hermes with tiers": {
+    set: {
+      KILOCODE_BASE_URL: "http://127.0.0.1:8082/v1",
+      KILOCODE_API_KEY: "TOKEN",
+      HERMES_MAX_TOKENS: "32768",
+    },
+    unset: [],
+  },
   "hermes by token": {
     set: { KILOCODE_BASE_URL: "http://127.0.0.1:8082/v1", KILOCODE_API_KEY: "TOKEN" },
     unset: [],
@@ -230,11 +238,11 @@ describe("buildLaunch(), agent x mode x route", () => {
     ["xsd", "resume ID YOLO --no-daemon TRUST", "codex direct"],
     ["xrd", "resume YOLO --no-daemon TRUST", "codex direct"],
 
-    ["hip", "--yolo --provider kilocode -m clutch-big", "hermes by token"],
-    ["hcp", "--yolo --provider kilocode -m clutch-big --continue", "hermes by token"],
-    ["hnp", "chat --yolo --provider kilocode -m clutch-big -Q -q P", "hermes by token"],
-    ["hsp", "--yolo --provider kilocode -m clutch-big --resume ID", "hermes by token"],
-    ["hrp", "--yolo --provider kilocode -m clutch-big sessions browse", "hermes by token"],
+    ["hip", "--yolo --provider kilocode -m clutch-big", "hermes with tiers"],
+    ["hcp", "--yolo --provider kilocode -m clutch-big --continue", "hermes with tiers"],
+    ["hnp", "chat --yolo --provider kilocode -m clutch-big -Q -q P", "hermes with tiers"],
+    ["hsp", "--yolo --provider kilocode -m clutch-big --resume ID", "hermes with tiers"],
+    ["hrp", "--yolo --provider kilocode -m clutch-big sessions browse", "hermes with tiers"],
 
     ["hib", "--yolo --provider kilocode", "hermes by token"],
     ["hcb", "--yolo --provider kilocode --continue", "hermes by token"],
