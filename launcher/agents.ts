@@ -295,7 +295,8 @@ function renderToml(text: string): string {
  */
 function hermesByToken(facts: LaunchFacts): Wiring {
   // Its window it asks the gateway for (context_length in /v1/models); there is no other way to tell it.
-  const output = facts.limits === undefined ? {} : { HERMES_MAX_TOKENS: String(facts.limits.outputTokens) };
+  const output: Record<string, string> =
+    facts.limits === undefined ? {} : { HERMES_MAX_TOKENS: String(facts.limits.outputTokens) };
   return {
     ...nothing,
     set: { KILOCODE_BASE_URL: `${facts.gateway}/v1`, KILOCODE_API_KEY: facts.token, ...output },
