@@ -7,10 +7,11 @@ import type { GatewayError } from "../protocols/codec.ts";
 import type { Affinity } from "./affinity.ts";
 import { type AttemptDeps, attemptTarget, type LiveAnswer, type Outcome, type WholeAnswer } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Candidate, Health, Ticket } from "./health.ts";
+import type { Candidate, Health, Refusal, Ticket } from "./health.ts";
 import { needsOf } from "./needs.ts";
 import type { Target } from "./router.ts";
 import { type Purse, type Skip, screen } from "./screen.ts";
+import type { TrailNotes } from "./trail.ts";
 
 /** A candidate that was left, as it is told to the client, the log and whoever watches. */
 export interface LeftCandidate {
@@ -65,6 +66,7 @@ export async function runCascade(
     if (served !== undefined) return served;
     const waitMs = course.isOver ? undefined : course.shortWait(round);
     if (waitMs === undefined || !(await pause(waitMs, exchange))) break;
+    exchange.input.trail.waited(waitMs);
     course.begin();
   }
   return course.exhausted();
@@ -107,7 +109,10 @@ async function ask(course: Course, first: Choice): Promise<CascadeResult | undef
   if (hedgeMs > 0 && course.hasMore()) {
     const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
     const second = early === undefined ? course.next() : undefined;
-    if (second !== undefined) running.set(second, course.attempt(second));
+    if (second !== undefined) {
+      course.trail.askedBeside(second.target);
+      running.set(second, course.attempt(second));
+    }
   }
   while (running.size > 0) {
     const { choice, outcome } = await Promise.race(running.values());
@@ -128,6 +133,7 @@ const maxRounds = 5;
 /** The way of one request through its candidates. */
 class Course {
   readonly deps: CascadeDeps;
+  readonly trail: TrailNotes;
   readonly #exchange: Exchange;
   readonly #targets: readonly Target[];
   readonly #planned: number;
@@ -145,12 +151,14 @@ class Course {
   constructor(exchange: Exchange, targets: readonly Target[], deps: CascadeDeps) {
     this.deps = deps;
     this.#exchange = exchange;
+    this.trail = exchange.input.trail;
     this.#planned = targets.length;
     const { session } = exchange.input;
     const arranged = deps.affinity.arrange(session, targets, deps.now());
     const { asked, skipped } = screen(arranged, needsOf(exchange), deps.factsOf, deps.purse());
     this.#targets = asked;
     for (const skip of skipped) this.#skips.set(skip.target, skip);
+    this.trail.arranged(arranged, this.#skips);
   }
 
   /** Starts anew with those that may answer after all. */
@@ -175,7 +183,9 @@ class Course {
         if (admission.ok) {
           this.#skips.delete(target);
           const controller = this.#exchange.startAttempt();
-          return { target: keyed, ticket: admission.ticket, startedAt: this.deps.now(), controller };
+          const startedAt = this.deps.now();
+          this.trail.asked(keyed, startedAt);
+          return { target: keyed, ticket: admission.ticket, startedAt, controller };
         }
         this.#skips.set(target, { target, ...admission.refusal });
       }
@@ -207,9 +217,10 @@ class Course {
   }
 
   leave({ target, ticket, startedAt, controller }: Choice, why: Failure): void {
-    const told = widen(why, target);
+    const told = widen(hideKey(why, target), target);
     this.#exchange.endAttempt(controller);
     ticket.failed(told);
+    this.trail.closed(target, whatIsShut(this.deps.health.refusal(candidateOf(target))));
     const candidate = { target, failure: told, durationMs: this.deps.now() - startedAt };
     this.#left.push(candidate);
     recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, told);
@@ -238,6 +249,7 @@ class Course {
   }
 
   served({ target, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
+    this.trail.served();
     const isFirst = this.#left.length === 0 && this.#skips.size === 0;
     const { affinity, now } = this.deps;
     affinity.served(this.#exchange.input.session, target, target.key?.id, isFirst, now());
@@ -338,10 +350,21 @@ function candidateOf({ provider, model, key }: Target): Candidate {
   return { provider: provider.id, model, keyId: key?.id };
 }
 
+/** Some servers repeat the key that they refuse, and the words go to clients, logs and the ledger. */
+function hideKey(why: Failure, { key }: Target): Failure {
+  if (key === undefined || !why.message.includes(key.value)) return why;
+  return { ...why, message: why.message.replaceAll(key.value, `(key ${key.id})`) };
+}
+
 /** A rate limit is shared by what the provider says it is shared by, unless the words themselves say otherwise. */
 function widen(why: Failure, { provider }: Target): Failure {
   if (why.kind !== "rate-limit" || why.scope !== "model") return why;
   return { ...why, scope: provider.rateLimitScope };
+}
+
+/** What a failure has just shut, if it has. */
+function whatIsShut(refusal: Refusal | undefined): { id: string; until: number } | undefined {
+  return refusal?.circuit === undefined ? undefined : { id: refusal.circuit, until: Math.round(refusal.backAt) };
 }
 
 function ignore(): void {
@@ -403,7 +426,7 @@ function explain(
   const tokens = left.findLast(({ failure: why }) => why.kind === "context-overflow")?.failure.tokens;
   return {
     kind: sharedKind([...left.map((candidate) => candidate.failure.kind), ...skipped.map((skip) => skip.kind)]),
-    message: `no model answered. ${reasons.map((reason, index) => `${index + 1}. ${reason}`).join("; ")}`,
+    message: `no model answered. ${reasons.map((reason, index) => `${index + 1}. ${reason}`).join("; ")} (clutch why ${requestId})`,
     requestId,
     ...soonest,
     ...(tokens === undefined ? {} : { tokens }),

@@ -17,6 +17,7 @@ import { describeBadRequest, replyHeaders, sendError, streamHeaders } from "./re
 import { planRoute, type Routing, type Target } from "./router.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { Calibration } from "./token-count.ts";
+import { TrailNotes } from "./trail.ts";
 
 export interface ConversationDeps {
   routing: Routing;
@@ -82,6 +83,7 @@ function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Call
   // Only a config with tool-call models makes it worth looking for tools in the body.
   const hasTools = deps.routing.config.toolcall_models.length > 0 && body.hasTools;
   const route = planRoute({ protocol, model, hasTools, launch, keepsOwnLogin }, deps.routing);
+  const trail = new TrailNotes(route.targets, now, route.steps);
   const entry = deps.ledger.begin({
     id,
     startedAt: now,
@@ -94,6 +96,10 @@ function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Call
     session: caller.session ?? null,
     modelRequested: model.slice(0, 256),
     rule: route.rule,
+    // Read when the row is written: behind the answer, and as things stand then.
+    get trail() {
+      return trail.render();
+    },
     attempts: 0,
   });
   const query = raw.url.indexOf("?");
@@ -106,6 +112,7 @@ function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Call
     query: query < 0 ? "" : raw.url.slice(query),
     startedAt: now,
     entry,
+    trail,
     session: caller.session,
   });
   return { exchange, targets: route.targets };
@@ -178,6 +185,7 @@ function answerStream(
   const headers = { ...replyHeaders(exchange, early), ...streamHeaders };
   if (early !== undefined) reply.adopt(early);
   else {
+    exchange.input.trail.opened(deps.now());
     reply.open();
     void cascade.then((result) => reply.adopt(result));
   }

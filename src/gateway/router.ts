@@ -25,6 +25,13 @@ export interface RoutePlan {
   /** The rule that decided, as the ledger and messages name it. */
   rule: string;
   targets: Target[];
+  /** The rules that were asked before it, each with a few words on why it did not apply. */
+  steps?: RouteStep[];
+}
+
+export interface RouteStep {
+  rule: string;
+  outcome: string;
 }
 
 export interface RouteRequest {
