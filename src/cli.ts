@@ -42,6 +42,17 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     });
 
   program
+    .command("why")
+    .description("tell what became of a request: which rule, which candidates, what each answered")
+    .argument("[id]", "as x-clutch-request-id has it, or its beginning; last is the newest", "last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch why last")
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const { why } = await import("../commands/why.ts");
+      status = await why(id, flags, env);
+    });
+
+  program
     .command("demo")
     .description("watch a cascade fail over, without keys or network")
     .addHelpText("after", "\nExample:\n  clutch demo")
