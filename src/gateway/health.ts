@@ -38,6 +38,8 @@ export interface Refusal {
   kind: FailureKind;
   /** When it may be asked again (ms since 1970). */
   backAt: number;
+  /** The circuit that is open; undefined for a limit of the config. */
+  circuit?: string;
 }
 
 export type Admission = { ok: true; ticket: Ticket } | { ok: false; refusal: Refusal };
@@ -93,7 +95,7 @@ export class Health {
     const now = this.#deps.now();
     const blocking = dependencies(candidate).flatMap(({ id, what }) => {
       const circuit = this.#circuits.get(id);
-      return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(circuit, what, now)];
+      return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(id, circuit, what, now)];
     });
     const quota = this.#quotas.refusal(candidate, now);
     if (quota !== undefined) blocking.push(quota);
@@ -116,6 +118,11 @@ export class Health {
   /** Everything that is not closed, and what counts failures at the moment. */
   list(): { id: string; circuit: Circuit }[] {
     return [...this.#circuits].map(([id, circuit]) => ({ id, circuit }));
+  }
+
+  /** What is left of the limits that the config sets. */
+  limits(): ReturnType<QuotaWindows["list"]> {
+    return this.#quotas.list(this.#deps.now());
   }
 
   /** Closes what matches: an id, or all. @returns the ids that were closed */
@@ -242,10 +249,13 @@ const limitPolicies: Partial<Record<FailureKind, Blamed["limits"]>> = {
   quota: shutPolicies.quota,
 };
 
-function refuse(circuit: Circuit, what: string, now: number): Refusal {
+function refuse(id: string, circuit: Circuit, what: string, now: number): Refusal {
   const isProbing = stateOf(circuit, now) === "half-open";
-  const reason = isProbing ? `${what} is being tried by another request` : `${what} is resting: ${circuit.reason}`;
-  return { reason, kind: circuit.kind || "upstream", backAt: isProbing ? now + probeWaitMs : circuit.until };
+  const reason = isProbing
+    ? `${what} ${id === freePool ? "are" : "is"} being tried by another request`
+    : `${what} ${id === freePool ? "are" : "is"} resting: ${circuit.reason}`;
+  const backAt = isProbing ? now + probeWaitMs : circuit.until;
+  return { reason, kind: circuit.kind || "upstream", backAt, circuit: id };
 }
 
 /** What a probe takes to tell, for those who wait for it (ms). */
