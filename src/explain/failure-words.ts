@@ -49,7 +49,7 @@ const words: Readonly<Record<FailureKind, (why: RecordedFailure) => string>> = {
   timeout: ({ status, durationMs }) =>
     status === null ? `nothing came for ${renderSpan(durationMs)}` : "the provider ran out of time itself",
   "rate-limit": explainLimit,
-  quota: explainLimit,
+  quota: (why) => `${explainLimit(why)}, for a day or longer`,
   "ramp-up": () => "the provider wants its traffic to grow more slowly",
   overloaded: () => "the model has too much to do at the moment",
   upstream: () => "the provider failed",
