@@ -2,10 +2,9 @@
 
 import { readFileSync } from "node:fs";
 import pc from "picocolors";
-import { readTierLetters } from "../launcher/settings.ts";
-import { findModel, type ModelCatalogue } from "../providers/model-facts.ts";
+import { readPinnedLetters, readTierLetters } from "../launcher/settings.ts";
+import { findModel } from "../providers/model-facts.ts";
 import { renderModelReference } from "../providers/model-reference.ts";
-import { readModelSnapshot } from "../providers/model-snapshot.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type LoadedConfig, loadConfig, type ServerFlags } from "../src/config/load.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
@@ -15,7 +14,16 @@ import { describeFailure } from "../src/gateway/cascade.ts";
 import { type Gateway, type GatewayInput, startGateway } from "../src/gateway/server.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
 import { exemptLoopback } from "../src/loopback-direct.ts";
+import { ModelKeeper } from "../src/models/keeper.ts";
+import type { LetterModels } from "../src/models/launch-models.ts";
+import { measuredMs } from "../src/models/rank.ts";
+import { scanPath } from "../src/models/scan.ts";
+import { describeWorld, type ModelWorld } from "../src/models/world.ts";
+import { readMeasured } from "../src/store/measured.ts";
 import { openStore } from "../src/store/open.ts";
+
+/** Reading what is known of models takes some ten milliseconds, for which nobody who has just started a launch should wait. */
+const modelsAfterMs = 100;
 
 /** How long streams may go on after the first signal. */
 const drainLimitMs = 30_000;
@@ -25,14 +33,26 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   Object.assign(process.env, exemptLoopback(process.env));
   const homes = resolveHomes(env);
   let loaded = await loadConfig(homes, env, flags);
+  const world = await modelWorld(loaded, homes, env);
   const store = openStore(homes.database);
+  let configProblems: string[] = [];
+  const models = new ModelKeeper(world, {
+    place: { ...homes, scanFile: scanPath(env) },
+    fetch,
+    now: Date.now,
+    random: Math.random,
+    measured: () => readMeasured(homes.database, Date.now() - measuredMs),
+    log,
+    onChange: () => void takeOverModels(),
+  });
   const gateway = await startGateway({
     loaded,
-    tierLetters: await tierLetters(homes),
+    ...(await tierLetters(homes, models.letters())),
     env,
     store,
     fetch,
-    factsOf: lookUpModels(readModelSnapshot()),
+    factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
+    stateDir: homes.stateDir,
     launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
     log,
     onLeft: (exchange, { target, failure, durationMs }) => {
@@ -50,15 +70,31 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     log(`${gateway.recovered} requests were pending when the last gateway ended: marked as aborted`);
   for (const notice of loaded.notices) log(notice);
 
+  const report = () => gateway.report([...configProblems, ...models.problems()]);
+  const takeOverModels = async () => {
+    report();
+    try {
+      await gateway.reload(loaded, await tierLetters(homes, models.letters()));
+    } catch {
+      // The config file is broken at this moment, which its own watcher tells.
+    }
+  };
+  report();
+  // What is known of models is read when the first requests are on their way, not before the port is open.
+  const reading = setTimeout(() => models.start(), modelsAfterMs);
+
   const stopWatching = watchConfigFile(homes, async () => {
     try {
       const fresh = await loadConfig(homes, env, flags);
-      await gateway.reload(fresh, await tierLetters(homes));
-      gateway.report([]);
+      const world = await modelWorld(fresh, homes, env);
+      await gateway.reload(fresh, await tierLetters(homes, models.letters()));
+      configProblems = [];
       logChange(loaded, fresh);
       loaded = fresh;
+      models.configure(world);
     } catch (error) {
-      gateway.report([`the config file was not taken over: ${renderError(error)}`]);
+      configProblems = [`the config file was not taken over: ${renderError(error)}`];
+      report();
       log(`kept the last good config: ${renderError(error)}`);
     }
   });
@@ -67,11 +103,9 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   process.on("unhandledRejection", (reason) => log(`unexpected: ${reason instanceof Error ? reason.stack : reason}`));
   const code = await untilSignal(gateway);
   stopWatching();
+  clearTimeout(reading);
+  models.stop();
   return code;
-}
-
-function lookUpModels(catalogue: ModelCatalogue): GatewayInput["factsOf"] {
-  return ({ provider, model }) => findModel(provider.id, model, catalogue);
 }
 
 /** SIGTERM, SIGINT and SIGHUP drain; a second one ends at once. */
@@ -91,9 +125,18 @@ function untilSignal(gateway: Gateway): Promise<number> {
   });
 }
 
-async function tierLetters(homes: Homes): Promise<Record<string, string>> {
+async function tierLetters(
+  homes: Homes,
+  chosen: LetterModels,
+): Promise<Pick<GatewayInput, "tierLetters" | "formerLetters">> {
   const raw = await readConfigFile(homes);
-  return readTierLetters(raw.value, raw.path ?? homes.configFile);
+  const tierLetters = readTierLetters(raw.value, raw.path ?? homes.configFile, chosen);
+  return { tierLetters, formerLetters: { m: chosen.m?.former ?? [], f: chosen.f?.former ?? [] } };
+}
+
+async function modelWorld({ config }: LoadedConfig, homes: Homes, env: Env): Promise<ModelWorld> {
+  const raw = await readConfigFile(homes);
+  return describeWorld(config, readPinnedLetters(raw.value, raw.path ?? homes.configFile), env);
 }
 
 function logChange(before: LoadedConfig, after: LoadedConfig): void {

@@ -34,9 +34,10 @@ import { type LauncherSettings, readLauncherSettings } from "../launcher/setting
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
-import type { LaunchCode, Route } from "../src/launch-code.ts";
+import { type LaunchCode, type Route, renderLaunchCode } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import { chooseFront, type Front } from "../src/lifecycle/front.ts";
+import { type LaunchModels, readLaunchModels } from "../src/models/launch-models.ts";
 
 /** The system gives one argument 128 KiB; a prompt from stdin becomes one. */
 const maxPromptBytes = 128_000;
@@ -71,7 +72,7 @@ async function run(options: XxOptions, env: Env): Promise<void> {
         hint: "such as xx cip; xx alone explains the letters",
       });
     }
-    const settings = await readSettings(homes, env);
+    const settings = await readSettings(homes, env, readLaunchModels(homes.cacheDir));
     return console.log((await import("../launcher/help.ts")).renderCheatSheet(settings));
   }
   if (typed === "agents") return (await import("./agents.ts")).showAgents(options, homes, env);
@@ -91,7 +92,8 @@ async function launch(
   const cwd = currentFolder();
   const file = findBinary(row.binary, env);
   // Route d has nothing to do with the gateway, so a broken config does not stand in its way.
-  const settings = code.route === "d" ? readLauncherSettings({}, "", {}) : await readSettings(homes, env);
+  const known = code.route === "d" ? undefined : readLaunchModels(homes.cacheDir);
+  const settings = code.route === "d" ? readLauncherSettings({}, "", {}) : await readSettings(homes, env, known);
   const request: LaunchRequest = {
     code,
     namesRoute: namesRoute(typed),
@@ -115,7 +117,9 @@ async function launch(
     hasTerminal: options.prompt === undefined || ((await isTerminal(0)) && (await isTerminal(1))),
     hasOwnLogin: row.login !== undefined && detectOwnLogin(row.login, env, process.platform),
     rivals: canHaveRivals(row, route, request) ? findRivals(row.rivals, env, cwd) : [],
-    catalogue: route === "d" ? {} : (await import("../providers/model-snapshot.ts")).readModelSnapshot(),
+    ...(await lastSession(row, code, cwd, homes)),
+    catalogue:
+      route === "d" ? {} : (known?.catalogue ?? (await import("../providers/model-snapshot.ts")).readModelSnapshot()),
   };
   const inquiry = { subcommands: helpCommands(request, settings, world), question: row.question };
   if (options.isDryRun) {
@@ -130,10 +134,41 @@ async function launch(
     inquire(file, row, inquiry, homes, env),
     route === "d" ? settings : reachGateway(request, settings, options, homes, env),
   ]);
-  const plan = buildLaunch(request, reached, withInstalled(world, installed, inquiry));
+  const plan = buildLaunch(
+    request,
+    await chosenTiers(reached, code, homes, env),
+    withInstalled(world, installed, inquiry),
+  );
   writeLaunchFiles(plan.files, now);
   for (const note of plan.notes) tell(note);
-  await becomeAgent(plan, row, env);
+  const { CLUTCH_GUARD: guardId, ...agentEnv } = env;
+  if (guardId !== undefined) {
+    const { noteLaunch } = await import("../src/lifecycle/launches.ts");
+    noteLaunch(homes.stateDir, guardId, {
+      launchId: world.launchId,
+      agent: code.agent,
+      code: renderLaunchCode(settledCode(request, settings)),
+      ...(plan.session === undefined ? {} : { session: plan.session }),
+    });
+  }
+  await becomeAgent(plan, row, agentEnv);
+}
+
+/** For an agent that cannot continue by itself: the newest session that Clutch knows of this folder. */
+async function lastSession(
+  row: AgentRow,
+  { agent, mode }: LaunchCode,
+  cwd: string,
+  homes: Homes,
+): Promise<Pick<LaunchWorld, "lastSession">> {
+  if (mode !== "c" || !("cannot" in row.modes.c)) return {};
+  const { listLaunches } = await import("../src/lifecycle/launches.ts");
+  const sessions = listLaunches(homes.stateDir)
+    .map(({ record }) => record)
+    .filter((record) => record.agent === agent && record.cwd === cwd && record.session !== undefined)
+    .sort((a, b) => b.startedAtMs - a.startedAtMs);
+  const [newest] = sessions;
+  return newest?.session === undefined ? {} : { lastSession: newest.session };
 }
 
 type RowWithRivals = AgentRow & Required<Pick<AgentRow, "rivals">>;
@@ -142,6 +177,18 @@ function canHaveRivals(row: AgentRow, route: Route, request: LaunchRequest): row
   const { rivals } = row;
   const isNamed = request.model !== undefined || request.code.tier !== undefined;
   return rivals?.routes.includes(route) === true && !(rivals.unlessModel === true && isNamed);
+}
+
+/** A gateway that was started for this launch has just chosen what these two letters stand for. */
+async function chosenTiers(
+  settings: LauncherSettings,
+  { tier }: LaunchCode,
+  homes: Homes,
+  env: Env,
+): Promise<LauncherSettings> {
+  if (tier !== "m" && tier !== "f") return settings;
+  const { tiers } = await readSettings(homes, env, readLaunchModels(homes.cacheDir));
+  return { ...settings, tiers };
 }
 
 function recall(file: string | undefined, homes: Homes): Installed | undefined {
@@ -191,9 +238,9 @@ function tell(line: string): void {
   console.error(`xx: ${line}`);
 }
 
-async function readSettings(homes: Homes, env: Env): Promise<LauncherSettings> {
+async function readSettings(homes: Homes, env: Env, known: LaunchModels | undefined): Promise<LauncherSettings> {
   const { path, value } = await readConfigFile(homes);
-  return readLauncherSettings(value, path ?? homes.configFile, env);
+  return readLauncherSettings(value, path ?? homes.configFile, env, known?.letters);
 }
 
 /** From `-p`, else in mode n the words behind the code, else in mode n stdin. */

@@ -127,16 +127,28 @@ export function notInstalled(row: AgentRow): ClutchError {
  * Does not return: this process becomes the agent, so that terminal, signals and exit status are the agent's own.
  * @throws {ClutchError} `failed` when the system refuses to run the file
  */
-export async function becomeAgent(plan: LaunchPlan, row: AgentRow, parentEnv: Env): Promise<never> {
+export function becomeAgent(plan: LaunchPlan, row: AgentRow, parentEnv: Env): Promise<never> {
+  const env = applyEnvDelta(parentEnv, plan.env);
+  return becomeProgram(plan.file, [row.binary, ...plan.argv], env, `reinstall it with ${row.install}`);
+}
+
+/**
+ * The same for any program.
+ * @param argv with the program's own name
+ * @param hint what to do when the system refuses
+ */
+export async function becomeProgram(
+  file: string,
+  argv: readonly string[],
+  env: Record<string, string>,
+  hint: string,
+): Promise<never> {
   await restoreSignals();
   try {
     // Absent on Windows only, where Clutch runs inside WSL.
-    return process.execve?.(plan.file, [row.binary, ...plan.argv], applyEnvDelta(parentEnv, plan.env)) as never;
+    return process.execve?.(file, [...argv], env) as never;
   } catch (cause) {
-    throw new ClutchError("failed", `cannot start ${plan.file} (${(cause as NodeJS.ErrnoException).code})`, {
-      hint: `reinstall it with ${row.install}`,
-      cause,
-    });
+    throw new ClutchError("failed", `cannot start ${file} (${(cause as NodeJS.ErrnoException).code})`, { hint, cause });
   }
 }
 

@@ -85,8 +85,8 @@ function tierName(tier: Tier, settings: LauncherSettings): string {
 
 function tierModel(tier: Tier, settings: LauncherSettings): string {
   if (!isNamedTier(tier)) return describeProfile(settings.profiles[tier]);
-  const { model, guess } = settings.tiers[tier];
-  return guess === undefined ? model : `${model} (${guess})`;
+  const { model, reason } = settings.tiers[tier];
+  return reason === undefined ? model : `${model} (${reason})`;
 }
 
 function describeProfile(profile: Profile | undefined): string {

@@ -11,9 +11,9 @@ import { exemptLoopback } from "../src/loopback-direct.ts";
 import { letterModels, ownNames, type TierConfig, tierModels, tierNames } from "../src/model-tiers.ts";
 import {
   type AgentRow,
-  claudeModelVariables,
   findAgentRow,
   type LaunchKind,
+  modelVariables,
   type Refusal,
   type Slot,
   smallModel,
@@ -173,6 +173,8 @@ export function buildLaunch(typed: LaunchRequest, settings: LauncherSettings, wo
 export function helpCommands(typed: LaunchRequest, settings: LauncherSettings, world: LaunchWorld): string[][] {
   const row = findAgentRow(typed.code.agent);
   const { request } = readProfile(typed, row, settings);
+  // of two refusals the one that no other mode gets round
+  supported(row.routes[request.code.route], row, request.code);
   const words = subcommandOf(supported(row.modes[launchKind(request, row, world).kind], row, request.code));
   return [[], ...words.map((_, index) => words.slice(0, index + 1))];
 }
@@ -251,8 +253,11 @@ export function applyEnvDelta(parent: Env, delta: EnvDelta): Record<string, stri
   return { ...env, ...delta.set };
 }
 
-/** What stands in a cell of the row, unless that is a refusal. */
-function supported<Cell extends object>(cell: Cell | Refusal, row: AgentRow, code: LaunchCode): Cell {
+/**
+ * What stands in a cell of the row.
+ * @throws {ClutchError} `not-supported` when that is a refusal
+ */
+export function supported<Cell extends object>(cell: Cell | Refusal, row: AgentRow, code: LaunchCode): Cell {
   if (!isRefusal(cell)) return cell;
   const hint = cell.instead.replace(/\{(.)\}/g, (_, letter: string) => {
     if (isRoute(letter)) return renderLaunchCode({ ...code, route: letter, tier: undefined });
@@ -371,11 +376,11 @@ function chooseModel(request: LaunchRequest, row: AgentRow, settings: LauncherSe
   }
   const ownName = route === "p" ? row.defaultModel : undefined;
   if (tier === undefined) return { name: ownName, isTier: false, notes: [] };
-  const { model, guess } = resolveTier(tier, settings);
+  const { model, reason } = resolveTier(tier, settings);
   return {
     name: model ?? ownName,
     isTier: true,
-    notes: guess === undefined ? [] : [`tier ${tier} is ${model}: ${guess}`],
+    notes: reason === undefined ? [] : [`tier ${tier} is ${model}: ${reason}`],
   };
 }
 
@@ -484,7 +489,7 @@ function buildEnvDelta(wiring: Wiring, more: Record<string, string>, parent: Env
  */
 function leftovers(env: Env): string[] {
   const tokens = Object.keys(env).filter((name) => parseLaunchToken(env[name] ?? "") !== undefined);
-  return tokens.length === 0 ? [] : [...tokens, ...claudeModelVariables.filter((name) => Object.hasOwn(env, name))];
+  return tokens.length === 0 ? [] : [...tokens, ...modelVariables.filter((name) => Object.hasOwn(env, name))];
 }
 
 function matchNames(pattern: string, env: Env): string[] {

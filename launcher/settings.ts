@@ -19,6 +19,7 @@ import {
   type Tier,
 } from "../src/launch-code.ts";
 import { type TierConfig, tierNames } from "../src/model-tiers.ts";
+import type { LetterModels } from "../src/models/launch-models.ts";
 import type { Json, JsonObject } from "../src/protocols/chat.ts";
 
 export interface LauncherSettings {
@@ -42,8 +43,8 @@ export interface LauncherSettings {
 export interface TierModel {
   /** A model reference. */
   model: string;
-  /** Why this model, when Clutch had to choose without knowing what is best. */
-  guess?: string;
+  /** Why this model, when it was Clutch that chose. */
+  reason?: string;
 }
 
 /** A launch under a digit of its own. */
@@ -71,9 +72,10 @@ const defaultModels = {
 /**
  * CLUTCH_HOST and CLUTCH_PORT beat `server.host` and `server.port`, which beat the predecessor's `proxy.base_url`.
  * @param source the config file's path, for messages
+ * @param chosen what a gateway has chosen for tiers `m` and `f`; undefined where none has yet
  * @throws {ClutchError} `config-invalid` for a value of the wrong type, `usage` for a CLUTCH_PORT that is no port
  */
-export function readLauncherSettings(config: Json, source: string, env: Env): LauncherSettings {
+export function readLauncherSettings(config: Json, source: string, env: Env, chosen?: LetterModels): LauncherSettings {
   const read = configReader(config, source);
   return {
     gatewayUrl: gatewayUrl(read, env),
@@ -83,31 +85,65 @@ export function readLauncherSettings(config: Json, source: string, env: Env): La
     models: readModels(read),
     mapped: Object.keys(read.object("mappings") ?? {}),
     ownProviders: Object.keys(read.object("providers") ?? {}),
-    tiers: readTiers(read),
+    tiers: readTiers(read, chosen),
     profiles: readProfiles(read),
   };
 }
 
 /** What each tier letter and profile digit stands for, for the gateway; letters that stand for no model are absent. */
-export function readTierLetters(config: Json, source: string): Record<string, string> {
+export function readTierLetters(config: Json, source: string, chosen?: LetterModels): Record<string, string> {
   const read = configReader(config, source);
-  const all = Object.entries({ ...readTiers(read), ...readProfiles(read) });
-  return Object.fromEntries(all.flatMap(([letter, { model }]) => (model === undefined ? [] : [[letter, model]])));
+  return modelsOf({ ...readTiers(read, chosen), ...readProfiles(read) });
 }
 
-function readTiers(read: ConfigReader): LauncherSettings["tiers"] {
+/** The two letters that Clutch chooses a model for where the config does not. */
+export function readChosenTiers(
+  config: Json,
+  source: string,
+  chosen: LetterModels | undefined,
+): Pick<LauncherSettings["tiers"], "m" | "f"> {
+  const { m, f } = readTiers(configReader(config, source), chosen);
+  return { m, f };
+}
+
+/** What letters stand for without those whose model Clutch chooses: what somebody has pinned. */
+export function readPinnedLetters(config: Json, source: string): Record<string, string> {
+  const read = configReader(config, source);
+  const { m, f, ...fixed } = readTiers(read, undefined);
+  const own = tierOverrides(read);
+  return modelsOf({
+    ...fixed,
+    ...(own.m !== undefined && { m }),
+    ...(own.f !== undefined && { f }),
+    ...readProfiles(read),
+  });
+}
+
+function modelsOf(all: Readonly<Record<string, { model?: string }>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(all).flatMap(([letter, { model }]) => (model === undefined ? [] : [[letter, model]])),
+  );
+}
+
+function readTiers(read: ConfigReader, chosen: LetterModels | undefined): LauncherSettings["tiers"] {
   const models = { ...defaultModels, ...tierOverrides(read) };
   return {
     d: { model: models.d },
     n: { model: models.n },
     k: { model: models.k },
     q: { model: models.q },
-    m:
-      models.m === undefined
-        ? { model: "clutch-big", guess: "no model-scan snapshot is read yet, so the gateway's BIG tier" }
-        : { model: models.m },
-    f: models.f === undefined ? guessFree(read, models.d) : { model: models.f },
+    m: models.m === undefined ? (pick(chosen?.m) ?? guessBest(chosen)) : { model: models.m },
+    f: models.f === undefined ? (pick(chosen?.f) ?? guessFree(read, models.d, chosen)) : { model: models.f },
   };
+}
+
+function pick(letter: LetterModels["m"]): TierModel | undefined {
+  return letter === undefined ? undefined : { model: letter.model, reason: letter.reason };
+}
+
+function guessBest(chosen: LetterModels | undefined): TierModel {
+  const why = chosen === undefined ? notChosen : "no list with benchmarks is at hand";
+  return { model: "clutch-big", reason: `${why}, so the gateway's BIG tier` };
 }
 
 /**
@@ -134,14 +170,17 @@ function tierOverrides(read: ConfigReader): Partial<Record<NamedTier, string>> {
   return Object.fromEntries(entries.filter(([, model]) => model !== undefined && model !== ""));
 }
 
-function guessFree(read: ConfigReader, fallback: string): TierModel {
+const notChosen = "no gateway has looked at the lists of models here yet";
+
+function guessFree(read: ConfigReader, fallback: string, chosen: LetterModels | undefined): TierModel {
+  const why =
+    chosen === undefined ? notChosen : "no list has a free model with tools that the config's providers serve";
   const bigModel = read.string("model_tiers.BIG.default") ?? "";
-  if (bigModel.endsWith(":free"))
-    return { model: bigModel, guess: "no list of free models is read yet, so BIG's default" };
+  if (bigModel.endsWith(":free")) return { model: bigModel, reason: `${why}, so BIG's default` };
   const cascadeModel = read.strings("model_tiers.BIG.cascade").find((model) => model.endsWith(":free"));
   return cascadeModel === undefined
-    ? { model: fallback, guess: "no list of free models is read yet, so tier d" }
-    : { model: cascadeModel, guess: "no list of free models is read yet, so the first free one of BIG's cascade" };
+    ? { model: fallback, reason: `${why}, so tier d` }
+    : { model: cascadeModel, reason: `${why}, so the first free one of BIG's cascade` };
 }
 
 function readProfiles(read: ConfigReader): LauncherSettings["profiles"] {

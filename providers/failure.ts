@@ -3,18 +3,31 @@
 import type { Json, StreamError } from "../src/protocols/chat.ts";
 import type { GatewayError } from "../src/protocols/codec.ts";
 import { isObject } from "../src/protocols/json.ts";
+import type { RateLimitScope } from "./catalog.ts";
+import { judge, type Said } from "./failure-rules.ts";
+import { readTokenCounts } from "./overflow.ts";
+import { readRetryAfter, readWaitWords } from "./retry-after.ts";
+
+export { readReset } from "./retry-after.ts";
 
 export type FailureKind =
   | "network"
   | "timeout"
+  /** A limit of minutes. */
   | "rate-limit"
+  /** A limit of a day or longer. */
+  | "quota"
+  /** Our requests grew too fast for the provider. */
   | "ramp-up"
   | "overloaded"
   | "upstream"
   | "malformed"
   | "empty"
+  /** Ended by its length before it had said anything of use. */
   | "truncated"
-  | "tool-not-called"
+  /** A forced tool was not called. */
+  | "no-tool-call"
+  /** A tool was called with arguments that are no JSON. */
   | "bad-tool-call"
   | "auth"
   | "billing"
@@ -22,6 +35,8 @@ export type FailureKind =
   | "not-found"
   | "context-overflow"
   | "bad-request"
+  /** Refused for what it says; another vendor may think otherwise. */
+  | "moderation"
   | "too-large"
   | "no-key"
   | "unsupported"
@@ -31,13 +46,16 @@ export type FailureKind =
 
 export interface Failure {
   kind: FailureKind;
-  /** What the failure is a property of: everything that shares it would fail alike. */
+  /**
+   * What the failure is a property of: everything that shares it would fail alike. An `account` limit (rate-limit, quota)
+   * of a model that is in one of its provider's pools is that pool's alone.
+   */
   scope: "request" | "key" | "account" | "provider" | "model";
   /** The upstream's own words where it had any. */
   message: string;
-  /** Whether it speaks against what it is a property of: fully, half, or not at all. */
+  /** Against this model's breaker: not when the request, the key, or a limit beyond the model is to blame. */
   countsForBreaker: "hard" | "soft" | "no";
-  /** Whether the request has used up some of a limit. */
+  /** Whether the provider counts the request against a quota all the same. */
   spendsQuota: boolean;
   /** The upstream's HTTP status, if it got as far as answering. */
   status?: number;
@@ -53,81 +71,93 @@ interface Reaction {
   /** Whether another model may be asked: not when every one would be asked the same wrong thing. */
   failsOver: boolean;
   scope: Failure["scope"];
-  countsForBreaker: Failure["countsForBreaker"];
-  spendsQuota: boolean;
   /** What the client is told when this is the last word. */
   tells: GatewayError["kind"];
+  countsForBreaker: Failure["countsForBreaker"];
+  spendsQuota: boolean;
 }
 
 /** THE table of reactions: the cascade and the final message read nothing else. */
 export const reactions = {
-  network: { failsOver: true, scope: "provider", countsForBreaker: "hard", spendsQuota: false, tells: "upstream" },
-  timeout: { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "timeout" },
-  "ramp-up": { failsOver: true, scope: "provider", countsForBreaker: "hard", spendsQuota: true, tells: "rate-limit" },
-  "rate-limit": { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "rate-limit" },
-  overloaded: { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "overloaded" },
-  upstream: { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "upstream" },
-  malformed: { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "upstream" },
-  empty: { failsOver: true, scope: "model", countsForBreaker: "soft", spendsQuota: true, tells: "upstream" },
-  truncated: { failsOver: true, scope: "model", countsForBreaker: "soft", spendsQuota: true, tells: "upstream" },
-  "tool-not-called": {
-    failsOver: true,
-    scope: "model",
-    countsForBreaker: "soft",
-    spendsQuota: true,
-    tells: "upstream",
-  },
-  "bad-tool-call": { failsOver: true, scope: "model", countsForBreaker: "soft", spendsQuota: true, tells: "upstream" },
-  auth: { failsOver: true, scope: "key", countsForBreaker: "hard", spendsQuota: false, tells: "authentication" },
-  billing: { failsOver: true, scope: "account", countsForBreaker: "hard", spendsQuota: false, tells: "billing" },
-  permission: { failsOver: true, scope: "key", countsForBreaker: "hard", spendsQuota: false, tells: "permission" },
-  "not-found": { failsOver: true, scope: "model", countsForBreaker: "hard", spendsQuota: true, tells: "not-found" },
+  network: { failsOver: true, scope: "provider", tells: "upstream", countsForBreaker: "hard", spendsQuota: false },
+  timeout: { failsOver: true, scope: "model", tells: "timeout", countsForBreaker: "hard", spendsQuota: true },
+  "rate-limit": { failsOver: true, scope: "model", tells: "rate-limit", countsForBreaker: "hard", spendsQuota: false },
+  quota: { failsOver: true, scope: "model", tells: "rate-limit", countsForBreaker: "hard", spendsQuota: false },
+  "ramp-up": { failsOver: true, scope: "provider", tells: "rate-limit", countsForBreaker: "no", spendsQuota: false },
+  overloaded: { failsOver: true, scope: "model", tells: "overloaded", countsForBreaker: "hard", spendsQuota: true },
+  upstream: { failsOver: true, scope: "model", tells: "upstream", countsForBreaker: "hard", spendsQuota: true },
+  malformed: { failsOver: true, scope: "model", tells: "upstream", countsForBreaker: "hard", spendsQuota: true },
+  empty: { failsOver: true, scope: "model", tells: "upstream", countsForBreaker: "soft", spendsQuota: true },
+  truncated: { failsOver: true, scope: "model", tells: "upstream", countsForBreaker: "soft", spendsQuota: true },
+  "no-tool-call": { failsOver: true, scope: "model", tells: "upstream", countsForBreaker: "soft", spendsQuota: true },
+  "bad-tool-call": { failsOver: true, scope: "model", tells: "upstream", countsForBreaker: "soft", spendsQuota: true },
+  auth: { failsOver: true, scope: "key", tells: "authentication", countsForBreaker: "no", spendsQuota: false },
+  billing: { failsOver: true, scope: "account", tells: "billing", countsForBreaker: "no", spendsQuota: false },
+  permission: { failsOver: true, scope: "key", tells: "permission", countsForBreaker: "no", spendsQuota: false },
+  "not-found": { failsOver: true, scope: "model", tells: "not-found", countsForBreaker: "hard", spendsQuota: false },
   "context-overflow": {
     failsOver: true,
     scope: "model",
-    countsForBreaker: "no",
-    spendsQuota: true,
     tells: "context-overflow",
+    countsForBreaker: "no",
+    spendsQuota: false,
   },
   "bad-request": {
     failsOver: false,
     scope: "request",
+    tells: "invalid-request",
+    countsForBreaker: "no",
+    spendsQuota: false,
+  },
+  moderation: {
+    failsOver: true,
+    scope: "request",
+    tells: "invalid-request",
     countsForBreaker: "no",
     spendsQuota: true,
-    tells: "invalid-request",
   },
-  "too-large": { failsOver: false, scope: "request", countsForBreaker: "no", spendsQuota: true, tells: "too-large" },
-  "no-key": { failsOver: true, scope: "key", countsForBreaker: "no", spendsQuota: false, tells: "authentication" },
+  // How much a server takes is its own affair: 32 MB at Anthropic, 1 MB behind an nginx that nobody set up.
+  "too-large": { failsOver: true, scope: "request", tells: "too-large", countsForBreaker: "no", spendsQuota: false },
+  "no-key": { failsOver: true, scope: "key", tells: "authentication", countsForBreaker: "no", spendsQuota: false },
   unsupported: {
     failsOver: true,
     scope: "model",
+    tells: "not-implemented",
     countsForBreaker: "no",
     spendsQuota: false,
-    tells: "not-implemented",
   },
   untranslatable: {
     failsOver: true,
     scope: "request",
+    tells: "invalid-request",
     countsForBreaker: "no",
     spendsQuota: false,
-    tells: "invalid-request",
   },
-  stopped: { failsOver: false, scope: "request", countsForBreaker: "no", spendsQuota: true, tells: "overloaded" },
-  aborted: { failsOver: false, scope: "request", countsForBreaker: "no", spendsQuota: true, tells: "upstream" },
+  stopped: { failsOver: false, scope: "request", tells: "overloaded", countsForBreaker: "no", spendsQuota: false },
+  // What the client left half-way has been asked for all the same.
+  aborted: { failsOver: false, scope: "request", tells: "upstream", countsForBreaker: "no", spendsQuota: true },
 } as const satisfies Record<FailureKind, Reaction>;
 
-export function failure(
-  kind: FailureKind,
-  message: string,
-  details: Omit<Failure, "kind" | "message" | "scope" | "countsForBreaker" | "spendsQuota"> = {},
-): Failure {
-  const scope = kind === "rate-limit" && accountLimit.test(message) ? "account" : reactions[kind].scope;
-  const { countsForBreaker, spendsQuota } = reactions[kind];
-  return { kind, scope, countsForBreaker, spendsQuota, message: asOneLine(message), ...details };
+/** What differs from the usual of a kind. */
+type Details = Partial<Omit<Failure, "kind" | "message">>;
+
+export function failure(kind: FailureKind, message: string, details: Details = {}): Failure {
+  const usual: Reaction = reactions[kind];
+  const scope = details.scope ?? usual.scope;
+  // A limit beyond the model closes what shares it; the model itself has done nothing wrong.
+  const isWide = isLimit.has(kind) && scope !== "model";
+  const countsForBreaker = isWide ? "no" : usual.countsForBreaker;
+  return {
+    kind,
+    message: asOneLine(message),
+    countsForBreaker,
+    spendsQuota: usual.spendsQuota,
+    ...details,
+    scope,
+  };
 }
 
-/** OpenRouter: "Rate limit exceeded: free-models-per-day", also -per-min and -per-day-high-balance: all free models share it. */
-const accountLimit = /free-models-per-/;
+const isLimit: ReadonlySet<FailureKind> = new Set(["rate-limit", "quota"]);
 
 /** An upstream's words end up in terminals and logs: no control characters, no novels. */
 function asOneLine(text: string): string {
@@ -159,74 +189,120 @@ export function relayedHeaders(headers: Headers): Record<string, string> {
  * An answer with an error status.
  * @param body the start of it, as text
  * @param now milliseconds since 1970, to turn reset times into waits
+ * @param rateLimitScope the provider's, for a refusal that says no more
  */
-export function classifyAnswer(status: number, headers: Headers, body: string, now: number): Failure {
-  const parsed = parseJson(body);
-  const said = readError(parsed);
-  const message = said.message ?? (body.trimStart().startsWith("<") ? "" : body.trim().slice(0, 500));
-  const kind = kindOf(status, said.code, message);
-  const retryAfterMs = asksToWait.has(kind) ? readRetryAfter(headers, parsed, now) : undefined;
-  return failure(kind, message === "" ? `the upstream answered ${status}` : message, {
+export function classifyAnswer(
+  status: number,
+  headers: Headers,
+  body: string,
+  now: number,
+  rateLimitScope: RateLimitScope = "model",
+): Failure {
+  const heard = hear(status, headers, body);
+  const why = conclude(heard.said, now, rateLimitScope, heard.message, {
     status,
     headers: relayedHeaders(headers),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(said.code === undefined ? {} : { code: said.code }),
-    ...(kind === "context-overflow" ? { tokens: readTokenCounts(message, parsed) } : {}),
+    ...(heard.code === undefined ? {} : { code: heard.code }),
+    body: heard.body,
   });
+  // The key, account and provider of which such words speak are not ours: another model is served by somebody else.
+  const isTooWide = heard.isFromBehind && (why.scope === "key" || why.scope === "account" || why.scope === "provider");
+  return isTooWide ? { ...why, scope: "model", countsForBreaker: "hard" } : why;
 }
 
-/** An error inside a stream or a 200: classified by what status the upstream says it stands for, and by its words. */
-export function classifyStreamError(error: StreamError): Failure {
+/** What an answer with an error status said, before it is judged. */
+export function hear(status: number, headers: Headers, body: string) {
+  const page = body.trimStart().startsWith("<") ? (readTitle(body) ?? "") : undefined;
+  const parsed = page === undefined ? parseJson(body) : undefined;
+  const told = readError(parsed);
+  const message = told.message ?? (page === undefined ? body.trim().slice(0, maxPlainCharacters) : "");
+  const said: Said = { status, text: `${message}\n${told.detail}`.trim(), codes: told.codes, page, headers };
+  return {
+    said,
+    message: message === "" ? describeBare(status, page) : message,
+    code: told.code,
+    isFromBehind: told.isFromBehind,
+    body: parsed,
+  };
+}
+
+/** Of a body that is no JSON. */
+const maxPlainCharacters = 500;
+
+/**
+ * An error inside a stream or a 200: classified by what status the upstream says it stands for, and by its words.
+ * @param now milliseconds since 1970, where a time of day in its words is to become a wait
+ */
+export function classifyStreamError(
+  error: StreamError,
+  now?: number,
+  rateLimitScope: RateLimitScope = "model",
+): Failure {
   const code = error.code === undefined ? {} : { code: error.code };
   if (error.kind !== "reported") return failure("malformed", error.message, code);
-  const kind = kindOf(error.status ?? 500, error.code, error.message);
-  return failure(kind, error.message, {
-    ...code,
-    ...(error.status === undefined ? {} : { status: error.status }),
-    ...(kind === "context-overflow" ? { tokens: readTokenCounts(error.message) } : {}),
+  const { message, status } = error;
+  const codes = error.code === undefined ? [] : [error.code];
+  const said: Said = { status, text: message, codes, page: undefined, headers: new Headers() };
+  return conclude(said, now, rateLimitScope, message, { ...code, ...(status === undefined ? {} : { status }) });
+}
+
+interface Told extends Details {
+  body?: Json | undefined;
+}
+
+function conclude(
+  said: Said,
+  now: number | undefined,
+  rateLimitScope: RateLimitScope,
+  message: string,
+  { body, ...details }: Told,
+): Failure {
+  const verdict = judge(said);
+  const { kind, countsForBreaker, spendsQuota } = verdict;
+  const scope = verdict.scope ?? (kind === "rate-limit" ? rateLimitScope : undefined);
+  const retryAfterMs = asksToWait.has(kind) ? findWait(verdict, said, body, now) : undefined;
+  return failure(kind, message, {
+    ...details,
+    ...(scope === undefined ? {} : { scope }),
+    ...(countsForBreaker === undefined ? {} : { countsForBreaker }),
+    ...(spendsQuota === undefined ? {} : { spendsQuota }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(kind === "context-overflow" ? { tokens: readTokenCounts(said.text, body) } : {}),
   });
 }
 
-/** Words of real servers: OpenAI and vLLM, Anthropic, OpenRouter, llama.cpp, Gemini. */
-const overflowWords =
-  /maximum context length|context window|context length exceeded|exceed context limit|prompt is too long|too many tokens|exceeds? the (?:available )?(?:limit of \d|context size)|input token count .*exceeds/i;
-const overflowCodes = new Set([
-  "context_length_exceeded",
-  "model_max_prompt_tokens_exceeded",
-  "exceed_context_size_error",
+/** Every answer of OpenAI's carries reset times; only these failures are about them. */
+const asksToWait: ReadonlySet<FailureKind> = new Set([
+  "rate-limit",
+  "quota",
+  "ramp-up",
+  "overloaded",
+  "billing",
+  "upstream",
 ]);
 
-function kindOf(status: number, code: string | undefined, message: string): FailureKind {
-  const isClientError = status === 400 || status === 413 || status === 422 || status === 500;
-  if (isClientError && ((code !== undefined && overflowCodes.has(code)) || overflowWords.test(message)))
-    return "context-overflow";
-  // Groq says 413 with the code of a rate limit: such a request never fits, however long one waits.
-  if (status === 413) return "too-large";
-  if (code === "insufficient_quota") return "billing";
-  if (code === "rate_limit_exceeded" || code === "rate_limit_error") return "rate-limit";
-  if (code === "overloaded_error" || code === "overloaded" || code === "provider_overloaded") return "overloaded";
-  switch (status) {
-    case 401:
-      return "auth";
-    case 402:
-      return "billing";
-    case 403:
-      return "permission";
-    case 404:
-    case 405:
-    case 410:
-      return "not-found";
-    case 408:
-    case 504:
-      return "timeout";
-    case 429:
-      return "rate-limit";
-    case 503:
-    case 529:
-      return "overloaded";
-  }
-  if (status >= 500 && /\boverloaded\b/i.test(message)) return "overloaded";
-  return status >= 400 && status < 500 ? "bad-request" : "upstream";
+function findWait(
+  { wait, waitWins = false }: ReturnType<typeof judge>,
+  { text, headers }: Said,
+  body: Json | undefined,
+  now: number | undefined,
+): number | undefined {
+  if (now === undefined) return readWaitWords(text);
+  const own = wait?.(now, text);
+  if (waitWins && own !== undefined) return own;
+  return readRetryAfter(headers, body, text, now) ?? own;
+}
+
+function describeBare(status: number, page: string | undefined): string {
+  if (page === undefined) return `the upstream answered ${status}`;
+  return page === ""
+    ? `the upstream answered ${status} with a web page`
+    : `the upstream answered ${status} with a web page: ${page}`;
+}
+
+function readTitle(html: string): string | undefined {
+  const title = /<title[^>]*>([^<]{1,200})/i.exec(html)?.[1];
+  return title?.replace(/\s+/g, " ").trim();
 }
 
 function parseJson(text: string): Json | undefined {
@@ -237,116 +313,84 @@ function parseJson(text: string): Json | undefined {
   }
 }
 
-/** Reads the shapes that servers use: `{error:{message}}`, `{error:"..."}`, `{message}`, `{detail}`, and Gemini's array. */
-function readError(body: Json | undefined): { message?: string; code?: string } {
+interface ToldError {
+  message?: string;
+  /** The one that is told as the upstream's own. */
+  code?: string;
+  codes: string[];
+  /** What rules read besides: the words of whoever is behind a gateway, which quota it is. */
+  detail: string;
+  /** A gateway only hands on what whoever is behind it has said. */
+  isFromBehind: boolean;
+}
+
+/**
+ * Reads the shapes that servers use: `{error:{message}}`, `{error:"..."}`, `{message}`, `{detail}`, `{title}` (NVIDIA),
+ * `{error:"code", message}` (Fireworks), Gemini's array, and an error whose message is another one as JSON.
+ */
+function readError(body: Json | undefined): ToldError {
   const outer = Array.isArray(body) ? body[0] : body;
-  if (!isObject(outer)) return {};
-  const inner = isObject(outer["error"]) ? outer["error"] : undefined;
+  if (!isObject(outer)) return { codes: [], detail: "", isFromBehind: false };
+  const inner = isObject(outer["error"]) ? outer["error"] : {};
+  const metadata = isObject(inner["metadata"]) ? inner["metadata"] : {};
+  const innermost = isObject(inner["innererror"]) ? inner["innererror"] : {};
+  const bare = asText(outer["error"]);
+  const beside = asText(outer["message"]);
+  const nested = readNested(asText(inner["message"]));
   const message =
-    asText(inner?.["message"]) ?? asText(outer["error"]) ?? asText(outer["message"]) ?? asText(outer["detail"]);
-  const metadata = isObject(inner?.["metadata"]) ? inner["metadata"] : undefined;
-  const code =
-    asText(metadata?.["error_type"]) ??
-    asText(inner?.["code"]) ??
-    asText(inner?.["type"]) ??
-    asText(outer["code"]) ??
-    undefined;
-  return { ...(message === undefined ? {} : { message }), ...(code === undefined ? {} : { code }) };
-}
-
-/** Every answer of OpenAI's carries reset times; only these failures are about them. */
-const asksToWait: ReadonlySet<FailureKind> = new Set(["rate-limit", "overloaded", "billing", "upstream"]);
-
-/**
- * The wait a server asks for, in ms: Retry-After, then the reset of the limit that is used up. Where several are told and
- * none is marked as used up, the longest counts. OpenRouter repeats its headers inside the body.
- */
-function readRetryAfter(headers: Headers, body: Json | undefined, now: number): number | undefined {
-  const direct = headers.get("retry-after-ms");
-  if (direct !== null && Number.isFinite(Number(direct))) return Math.max(0, Number(direct));
-  const after = headers.get("retry-after")?.trim() ?? "";
-  if (after !== "") {
-    const seconds = Number(after);
-    const wait = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(after) - now;
-    if (Number.isFinite(wait)) return Math.max(0, wait);
-  }
-  const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
-  const metadata = isObject(error["metadata"]) ? error["metadata"] : {};
-  const inBody = isObject(metadata["headers"]) ? metadata["headers"] : {};
-  const told = (name: string): string | undefined => {
-    const key = Object.keys(inBody).find((candidate) => candidate.toLowerCase() === name);
-    return headers.get(name) ?? (key === undefined ? undefined : asText(inBody[key]));
-  };
-  const limits = limitNames.flatMap(({ reset, remaining }) => {
-    const waitMs = readReset(told(reset) ?? "", now);
-    return waitMs === undefined ? [] : [{ waitMs, isUsedUp: Number(told(remaining) ?? Number.NaN) === 0 }];
-  });
-  const usedUp = limits.filter((limit) => limit.isUsedUp);
-  const counted = (usedUp.length > 0 ? usedUp : limits).map((limit) => limit.waitMs);
-  return counted.length === 0 ? undefined : Math.max(...counted);
-}
-
-const limitNames = [
-  { reset: "x-ratelimit-reset", remaining: "x-ratelimit-remaining" },
-  { reset: "x-ratelimit-reset-requests", remaining: "x-ratelimit-remaining-requests" },
-  { reset: "x-ratelimit-reset-tokens", remaining: "x-ratelimit-remaining-tokens" },
-  { reset: "anthropic-ratelimit-requests-reset", remaining: "anthropic-ratelimit-requests-remaining" },
-  { reset: "anthropic-ratelimit-tokens-reset", remaining: "anthropic-ratelimit-tokens-remaining" },
-] as const;
-
-/** `1763600000` or `1763600000000` (since 1970), `30` (seconds from now), `1m26.4s`, `547ms`, or an ISO date. */
-export function readReset(text: string, now: number): number | undefined {
-  if (text.trim() === "") return undefined;
-  const value = Number(text);
-  if (Number.isFinite(value)) {
-    const wait = value > 1e12 ? value - now : value > 1e9 ? value * 1000 - now : value * 1000;
-    return Math.max(0, wait);
-  }
-  const spans = [...text.matchAll(/([\d.]+)(ms|h|m|s)/g)];
-  if (spans.length > 0 && spans.map((span) => span[0]).join("") === text) {
-    const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-    return spans.reduce((sum, span) => sum + Number(span[1]) * unitMs[span[2] as keyof typeof unitMs], 0);
-  }
-  const date = Date.parse(text);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
-}
-
-/**
- * How real servers tell the figures: "prompt is too long: 210000 tokens > 200000 maximum"; "input length and `max_tokens`
- * exceed context limit: 188240 + 21333 > 200000"; "The input token count (1196265) exceeds the maximum number of tokens
- * allowed (1048575)"; "maximum context length is 8192 tokens. However, you requested 9000 tokens"; llama.cpp's "request
- * (12001 tokens) exceeds the available context size (8192 tokens)" and its fields n_prompt_tokens and n_ctx.
- */
-function readTokenCounts(text: string, body?: Json): NonNullable<GatewayError["tokens"]> {
-  const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
-  const { n_prompt_tokens: prompt, n_ctx: context } = error;
-  if (typeof prompt === "number" && typeof context === "number") return { input: prompt, limit: context };
-  const message = text.replace(/(\d),(?=\d{3}\b)/g, "$1");
-  const sum = /(\d{3,}) \+ (\d+) > (\d{3,})/.exec(message);
-  if (sum) return { input: Number(sum[1]), maxOutput: Number(sum[2]), limit: Number(sum[3]) };
-  const both = /(\d{3,}) tokens > (\d{3,})/.exec(message);
-  if (both) return { input: Number(both[1]), limit: Number(both[2]) };
-  const limit = firstNumber(limitWords.exec(message));
-  const maxOutput = firstNumber(outputWords.exec(message));
-  const total = firstNumber(totalWords.exec(message));
-  const input = firstNumber(inputWords.exec(message)) ?? (total === undefined ? undefined : total - (maxOutput ?? 0));
+    nested?.message ??
+    asText(inner["message"]) ??
+    (bare !== undefined && beside !== undefined ? beside : bare) ??
+    beside ??
+    asText(outer["detail"]) ??
+    asText(outer["title"]);
+  const behind = readBehind(metadata);
+  const codes = [
+    metadata["error_type"],
+    inner["code"],
+    inner["type"],
+    outer["code"],
+    bare !== undefined && beside !== undefined ? bare : undefined,
+    inner["status"],
+    innermost["code"],
+  ].flatMap((code) => asText(code) ?? []);
+  const [code] = codes;
+  const detail = [
+    behind,
+    asText(metadata["limit_source"]),
+    // OpenRouter's moderation tells what was flagged: https://openrouter.ai/docs/api/reference/errors-and-debugging
+    "flagged_input" in metadata ? "flagged_input" : undefined,
+    bare !== message ? bare : undefined,
+    inner["details"] === undefined ? undefined : JSON.stringify(inner["details"]).slice(0, maxDetailCharacters),
+    nested?.detail,
+  ].filter((part) => part !== undefined);
+  const isFromBehind = message === "Provider returned error";
+  const whole = isFromBehind ? (behind ?? message) : message;
   return {
-    ...(input === undefined ? {} : { input }),
-    ...(maxOutput === undefined ? {} : { maxOutput }),
-    ...(limit === undefined ? {} : { limit }),
+    ...(whole === undefined ? {} : { message: whole }),
+    ...(code === undefined ? {} : { code }),
+    codes: [...codes, ...(nested?.codes ?? [])],
+    detail: detail.join("\n"),
+    isFromBehind,
   };
 }
 
-const limitWords =
-  /(?:maximum context length is|context window of|limit of|available context size \(|number of tokens allowed \()\s*(\d{3,})|(\d{3,}) maximum context length/i;
-const outputWords = /(\d+) in the (?:completion|output)|requested (\d+) output tokens|too large: (\d+)/i;
-const totalWords = /requested (?:about )?(\d{3,})(?! output)/i;
-const inputWords =
-  /(\d+) (?:in the messages|input tokens)|(?:token count of|token count \(|prompt contains(?: at least)?|resulted in|input of|request \() ?(\d{3,})/i;
+const maxDetailCharacters = 4_000;
 
-function firstNumber(match: RegExpExecArray | null): number | undefined {
-  const digits = match?.slice(1).find((group) => group !== undefined);
-  return digits === undefined ? undefined : Number(digits);
+/** OpenRouter's "Provider returned error" keeps what the provider said, as text or as its own JSON. */
+function readBehind(metadata: Record<string, Json | undefined>): string | undefined {
+  const raw = asText(metadata["raw"])?.trim();
+  if (raw === undefined || raw === "" || raw.startsWith("<")) return undefined;
+  const words = readError(parseJson(raw)).message ?? raw.slice(0, maxPlainCharacters);
+  const name = asText(metadata["provider_name"]);
+  return name === undefined ? words : `${name}: ${words}`;
+}
+
+/** Gemini's CLI endpoint and some gateways put one error's JSON into the message of another. */
+function readNested(message: string | undefined): ToldError | undefined {
+  if (message === undefined || !/^\s*[[{]/.test(message)) return undefined;
+  const parsed = parseJson(message);
+  return parsed === undefined ? undefined : readError(parsed);
 }
 
 function asText(value: Json | undefined): string | undefined {

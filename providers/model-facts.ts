@@ -1,17 +1,39 @@
-/** What a list of models says about one of them. Pure: the list is handed in, such as the snapshot in model-snapshot.json. */
+/** What a list of models says about one of them. Pure: the lists are handed in, such as the snapshot in model-snapshot.json. */
+
+/** Who says so: OpenRouter's own list, models.dev, or the snapshot that came with this version. */
+export type ListName = "openrouter" | "models.dev" | "snapshot";
 
 export interface ModelFacts {
   /** The window (tokens), input and output together. */
   context: number;
   /** The largest answer (tokens). */
   output: number;
+  /** Takes tools; absent where nobody says. */
+  tools?: boolean;
   /** Takes images. */
   image?: boolean;
-  /** Takes tools. */
-  tools?: boolean;
   reasoning?: boolean;
-  /** List prices in US dollars per million tokens: input, output, cache read, cache write. */
+  /**
+   * List prices in US dollars per million tokens: input, output, cache read, cache write (0 where the list names none).
+   * Absent where they are unknown, which is not zero.
+   */
   usd?: readonly number[];
+  /** OpenRouter's `:free` at price 0: nobody is ever billed for it. */
+  isFree?: true;
+  /** Price 0 that may mean "part of a plan" or "for now": not the same as free. */
+  isPlan?: true;
+  /** The day (YYYY-MM-DD) after which the provider may take it away. */
+  expires?: string;
+  /** As people write it. */
+  name?: string;
+  /** The day (YYYY-MM-DD) it came out. */
+  created?: string;
+  /** The reasoning efforts it takes, where the list names them. */
+  efforts?: readonly string[];
+  /** Artificial Analysis' indices, 0 to 100. */
+  scores?: { readonly coding?: number; readonly agentic?: number; readonly intelligence?: number };
+  /** Whose list this row is from. */
+  list?: ListName;
 }
 
 /** By provider id, then by the provider's own name of the model. */
@@ -21,7 +43,18 @@ export type ModelCatalogue = Readonly<Record<string, Readonly<Record<string, Mod
 export function findModel(provider: string, model: string, catalogue: ModelCatalogue): ModelFacts | undefined {
   const models = Object.hasOwn(catalogue, provider) ? catalogue[provider] : undefined;
   if (models === undefined) return undefined;
-  const exact = Object.hasOwn(models, model) ? models[model] : undefined;
+  if (Object.hasOwn(models, model)) return models[model];
+  // `qwen2.5:72b` is no variant of `qwen2.5`.
   const plain = model.replace(/:[a-z]+$/, "");
-  return exact ?? (Object.hasOwn(models, plain) ? models[plain] : undefined);
+  return Object.hasOwn(models, plain) ? models[plain] : undefined;
+}
+
+/**
+ * Whether a call costs money by the token; undefined where nobody says. A `:free` name is never billed, even where the
+ * facts are those of the paid variant: OpenRouter answers 404 for a free variant that is gone.
+ */
+export function isPaid(model: string, facts: ModelFacts | undefined): boolean | undefined {
+  if (model.endsWith(":free") || facts?.isFree === true) return false;
+  if (facts?.usd === undefined) return undefined;
+  return (facts.usd[0] ?? 0) > 0 || (facts.usd[1] ?? 0) > 0;
 }

@@ -36,6 +36,9 @@ const neverForwarded = new Set([
   "cookie",
 ]);
 
+/** What may stand in a header; 256 characters are OpenRouter's limit. */
+const sessionIdForm = /^[\x21-\x7e]{1,256}$/;
+
 export interface UpstreamHeadersInput {
   provider: Provider;
   protocol: Protocol;
@@ -48,6 +51,10 @@ export interface UpstreamHeadersInput {
    */
   credential: "ours" | "client";
   stream: boolean;
+  /** The key to use, one of the provider's; its first when left out. */
+  key?: string | undefined;
+  /** Keeps the session where its prompt is cached, at a provider that takes one. */
+  sessionId?: string | undefined;
   /** Values of the client's `anthropic-beta` that this upstream is known to refuse. */
   refusedBetas: readonly string[];
 }
@@ -66,11 +73,16 @@ export function buildUpstreamHeaders(input: UpstreamHeadersInput): Record<string
       }
       dropBetas(headers, input.refusedBetas);
     }
-    const { key } = input.provider;
+    const { auth, sessionHeader, key: first } = input.provider;
+    const key = input.key ?? first;
     if (input.protocol === "messages") headers["anthropic-version"] ??= "2023-06-01";
     if (key !== undefined) {
-      if (input.protocol === "messages" && input.provider.messagesAuth === "x-api-key") headers["x-api-key"] = key;
-      else headers["authorization"] = `Bearer ${key}`;
+      const keyHeader = auth[input.protocol];
+      if (keyHeader === "bearer") headers["authorization"] = `Bearer ${key}`;
+      else headers[keyHeader] = key;
+    }
+    if (sessionHeader !== undefined && sessionIdForm.test(input.sessionId ?? "")) {
+      headers[sessionHeader] = input.sessionId ?? "";
     }
   }
   headers["content-type"] = "application/json";
@@ -89,7 +101,7 @@ function dropBetas(headers: Record<string, string>, refused: readonly string[]):
   else headers["anthropic-beta"] = kept.join(",");
 }
 
-/** Forwards the client's query (`?beta=true`) to an upstream of the same protocol only. */
+/** The provider's own query, if it has one, and the client's (`?beta=true`) where the protocol is the same. */
 export function buildUpstreamUrl(
   provider: Provider,
   protocol: Protocol,
@@ -97,5 +109,7 @@ export function buildUpstreamUrl(
   query: string,
 ): string | undefined {
   const url = provider.urls[protocol];
-  return url !== undefined && sameProtocol && query !== "" ? url + query : url;
+  if (url === undefined) return undefined;
+  const asked = sameProtocol ? query : "";
+  return url + (provider.query === "" ? asked : provider.query + asked.replace(/^\?/, "&"));
 }

@@ -2,6 +2,7 @@
 
 import { Argument, Command, CommanderError, Option } from "commander";
 import type { AliasFlags } from "../commands/aliases.ts";
+import type { ResumeFlags } from "../commands/resume.ts";
 import { shells } from "../launcher/shells.ts";
 import { type Env, resolveHomes } from "./config/paths.ts";
 import { version } from "./version.ts";
@@ -92,6 +93,24 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     });
 
   program
+    .command("models")
+    .description("list the models that can be asked, the best first")
+    .option("--free", "only those that nobody is billed for")
+    .option("--tools", "only those that take tools")
+    .option("--vision", "only those that take images")
+    .option("--provider <id>", "of this provider, even without a key for it")
+    .option("--search <text>", "whose name contains these words")
+    .option("--refresh", "fetch the lists first")
+    .option("--limit <n>", "so many rows (default: 30 in the table, all as JSON)")
+    .option("--check", "tell which models of the config are gone or have changed; status 3 if any")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch models --free --tools --refresh")
+    .action(async (flags: import("../commands/models.ts").ModelsFlags) => {
+      const { models } = await import("../commands/models.ts");
+      status = await models(flags, env);
+    });
+
+  program
     .command("xx")
     .description("start an agent; the same as calling xx")
     .argument("[words...]", "a launch code and its options: see clutch xx --help")
@@ -102,6 +121,35 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (words: string[]) => {
       const { runXx } = await import("../commands/xx.ts");
       status = await runXx(words, env);
+    });
+
+  program
+    .command("run")
+    .description("run a command so that it outlives its terminal")
+    .argument("<command...>", "the command and its arguments")
+    .passThroughOptions()
+    .addHelpText(
+      "after",
+      "\nThe command runs in a tmux of Clutch's own. Ctrl-\\ or closing the terminal leaves it running; the same command in\n" +
+        "the same folder shows it again, and clutch resume lists what runs or died.\n\nExample:\n  clutch run -- xx cip",
+    )
+    .action(async (command: string[]) => {
+      const { runGuarded } = await import("../commands/run.ts");
+      status = await runGuarded(command, env);
+    });
+
+  program
+    .command("resume")
+    .description("bring back agents whose terminal or machine went down")
+    .argument("[id]", "the launch, or the beginning of its id")
+    .option("--all", "bring back all that died, in the order of their start")
+    .option("--list", "only list (the default without an id)")
+    .option("--forget", "drop the launch from the list")
+    .option("--json", "list as JSON")
+    .addHelpText("after", "\nExample:\n  clutch resume --all")
+    .action(async (id: string | undefined, flags: ResumeFlags) => {
+      const { resume } = await import("../commands/resume.ts");
+      status = await resume(id, flags, env);
     });
 
   program

@@ -10,3 +10,15 @@ export function exemptLoopback(env: Env): { NO_PROXY: string; no_proxy: string }
   const hosts = [...new Set([...named, ...loopbackHosts])].filter((host) => host !== "").join(",");
   return { NO_PROXY: hosts, no_proxy: hosts };
 }
+
+/** A call to this machine. Bun reads the proxy variables when a fetch is made; what is inherited from us must stay as the user has it. */
+export function fetchDirectly(url: string, init: RequestInit): Promise<Response> {
+  const { NO_PROXY, no_proxy } = process.env;
+  Object.assign(process.env, exemptLoopback(process.env));
+  const response = fetch(url, init);
+  for (const [name, value] of Object.entries({ NO_PROXY, no_proxy })) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  return response;
+}

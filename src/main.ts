@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import { ClutchError, renderError } from "./errors.ts";
+import { isCompiled } from "./own-command.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
@@ -14,6 +15,11 @@ async function main(): Promise<number> {
     console.log(version);
     return 0;
   }
+  // Stands before every agent that is started in the crash guard, three times: commander alone would double its time.
+  if (args[0] === "run" && !["-h", "--help", undefined].includes(args[1])) {
+    const { runGuarded } = await import("../commands/run.ts");
+    return runGuarded(args.slice(1), process.env);
+  }
   if (args[0] === "serve") liftFetchLimit();
   const { runClutch } = await import("./cli.ts");
   return runClutch(args.length === 0 ? ["--help"] : args, process.env);
@@ -25,8 +31,8 @@ async function main(): Promise<number> {
  * from source, the limit stays.
  */
 function liftFetchLimit(): void {
-  const isCompiled = Bun.main.startsWith("/$bunfs/");
-  if (!isCompiled || process.env["BUN_CONFIG_MAX_HTTP_REQUESTS"] !== undefined || process.execve === undefined) return;
+  if (!isCompiled() || process.env["BUN_CONFIG_MAX_HTTP_REQUESTS"] !== undefined || process.execve === undefined)
+    return;
   const lifted = { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: "4096" };
   process.execve(process.execPath, [process.argv0, ...process.argv.slice(2)], lifted);
 }

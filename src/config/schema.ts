@@ -1,6 +1,7 @@
 /** The config file's shape. Every number says its unit in its name; an unknown key is an error that names the nearest known one. */
 
 import { z } from "zod";
+import { agentRoles, roleAliases, unseenHermesRoles } from "../agent-roles.ts";
 import { ClutchError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import type { Json } from "../protocols/chat.ts";
@@ -29,7 +30,10 @@ const provider = z.strictObject({
   /** `env:NAME`, `cmd:shell command`, or the key itself. */
   api_key: z.string().optional(),
   api_keys: z.array(z.string()).optional(),
+  /** Sent with every request. `env:NAME` takes the value from the environment; "" leaves out a header that Clutch would send. */
   headers: z.record(z.string(), z.string()).default({}),
+  /** Appended to every URL, such as Azure's `api-version`. */
+  query: z.record(z.string(), z.string()).optional(),
 });
 
 /** Read by the launcher alone, which knows what the letters mean. */
@@ -41,6 +45,29 @@ const profile = z.strictObject({
   args: z.array(z.string()).optional(),
   env: z.record(z.string(), z.string()).optional(),
 });
+
+/** Role -> tier or model reference. */
+function roles<Role extends string>(names: readonly Role[]) {
+  const fields = Object.fromEntries(names.map((name) => [name, z.string().optional()]));
+  return z.strictObject(fields as Record<Role, z.ZodOptional<z.ZodString>>).optional();
+}
+
+const agent = {
+  claude: z.strictObject({
+    roles: roles(agentRoles.claude),
+    /** A sub-agent's name, as its definition has it -> tier or model reference. */
+    subagents: z.record(z.string(), z.string()).optional(),
+  }),
+  hermes: z.strictObject({
+    roles: roles([...agentRoles.hermes, ...Object.keys(roleAliases), ...Object.keys(unseenHermesRoles)] as string[]),
+  }),
+  codex: z.strictObject({ roles: roles(agentRoles.codex) }),
+  qwen: z.strictObject({ roles: roles(agentRoles.qwen) }),
+  pi: z.strictObject({ roles: roles(agentRoles.pi) }),
+  opencode: z.strictObject({ roles: roles(agentRoles.opencode) }),
+  ante: z.strictObject({ roles: roles(agentRoles.ante) }),
+  antigravity: z.strictObject({ roles: roles(agentRoles.antigravity) }),
+};
 
 const service = z.looseObject({ id: z.string() });
 
@@ -79,7 +106,18 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   mappings: z.record(z.string(), z.string()).default({}),
-  agents: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.string()))).default({}),
+  agents: z
+    .strictObject({
+      claude: agent.claude.optional(),
+      hermes: agent.hermes.optional(),
+      codex: agent.codex.optional(),
+      qwen: agent.qwen.optional(),
+      pi: agent.pi.optional(),
+      opencode: agent.opencode.optional(),
+      ante: agent.ante.optional(),
+      antigravity: agent.antigravity.optional(),
+    })
+    .default({}),
   fallbacks: z.array(z.string()).default([]),
   toolcall_models: z.array(z.string()).default([]),
   fallback_method: z.enum(["cascade", "openrouter_native", "both"]).default("cascade"),
@@ -128,25 +166,18 @@ export type ProviderConfig = z.infer<typeof provider>;
 const secretKeys = ["api_key", "api_keys", "headers"];
 
 /** Accepted so that one config serves every version, but without effect in this one; `serve` names those that are set. */
-const notInForce = [
-  "agents",
-  "fallback_method",
-  "quotas",
-  "breaker",
-  "hedge",
-  "budgets",
-  "chain",
-  "headroom",
-] as const satisfies (keyof Config)[];
+const notInForce = ["chain"] as const satisfies (keyof Config)[];
 
-/** Top-level keys that the file sets and this version does not act on. */
+/** Keys that the file sets and this version does not act on. */
 export function keysWithoutEffect(raw: Json): string[] {
-  if (raw === null || typeof raw !== "object" || Array.isArray(raw)) return [];
-  const routes = raw["routes"];
-  const taskRoutes = routes !== null && typeof routes === "object" && !Array.isArray(routes) ? Object.keys(routes) : [];
+  if (!isObject(raw)) return [];
+  const roles = valueAt(raw, ["agents", "hermes", "roles"]);
+  const unseen = isObject(roles) ? Object.keys(roles).filter((role) => Object.hasOwn(unseenHermesRoles, role)) : [];
+  const isSidecar = valueAt(raw, ["headroom", "mode"]) === "sidecar";
   return [
     ...notInForce.filter((key) => key in raw),
-    ...taskRoutes.filter((key) => key !== "default").map((key) => `routes.${key}`),
+    ...(isSidecar ? ["headroom.mode sidecar"] : []),
+    ...unseen.map((role) => `agents.hermes.roles.${role}`),
   ];
 }
 

@@ -1,10 +1,11 @@
 /** Judges an answer that came through whole: it may say all that its protocol asks for, and still not do what it should. */
 
+import { unwrapArguments } from "../protocols/arguments.ts";
 import type { ChatEvent } from "../protocols/chat.ts";
 
 /** What an answer was like, beyond having come: each counts half against its model. */
 export interface Flaw {
-  kind: "empty" | "truncated" | "tool-not-called" | "bad-tool-call";
+  kind: "empty" | "truncated" | "no-tool-call" | "bad-tool-call";
   message: string;
 }
 
@@ -48,22 +49,23 @@ export class AnswerWatch {
         : { kind: "truncated", message: "the answer was cut at the output limit" };
     }
     for (const { name, json } of this.#calls.values()) {
-      if (!isJsonObject(json)) return { kind: "bad-tool-call", message: `the arguments of ${name} are no JSON object` };
+      if (isBroken(json)) return { kind: "bad-tool-call", message: `the arguments of ${name} are broken JSON` };
     }
     if (forcesTool && this.#calls.size === 0) {
-      return { kind: "tool-not-called", message: "a tool had to be called, and none was" };
+      return { kind: "no-tool-call", message: "a tool had to be called, and none was" };
     }
     return undefined;
   }
 }
 
-/** No arguments at all stand for none. */
-function isJsonObject(text: string): boolean {
-  if (text.trim() === "") return true;
+/** A tool of free text takes what it likes, so only what was begun as an object has to be one. */
+function isBroken(json: string): boolean {
+  const text = unwrapArguments(json);
+  if (!/^\s*\{\s*("|$)/.test(text)) return false;
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null;
-  } catch {
+    JSON.parse(text);
     return false;
+  } catch {
+    return true;
   }
 }

@@ -14,10 +14,12 @@ import { refuseForeign } from "./guard.ts";
 import { type Caller, recognise } from "./recognise.ts";
 import { describeBadRequest, sendError } from "./reply.ts";
 import { Roster } from "./roster.ts";
+import { describeRequest } from "./route-request.ts";
 import { planRoute, type Routing, routableModels, type Target, targetsOf } from "./router.ts";
 import { callBeside } from "./side-call.ts";
 
-export interface AppDeps extends Pick<ConversationDeps, "ledger" | "calibration" | "brake" | "now"> {
+export interface AppDeps
+  extends Pick<ConversationDeps, "ledger" | "calibration" | "brake" | "now" | "helpers" | "hits"> {
   /** Read anew for each request, so that a changed config takes effect at once. */
   routing(): Routing;
   cascade(): ConversationDeps["cascade"];
@@ -177,19 +179,26 @@ export function createApp(deps: AppDeps): App {
     }
   }
 
-  function firstTarget(protocol: Protocol, body: RequestBody, { keepsOwnLogin, launch }: Caller): Target | undefined {
-    const asked = { protocol, model: body.model, hasTools: false, launch, keepsOwnLogin };
-    return planRoute(asked, deps.routing()).targets[0];
+  /** The one that an answer to the same conversation would be asked of first. */
+  async function firstTarget(
+    protocol: Protocol,
+    raw: Request,
+    body: RequestBody,
+    caller: Caller,
+  ): Promise<Target | undefined> {
+    const routing = deps.routing();
+    const asked = await describeRequest(protocol, raw.headers, body, caller, routing, deps.helpers);
+    return planRoute(asked, routing).targets[0];
   }
 
   async function count(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
-    const target = firstTarget(protocol, body, caller);
+    const target = await firstTarget(protocol, raw, body, caller);
     return Response.json(await deps.counter.count(body, raw.headers, target));
   }
 
   /** Only an upstream of this protocol can make what it will understand later. */
   async function compact(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
-    const target = firstTarget(protocol, body, caller);
+    const target = await firstTarget(protocol, raw, body, caller);
     const call = { suffix: "/compact", body, client: raw.headers, limitMs: compactLimitMs };
     const sent =
       target?.protocol === protocol ? await callBeside({ ...call, target }, deps.cascade().fetch) : undefined;
@@ -215,8 +224,17 @@ export function createApp(deps: AppDeps): App {
     caller: Caller,
     place: UnderWay,
   ): Promise<Response> {
-    const { ledger, calibration, brake, now } = deps;
-    const settings = { routing: deps.routing(), cascade: deps.cascade(), ledger, calibration, brake, now };
+    const { ledger, calibration, brake, now, helpers, hits } = deps;
+    const settings = {
+      routing: deps.routing(),
+      cascade: deps.cascade(),
+      ledger,
+      calibration,
+      brake,
+      now,
+      helpers,
+      hits,
+    };
     return converse(protocol, raw, body, caller, place, settings);
   }
 

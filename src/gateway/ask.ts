@@ -12,6 +12,7 @@ import { codecs } from "../protocols/index.ts";
 import type { AttemptDeps } from "./attempt.ts";
 import { RequestBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
+import { addFallbacks } from "./openrouter-native.ts";
 import type { Target } from "./router.ts";
 
 export type Asked = { ok: true; response: Response; context: DecodeContext } | { ok: false; failure: Failure };
@@ -35,7 +36,7 @@ export async function ask(exchange: Exchange, target: Target, signal: AbortSigna
     const { response } = sent;
     if (response.ok) return { ok: true, response, context: built.context };
     const text = await readStart(response);
-    const why = classifyAnswer(response.status, response.headers, text, deps.now());
+    const why = classifyAnswer(response.status, response.headers, text, deps.now(), target.provider.rateLimitScope);
     const refused = { ok: false, failure: why } as const;
     if (why.kind !== "bad-request" || learnt === maxLessons) return refused;
     const lesson = learn(why, target.protocol, built.wireBody());
@@ -58,7 +59,7 @@ type Built =
 function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: AttemptDeps): Built {
   const { provider, protocol, credential } = target;
   const { headers: client, query, stream } = exchange.input;
-  if (credential === "ours" && provider.key === undefined && provider.keySource !== undefined) {
+  if (credential === "ours" && provider.keys.length === 0 && provider.keySource !== undefined) {
     return { ok: false, failure: failure("no-key", `no API key for ${provider.name}: ${provider.keySource}`) };
   }
   const sameProtocol = protocol === exchange.input.protocol;
@@ -66,10 +67,25 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
   if (url === undefined)
     return { ok: false, failure: failure("not-found", `${provider.name} does not speak ${protocol}`) };
   const refusedBetas = lesson.dropBetas;
-  const headers = buildUpstreamHeaders({ provider, protocol, sameProtocol, client, credential, stream, refusedBetas });
+  const { body: asked, session } = exchange.input;
+  const extend =
+    target.others === undefined
+      ? undefined
+      : (body: JsonObject) => addFallbacks(body, target, { hasTools: asked.hasTools, session });
+  const headers = buildUpstreamHeaders({
+    provider,
+    protocol,
+    sameProtocol,
+    client,
+    credential,
+    stream,
+    refusedBetas,
+    key: target.key?.value,
+    sessionId: exchange.input.session,
+  });
   if (sameProtocol) {
     const context = { quirks: provider.quirks, toolNames: nothingRenamed };
-    const body = passOn(exchange.input.body, target, lesson);
+    const body = passOn(exchange.input.body, target, lesson, extend);
     const wireBody = () => applyLesson(exchange.input.body.object(), lesson);
     return { ok: true, request: { url, headers, body }, context, wireBody };
   }
@@ -89,7 +105,8 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
       maxOutputTokens,
       signatures,
     });
-    const body = applyLesson(encoded.body, lesson);
+    const translated = applyLesson(encoded.body, lesson);
+    const body = extend === undefined ? translated : extend(translated);
     const context = { quirks, toolNames: encoded.toolNames, signatures };
     return { ok: true, request: { url, headers, body: JSON.stringify(body) }, context, wireBody: () => body };
   } catch (cause) {
@@ -99,13 +116,19 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
   }
 }
 
-/** The client's own bytes with the target's model in them; parsed only when something inside has to go. */
-export function passOn(body: RequestBody, target: Target, lesson: Lesson): UpstreamRequest["body"] {
+/** The client's own bytes with the target's model in them; parsed only when something inside has to change. */
+export function passOn(
+  body: RequestBody,
+  target: Target,
+  lesson: Lesson,
+  extend?: (body: JsonObject) => JsonObject,
+): UpstreamRequest["body"] {
   const { model, protocol } = target;
   const { isAnthropic } = target.provider;
-  if (changesBody(lesson) || (protocol !== "chat" && holdsForeignReasoning(body.bytes, isAnthropic))) {
+  const holdsForeign = protocol !== "chat" && holdsForeignReasoning(body.bytes, isAnthropic);
+  if (extend !== undefined || changesBody(lesson) || holdsForeign) {
     const cleaned = applyLesson(dropForeignReasoning(body.object(), protocol, isAnthropic), lesson);
-    const rewritten = new RequestBody(Buffer.from(JSON.stringify(cleaned)));
+    const rewritten = new RequestBody(Buffer.from(JSON.stringify(extend === undefined ? cleaned : extend(cleaned))));
     return rewritten.withModel(model, cutFor(rewritten, target));
   }
   return body.withModel(model, cutFor(body, target));

@@ -3,7 +3,7 @@
 import { classifyStreamError, type Failure, failure } from "../../providers/failure.ts";
 import type { Lessons } from "../../providers/lessons.ts";
 import { classifyThrown, type Fetch, LimitReached, readOut } from "../../providers/upstream.ts";
-import type { ChatEvent, ChatResponse, Json, Usage } from "../protocols/chat.ts";
+import type { ChatEvent, ChatResponse, Json, StreamError, Usage } from "../protocols/chat.ts";
 import { type CallSignatures, type DecodeContext, MalformedAnswer } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
 import { SseReader } from "../protocols/sse.ts";
@@ -35,6 +35,8 @@ export interface WholeAnswer {
   headers: Headers;
   body: Buffer<ArrayBuffer> | string;
   usage: Usage | undefined;
+  /** As the upstream calls it. */
+  model: string | undefined;
   /** What is wrong with it, although there was nobody left to ask. */
   flaw: Flaw | undefined;
 }
@@ -70,7 +72,7 @@ export async function attemptTarget(
     if (!asked.ok) return asked;
     const { response, context } = asked;
     const { idleMs } = deps;
-    const reading = { exchange, target, response, context, controller, limits, isLast, idleMs };
+    const reading = { exchange, target, response, context, controller, limits, isLast, idleMs, now: deps.now() };
     // Some servers stream when they were not asked to, and some name their streams text/plain.
     const type = response.headers.get("content-type") ?? "";
     const isStream = type.includes("text/event-stream") || (stream && !type.includes("json") && !type.includes("html"));
@@ -90,6 +92,8 @@ interface Reading {
   limits: Limits;
   isLast: boolean;
   idleMs: number;
+  /** When the answer began (ms since 1970), for the waits that an error inside it tells. */
+  now: number;
 }
 
 /** The one time limit that is in force at a time. */
@@ -166,7 +170,7 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
     for (const event of events) {
       seen.push(event);
       hasContent ||= commits(event, seesReasoning, forcesTool);
-      if (event.type === "error" && !hasContent) return leave(describeEarlyEnd(event.error, seen));
+      if (event.type === "error" && !hasContent) return leave(describeEarlyEnd(event.error, seen, reading));
       if (event.type === "finish" && !isLast) {
         const flaw = hasContent ? undefined : flawOf(seen, forcesTool);
         if (flaw !== undefined) return leave(failure(flaw.kind, flaw.message, { status: response.status }));
@@ -182,25 +186,26 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
 }
 
 /** A stream that ends before it has said anything is better called empty than cut. */
-function describeEarlyEnd(error: Extract<ChatEvent, { type: "error" }>["error"], seen: readonly ChatEvent[]): Failure {
+function describeEarlyEnd(error: StreamError, seen: readonly ChatEvent[], { now, target }: Reading): Failure {
   const saidNothing = seen.every((event) => event.type === "start" || event.type === "usage" || event.type === "error");
   if (error.kind === "incomplete" && saidNothing) return failure("empty", "the stream ended without any content");
-  return classifyStreamError(error);
+  return classifyStreamError(error, now, target.provider.rateLimitScope);
 }
 
 async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> {
-  const { exchange, target, response, context, controller, isLast } = reading;
+  const { exchange, target, response, controller, isLast } = reading;
   const { status, headers } = response;
   const read = await readAll(reading);
   if (!read.ok) return read;
-  const decoded = isStream
-    ? decodeStreamed(read.bytes, target, context)
-    : decodeWhole(read.bytes, status, target, context);
+  const decoded = isStream ? decodeStreamed(read.bytes, reading) : decodeWhole(read.bytes, reading);
   if (!decoded.ok) return decoded;
   const { response: answer } = decoded;
   const flaw = isEmptyAnswer(answer)
     ? ({ kind: "empty", message: "the answer was empty" } as const)
-    : flawOf(eventsOf(answer), exchange.input.body.forcesTool);
+    : answer.hasOpaque === true
+      ? // A hosted tool's work, or a call of a kind that has no place here: not for us to judge.
+        undefined
+      : flawOf(eventsOf(answer), exchange.input.body.forcesTool);
   // A cut answer is the best there is of it; asked again, it would be cut again.
   if (!isLast && flaw !== undefined && flaw.kind !== "truncated") {
     return { ok: false, failure: failure(flaw.kind, flaw.message, { status }) };
@@ -214,7 +219,7 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
   }
   const isPassedOn = target.protocol === exchange.input.protocol && !isStream;
   const body = isPassedOn ? read.bytes : JSON.stringify(client.encodeResponse(answer, exchange.replyContext));
-  return { ok: true, answer: { kind: "whole", status, headers, body, usage: answer.usage, flaw } };
+  return { ok: true, answer: { kind: "whole", status, headers, body, usage: answer.usage, model: answer.model, flaw } };
 }
 
 async function readAll(
@@ -244,7 +249,7 @@ async function readAll(
 
 type Decoded = { ok: true; response: ChatResponse } | { ok: false; failure: Failure };
 
-function decodeWhole(bytes: Buffer, status: number, target: Target, context: DecodeContext): Decoded {
+function decodeWhole(bytes: Buffer, { response: { status }, target, context, now }: Reading): Decoded {
   let body: Json;
   try {
     body = JSON.parse(bytes.toString("utf8")) as Json;
@@ -259,17 +264,22 @@ function decodeWhole(bytes: Buffer, status: number, target: Target, context: Dec
     if (!(cause instanceof MalformedAnswer)) throw cause;
     const { message, code, status: meant } = cause;
     const kind = code === undefined && meant === undefined ? "malformed" : "reported";
-    return { ok: false, failure: classifyStreamError({ kind, message, code, status: meant }) };
+    return {
+      ok: false,
+      failure: classifyStreamError({ kind, message, code, status: meant }, now, target.provider.rateLimitScope),
+    };
   }
 }
 
 /** A stream where a whole answer was asked for. */
-function decodeStreamed(bytes: Buffer, target: Target, context: DecodeContext): Decoded {
+function decodeStreamed(bytes: Buffer, { target, context, now }: Reading): Decoded {
   const reader = new SseReader();
   const decoder = codecs[target.protocol].streamDecoder(context);
   const events = [...reader.push(bytes), ...reader.end()].flatMap((message) => decoder.push(message));
   const folded = foldEvents([...events, ...decoder.end()]);
-  return folded.ok ? folded : { ok: false, failure: classifyStreamError(folded.error) };
+  return folded.ok
+    ? folded
+    : { ok: false, failure: classifyStreamError(folded.error, now, target.provider.rateLimitScope) };
 }
 
 function buildLane({ exchange, target, context }: Reading): Lane {

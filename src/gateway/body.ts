@@ -80,6 +80,16 @@ export class RequestBody {
     return mode !== "auto" && mode !== "none";
   }
 
+  /** What else is asked of it costs no parsing. */
+  get isParsed(): boolean {
+    return this.#parsed !== undefined;
+  }
+
+  /** Whether these ASCII bytes stand anywhere in it; a hint, not a reading. */
+  mentions(text: string): boolean {
+    return this.#bytes.includes(text, 0, "latin1");
+  }
+
   /** The whole body as an object. @throws {ProtocolError} when it is not JSON, or no object */
   object(): JsonObject {
     const value = this.json();

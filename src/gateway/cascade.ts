@@ -3,12 +3,15 @@
 import { type Failure, failure, reactions } from "../../providers/failure.ts";
 import type { ModelFacts } from "../../providers/model-facts.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
+import { poolOf } from "../../providers/registry.ts";
+import type { Config } from "../config/schema.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import type { Affinity } from "./affinity.ts";
 import { type AttemptDeps, attemptTarget, type LiveAnswer, type Outcome, type WholeAnswer } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Health, Refusal, Ticket } from "./health.ts";
 import { needsOf } from "./needs.ts";
+import { groupForOpenRouter } from "./openrouter-native.ts";
 import type { Target } from "./router.ts";
 import { type Purse, type Skip, screen } from "./screen.ts";
 import type { TrailNotes } from "./trail.ts";
@@ -43,6 +46,8 @@ export type CascadeResult =
 export interface CascadeDeps extends AttemptDeps {
   /** How long nothing is written to a streaming client, so that a quick failure is a plain HTTP error. */
   patienceMs: number;
+  /** Who does the falling back among OpenRouter's models. */
+  fallbackMethod: Config["fallback_method"];
   /** A second candidate is started beside one that has said nothing for this long; 0 = never. */
   hedgeMs: number;
   health: Health;
@@ -61,10 +66,10 @@ export async function runCascade(
   deps: CascadeDeps,
 ): Promise<CascadeResult> {
   const course = new Course(exchange, targets, deps);
-  for (let round = 0; ; round++) {
+  for (;;) {
     const served = await walk(course);
     if (served !== undefined) return served;
-    const waitMs = course.isOver ? undefined : course.shortWait(round);
+    const waitMs = course.isOver ? undefined : course.shortWait();
     if (waitMs === undefined || !(await pause(waitMs, exchange))) break;
     exchange.input.trail.waited(waitMs);
     course.begin();
@@ -95,6 +100,8 @@ interface Choice {
   ticket: Ticket;
   startedAt: number;
   controller: AbortController;
+  /** Nobody else is left to ask: it may take its time, and its answer is handed on whatever it is like. */
+  isLast: boolean;
 }
 
 interface Ended {
@@ -108,7 +115,7 @@ async function ask(course: Course, first: Choice): Promise<CascadeResult | undef
   const { hedgeMs } = course.deps;
   if (hedgeMs > 0 && course.hasMore()) {
     const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
-    const second = early === undefined ? course.next() : undefined;
+    const second = early === undefined ? course.next(true) : undefined;
     if (second !== undefined) {
       course.trail.askedBeside(second.target);
       running.set(second, course.attempt(second));
@@ -122,7 +129,9 @@ async function ask(course: Course, first: Choice): Promise<CascadeResult | undef
       return course.served(choice, outcome.answer);
     }
     course.leave(choice, outcome.failure);
-    if (course.isOver) for (const [loser, ending] of running) course.abandon(loser, ending);
+    if (!course.isOver) continue;
+    for (const [loser, ending] of running) course.abandon(loser, ending);
+    return undefined;
   }
   return undefined;
 }
@@ -140,8 +149,13 @@ class Course {
   readonly #left: LeftCandidate[] = [];
   /** By target: the last word on why it was not asked. */
   readonly #skips = new Map<Target, Skip>();
-  /** Will not answer this request, however often it is asked. */
+  /** Will not answer this request, however often they are asked: a target, or a target with one of its keys. */
   readonly #spent = new Set<Target>();
+  /** By target with its key: until when this request leaves it alone (ms since 1970), breakers or not. */
+  readonly #restsUntil = new Map<Target, number>();
+  /** Serves where there is no trouble. */
+  readonly #preferred: Target | undefined;
+  #round = 0;
   #at = 0;
   #keysTried = 0;
   /** The largest window that was too small. */
@@ -156,19 +170,27 @@ class Course {
     const { session } = exchange.input;
     const arranged = deps.affinity.arrange(session, targets, deps.now());
     const { asked, skipped } = screen(arranged, needsOf(exchange), deps.factsOf, deps.purse());
-    this.#targets = asked;
+    this.#preferred = targets.find((target) => asked.includes(target));
+    this.#targets = groupForOpenRouter(asked, deps.fallbackMethod, (target) =>
+      this.#keysFor(target).some((keyed) => deps.health.refusal(candidateOf(keyed)) === undefined),
+    );
     for (const skip of skipped) this.#skips.set(skip.target, skip);
-    this.trail.arranged(arranged, this.#skips);
+    const moved = arranged === targets ? undefined : arranged.find((target, at) => target !== targets[at]);
+    this.trail.arranged(withGroups(arranged, this.#targets), this.#skips, moved);
   }
 
   /** Starts anew with those that may answer after all. */
   begin(): void {
+    this.#round++;
     this.#at = 0;
     this.#keysTried = 0;
   }
 
-  /** The next attempt that may be made, its place in every queue taken. */
-  next(): Choice | undefined {
+  /**
+   * The next attempt that may be made, its place in every queue taken.
+   * @param hasRival another attempt is under way, so that this one is not the last hope
+   */
+  next(hasRival = false): Choice | undefined {
     if (this.#exchange.isCancelled) {
       this.isOver = true;
       return undefined;
@@ -179,15 +201,18 @@ class Course {
       const keys = this.#keysFor(target);
       while (this.#keysTried < keys.length) {
         const keyed = keys[this.#keysTried++] as Target;
+        if (this.#isResting(keyed)) continue;
+        // Looked up before it is admitted: what it probes itself would be shut to all others.
+        const isLast = !hasRival && !this.hasMore();
         const admission = this.deps.health.admit(candidateOf(keyed));
         if (admission.ok) {
           this.#skips.delete(target);
           const controller = this.#exchange.startAttempt();
           const startedAt = this.deps.now();
           this.trail.asked(keyed, startedAt);
-          return { target: keyed, ticket: admission.ticket, startedAt, controller };
+          return { target: keyed, ticket: admission.ticket, startedAt, controller, isLast };
         }
-        this.#skips.set(target, { target, ...admission.refusal });
+        this.#noteSkip({ target, ...admission.refusal });
       }
     }
     return undefined;
@@ -199,41 +224,64 @@ class Course {
       const target = this.#targets[at] as Target;
       if (!this.#isOpen(target)) continue;
       const keys = this.#keysFor(target).slice(at === this.#at ? this.#keysTried : 0);
-      if (keys.some((keyed) => this.deps.health.refusal(candidateOf(keyed)) === undefined)) return true;
+      if (keys.some((keyed) => this.#isAskable(keyed))) return true;
     }
     return false;
   }
 
+  #isAskable(keyed: Target): boolean {
+    return !this.#isResting(keyed) && this.deps.health.refusal(candidateOf(keyed)) === undefined;
+  }
+
+  #isResting(keyed: Target): boolean {
+    return this.#spent.has(keyed) || this.deps.now() < (this.#restsUntil.get(keyed) ?? 0);
+  }
+
+  /** Of a target with several keys, what counts is the one that is back first. */
+  #noteSkip(skip: Skip): void {
+    const known = this.#skips.get(skip.target);
+    if (known?.backAt === undefined || (skip.backAt ?? 0) < known.backAt) this.#skips.set(skip.target, skip);
+  }
+
   async attempt(choice: Choice): Promise<Ended> {
-    const { target, controller } = choice;
-    const outcome = await attemptTarget(this.#exchange, target, !this.hasMore(), controller, this.deps).catch(
-      (cause) => {
-        // The client's own mistake: it speaks against nobody, and nobody else will be asked.
-        choice.ticket.unknown();
-        throw cause;
-      },
-    );
+    const { target, controller, isLast } = choice;
+    const outcome = await attemptTarget(this.#exchange, target, isLast, controller, this.deps).catch((cause) => {
+      // The client's own mistake: it speaks against nobody, and nobody else will be asked.
+      choice.ticket.unknown();
+      throw cause;
+    });
     return { choice, outcome };
   }
 
-  leave({ target, ticket, startedAt, controller }: Choice, why: Failure): void {
-    const told = widen(hideKey(why, target), target);
+  leave({ target, ticket, startedAt, controller }: Choice, told: Failure): void {
+    const why = hideKey(told, target);
     this.#exchange.endAttempt(controller);
-    ticket.failed(told);
+    ticket.failed(why);
     this.trail.closed(target, whatIsShut(this.deps.health.refusal(candidateOf(target))));
-    const candidate = { target, failure: told, durationMs: this.deps.now() - startedAt };
+    const candidate = { target, failure: why, durationMs: this.deps.now() - startedAt };
     this.#left.push(candidate);
-    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, told);
+    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, why);
     this.deps.onLeft(this.#exchange, candidate);
-    if (this.#exchange.isCancelled || !reactions[told.kind].failsOver) this.isOver = true;
+    if (this.#exchange.isCancelled || !reactions[why.kind].failsOver) this.isOver = true;
     const plain = this.#plain(target);
-    // Another key of the same model is worth a try only where the key was the trouble.
-    if (told.scope !== "key" && this.#targets[this.#at] === plain) this.#keysTried = Number.POSITIVE_INFINITY;
-    if (!mayRecover.has(told.kind)) this.#spent.add(plain);
-    if (told.kind === "context-overflow") {
-      const limit = told.tokens?.limit ?? this.deps.factsOf(target)?.context ?? 0;
+    // Another key of the same model is worth a try only where the key was the trouble, or a limit that each key has.
+    const isOfKey =
+      why.scope === "key" || (why.scope === "model" && (why.kind === "rate-limit" || why.kind === "quota"));
+    if (!isOfKey && this.#targets[this.#at] === plain) this.#keysTried = Number.POSITIVE_INFINITY;
+    if (mayRecover.has(why.kind)) this.#rest(target, why.retryAfterMs);
+    else this.#spent.add(isOfKey ? target : plain);
+    if (why.kind === "context-overflow") {
+      const limit = why.tokens?.limit ?? this.deps.factsOf(target)?.context ?? 0;
       this.#overflowed = Math.max(this.#overflowed, limit);
     }
+  }
+
+  /** Where breakers are off, nothing else remembers that it asked for time. */
+  #rest(keyed: Target, retryAfterMs: number | undefined): void {
+    const known = this.deps.health.refusal(candidateOf(keyed))?.backAt;
+    const guessMs = Math.min(1000 * 2 ** this.#round, 30_000);
+    const now = this.deps.now();
+    this.#restsUntil.set(keyed, retryAfterMs === undefined ? (known ?? now + guessMs) : now + retryAfterMs);
   }
 
   /** A hedged candidate whose rival was faster, or whose request is over. */
@@ -248,10 +296,14 @@ class Course {
     recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
   }
 
-  served({ target, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
+  served({ target: asked, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
+    const target = asked.others === undefined ? asked : findServing(asked, answer);
     this.trail.served();
-    const isFirst = this.#left.length === 0 && this.#skips.size === 0;
     const { affinity, now } = this.deps;
+    const isFirst =
+      target.provider === this.#preferred?.provider &&
+      target.model === this.#preferred.model &&
+      target.key?.id === target.provider.keys[0]?.id;
     affinity.served(this.#exchange.input.session, target, target.key?.id, isFirst, now());
     return {
       ok: true,
@@ -268,16 +320,14 @@ class Course {
    * How long to wait for a limit that is soon over, when nobody is left to ask: only while the client has been shown nothing
    * yet, so that it costs no more than patience. Undefined when waiting would not help.
    */
-  shortWait(round: number): number | undefined {
-    if (round >= maxRounds) return undefined;
+  shortWait(): number | undefined {
+    if (this.#round >= maxRounds) return undefined;
     const now = this.deps.now();
     const candidates = this.#targets.filter((target) => this.#isOpen(target));
-    const backAt = candidates.map((target) => {
-      const refusals = this.#keysFor(target).map(
-        (keyed) => this.deps.health.refusal(candidateOf(keyed))?.backAt ?? now,
-      );
-      return Math.min(...refusals);
-    });
+    const backAt = candidates
+      .flatMap((target) => this.#keysFor(target))
+      .filter((keyed) => !this.#spent.has(keyed))
+      .map((keyed) => this.#backAt(keyed) ?? now);
     if (backAt.length === 0) return undefined;
     const jitter = 1 + Math.random() / 10;
     const waitMs = Math.max(minWaitMs, (Math.min(...backAt) - now) * jitter);
@@ -285,14 +335,36 @@ class Course {
     return waitMs <= patienceLeft ? waitMs : undefined;
   }
 
+  /** When it may be asked again (ms since 1970), as far as anything tells. */
+  #backAt(keyed: Target): number | undefined {
+    const times = [this.#restsUntil.get(keyed), this.deps.health.refusal(candidateOf(keyed))?.backAt];
+    const known = times.filter((time) => time !== undefined);
+    return known.length === 0 ? undefined : Math.max(...known);
+  }
+
   exhausted(): CascadeResult {
-    const left = this.#left;
+    const left = this.#lastWords();
     const skipped = this.#skipped();
     const last = left.at(-1)?.failure;
     const isPassedOn = last !== undefined && speaksAlone(last, this.#planned);
     const headers = (isPassedOn ? last.headers : undefined) ?? {};
     const error = explain(this.#exchange.input.id, this.#planned, left, skipped, this.deps.now());
-    return { ok: false, error, left, skipped, headers };
+    return { ok: false, error, left: this.#left, skipped, headers };
+  }
+
+  /** Who was asked several times is told of once, and of a limit how long it lasts from now on. */
+  #lastWords(): LeftCandidate[] {
+    const now = this.deps.now();
+    const last = new Map<Target, LeftCandidate>();
+    for (const candidate of this.#left) {
+      last.delete(candidate.target);
+      last.set(candidate.target, candidate);
+    }
+    return [...last.values()].map((candidate) => {
+      const backAt = mayRecover.has(candidate.failure.kind) ? this.#backAt(candidate.target) : undefined;
+      if (backAt === undefined) return candidate;
+      return { ...candidate, failure: { ...candidate.failure, retryAfterMs: Math.max(0, backAt - now) } };
+    });
   }
 
   #isOpen(target: Target): boolean {
@@ -341,25 +413,43 @@ class Course {
   }
 }
 
+/** Every candidate in its place, those that OpenRouter chooses among as the one target they have become. */
+function withGroups(arranged: readonly Target[], targets: readonly Target[]): readonly Target[] {
+  const groups = targets.filter((target) => target.others !== undefined);
+  if (groups.length === 0) return arranged;
+  const inside = new Set(groups.flatMap(({ others = [] }) => others));
+  return arranged.flatMap((target) => {
+    if (inside.has(target)) return [];
+    return groups.find(({ provider, model }) => provider === target.provider && model === target.model) ?? target;
+  });
+}
+
+/** Which of several models has answered, by its own word; the first where it does not say. */
+function findServing({ others: _, ...first }: Target, answer: WholeAnswer | LiveAnswer): Target {
+  const start = answer.kind === "live" ? answer.events.find((event) => event.type === "start") : undefined;
+  const model = answer.kind === "whole" ? answer.model : start?.model;
+  return model === undefined || model === "" ? first : { ...first, model };
+}
+
 const minWaitMs = 50;
 
 /** What a second try a moment later may mend. */
 const mayRecover: ReadonlySet<Failure["kind"]> = new Set(["rate-limit", "ramp-up"]);
 
 function candidateOf({ provider, model, key }: Target): Candidate {
-  return { provider: provider.id, model, keyId: key?.id };
+  return {
+    provider: provider.id,
+    model,
+    keyId: key?.id,
+    hasOtherKeys: provider.keys.length > 1,
+    pool: poolOf(provider, model),
+  };
 }
 
 /** Some servers repeat the key that they refuse, and the words go to clients, logs and the ledger. */
 function hideKey(why: Failure, { key }: Target): Failure {
   if (key === undefined || !why.message.includes(key.value)) return why;
   return { ...why, message: why.message.replaceAll(key.value, `(key ${key.id})`) };
-}
-
-/** A rate limit is shared by what the provider says it is shared by, unless the words themselves say otherwise. */
-function widen(why: Failure, { provider }: Target): Failure {
-  if (why.kind !== "rate-limit" || why.scope !== "model") return why;
-  return { ...why, scope: provider.rateLimitScope };
 }
 
 /** What a failure has just shut, if it has. */

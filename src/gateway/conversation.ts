@@ -11,16 +11,21 @@ import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from 
 import { Exchange } from "./exchange.ts";
 import { renderAll } from "./lane.ts";
 import type { Ledger } from "./ledger.ts";
+import { encodeLocalAnswer, findLocalAnswer } from "./local-answers.ts";
 import type { OverflowBrake } from "./overflow-brake.ts";
 import type { Caller } from "./recognise.ts";
-import { describeBadRequest, replyHeaders, sendError, streamHeaders } from "./reply.ts";
-import { planRoute, type Routing, type Target } from "./router.ts";
+import { describeBadRequest, type ReplyHeaders, replyHeaders, sendError, streamHeaders } from "./reply.ts";
+import { describeRequest, type RuleHelpers } from "./route-request.ts";
+import { hasNoRules, planRoute, type RoutePlan, type Routing, type Target } from "./router.ts";
+import type { RuleHits } from "./rule-hits.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { Calibration } from "./token-count.ts";
 import { TrailNotes } from "./trail.ts";
 
 export interface ConversationDeps {
   routing: Routing;
+  helpers: RuleHelpers;
+  hits: RuleHits;
   ledger: Ledger;
   calibration: Calibration;
   cascade: CascadeDeps;
@@ -37,7 +42,7 @@ export interface UnderWay {
   leavesLater: boolean;
 }
 
-/** @throws {ProtocolError} for a body without a model; everything later is an answer */
+/** @throws {ProtocolError} for a body without a model, or none that a rule can read; everything later is an answer */
 export async function converse(
   protocol: Protocol,
   raw: Request,
@@ -46,7 +51,16 @@ export async function converse(
   underWay: UnderWay,
   deps: ConversationDeps,
 ): Promise<Response> {
-  const { exchange, targets } = begin(protocol, raw, body, caller, deps);
+  const described = describeRequest(protocol, raw.headers, body, caller, deps.routing, deps.helpers);
+  const request = described instanceof Promise ? await described : described;
+  const route = planRoute(request, deps.routing);
+  deps.hits.count(route.key);
+  const { targets } = route;
+  const local = hasNoRules(request, deps.routing) ? undefined : findLocalAnswer(protocol, caller.agent, body);
+  const isLocal = local !== undefined && targets.length > 0;
+  const plan = isLocal ? { ...route, rule: `local answer: ${local}`, targets: [] } : route;
+  const exchange = begin(protocol, raw, body, caller, plan, deps);
+  if (isLocal) return answerLocally(exchange);
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
   const watch = setTimeout(watchClient, unwatchedMs, raw, exchange);
@@ -75,15 +89,19 @@ function watchClient(raw: Request, exchange: Exchange): void {
   else raw.signal.addEventListener("abort", onAbort);
 }
 
-function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller, deps: ConversationDeps) {
+function begin(
+  protocol: Protocol,
+  raw: Request,
+  body: RequestBody,
+  caller: Caller,
+  { rule, targets, steps }: RoutePlan,
+  deps: ConversationDeps,
+): Exchange {
   const { model, stream } = body;
   const now = deps.now();
   const id = makeId(now);
-  const { keepsOwnLogin, launch } = caller;
-  // Only a config with tool-call models makes it worth looking for tools in the body.
-  const hasTools = deps.routing.config.toolcall_models.length > 0 && body.hasTools;
-  const route = planRoute({ protocol, model, hasTools, launch, keepsOwnLogin }, deps.routing);
-  const trail = new TrailNotes(route.targets, now, route.steps);
+  const { launch } = caller;
+  const trail = new TrailNotes(targets, now, steps);
   const entry = deps.ledger.begin({
     id,
     startedAt: now,
@@ -95,7 +113,7 @@ function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Call
     launchId: launch?.launchId ?? null,
     session: caller.session ?? null,
     modelRequested: model.slice(0, 256),
-    rule: route.rule,
+    rule,
     // Read when the row is written: behind the answer, and as things stand then.
     get trail() {
       return trail.render();
@@ -103,7 +121,7 @@ function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Call
     attempts: 0,
   });
   const query = raw.url.indexOf("?");
-  const exchange = new Exchange({
+  return new Exchange({
     id,
     protocol,
     body,
@@ -115,8 +133,25 @@ function begin(protocol: Protocol, raw: Request, body: RequestBody, caller: Call
     trail,
     session: caller.session,
   });
-  return { exchange, targets: route.targets };
 }
+
+/** No model was asked. */
+function answerLocally(exchange: Exchange): Response {
+  const { entry, protocol, stream, id } = exchange.input;
+  const answer = encodeLocalAnswer(protocol, exchange.replyContext);
+  entry.finish({ status: "completed", httpStatus: 200, servedBy: servedLocally });
+  const headers: ReplyHeaders = {
+    "content-type": "application/json",
+    ...(stream ? streamHeaders : {}),
+    "x-clutch-request-id": id,
+    "x-clutch-served-by": servedLocally,
+    "x-clutch-attempts": "0",
+  };
+  return new Response(answer, { headers });
+}
+
+/** What stands for a provider and a model where the gateway itself has answered. */
+const servedLocally = "clutch:local";
 
 /** A request that does not decode is the client's mistake; anything else that is thrown is ours. */
 async function runSafely(exchange: Exchange, targets: readonly Target[], deps: CascadeDeps): Promise<CascadeResult> {
@@ -230,7 +265,7 @@ function explainSearch(exchange: Exchange, result: CascadeResult & { ok: false }
   const isUnsupported = result.left.every(({ failure: why }) => why.kind === "unsupported");
   if (protocol !== "messages" || first === undefined || !isUnsupported) return undefined;
   const { whole, streamed } = answerWithoutSearch(id, body.model, first.failure.message);
-  const headers = { ...replyHeaders(exchange, result), "x-clutch-served-by": "clutch:local" };
+  const headers = { ...replyHeaders(exchange, result), "x-clutch-served-by": servedLocally };
   if (!stream) return Response.json(whole, { headers });
   return new Response(renderAll(streamed), { headers: { ...headers, ...streamHeaders } });
 }

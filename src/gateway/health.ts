@@ -25,6 +25,10 @@ export interface Candidate {
   model: string;
   /** Tells the keys of a provider apart, and is no secret; undefined where none is needed. */
   keyId: string | undefined;
+  /** The provider has more than one, each perhaps of another account. */
+  hasOtherKeys: boolean;
+  /** Models of the provider that share one limit of their own, by its name in the catalogue. */
+  pool: string | undefined;
 }
 
 export interface Refusal {
@@ -64,6 +68,8 @@ const shutPolicies = {
   rateLimit: { cooldownMs: 1_000, maxCooldownMs: 30_000 },
   /** Others have been served meanwhile: the provider wants its traffic to grow more slowly. */
   rampUp: { cooldownMs: 15_000, maxCooldownMs: 120_000 },
+  /** A limit of a day or longer, when nobody says how much longer. */
+  quota: { cooldownMs: 900_000, maxCooldownMs: 6 * 3_600_000 },
   key: { cooldownMs: 60_000, maxCooldownMs: 3_600_000 },
   /** Money comes back when a person has seen to it. */
   account: { cooldownMs: 300_000, maxCooldownMs: 3_600_000 },
@@ -87,9 +93,9 @@ export class Health {
   /** Why the candidate cannot be asked now, if it cannot. Begins nothing. */
   refusal(candidate: Candidate): Refusal | undefined {
     const now = this.#deps.now();
-    const blocking = dependencies(candidate).flatMap(({ id, what }) => {
-      const circuit = this.#circuits.get(id);
-      return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(id, circuit, what, now)];
+    const blocking = dependencies(candidate).flatMap((dependency) => {
+      const circuit = this.#circuits.get(dependency.id);
+      return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(dependency, circuit, now)];
     });
     const quota = this.#quotas.refusal(candidate, now);
     if (quota !== undefined) blocking.push(quota);
@@ -128,7 +134,7 @@ export class Health {
 
   /** An upstream, or its own word about an account, says that something is used up. */
   shut(id: string, reason: string, retryAfterMs: number): void {
-    this.#shut(id, { weight: 1, kind: "rate-limit", reason, retryAfterMs }, shutPolicies.account);
+    this.#shut(id, { weight: 1, kind: "quota", reason, retryAfterMs }, shutPolicies.account);
   }
 
   #ticket(candidate: Candidate, startedAt: number, refund: () => void): Ticket {
@@ -212,34 +218,43 @@ interface Blamed {
 
 /** What a failure is held against; undefined for what is nobody's fault but the request's. */
 function blame(candidate: Candidate, { kind, scope, countsForBreaker }: Failure): Blamed | undefined {
-  if (countsForBreaker === "no") return undefined;
-  const isLimit = kind === "rate-limit";
+  const limits = limitPolicies[kind];
   switch (scope) {
     case "request":
       return undefined;
-    case "provider":
-      if (kind === "ramp-up") return { id: providerId(candidate), limits: shutPolicies.rampUp };
-      return { id: providerId(candidate), ...(isLimit && { limits: shutPolicies.rateLimit }) };
     case "account":
-      // A limit of the free models leaves the paid ones alone.
-      return { id: (isLimit ? poolId(candidate) : undefined) ?? accountId(candidate), limits: shutPolicies.account };
+      // A limit of the free models leaves the paid ones alone; an empty account does not.
+      if (limits !== undefined) return { id: poolId(candidate) ?? accountId(candidate), limits };
+      return { id: accountId(candidate), limits: shutPolicies.account };
     case "key":
-      return {
-        id: keyId(candidate) ?? accountId(candidate),
-        limits: isLimit ? shutPolicies.rateLimit : shutPolicies.key,
-      };
+      // A key that was never there is the config's affair, and may be there at the next request.
+      if (kind === "no-key") return undefined;
+      return { id: keyId(candidate) ?? accountId(candidate), limits: limits ?? shutPolicies.key };
     case "model":
-      return { id: modelId(candidate), ...(isLimit && { limits: shutPolicies.rateLimit }) };
+      // Several keys have each a limit of their own.
+      if (limits !== undefined) return { id: pooledModelId(candidate) ?? modelId(candidate), limits };
+      return countsForBreaker === "no" ? undefined : { id: modelId(candidate) };
+    case "provider":
+      if (limits !== undefined) return { id: providerId(candidate), limits };
+      return countsForBreaker === "no" ? undefined : { id: providerId(candidate) };
     default:
       return scope satisfies never;
   }
 }
 
-function refuse(id: string, circuit: Circuit, what: string, now: number): Refusal {
+/** Limits shut what they are limits of at once; everything else has to add up. */
+const limitPolicies: Partial<Record<FailureKind, Blamed["limits"]>> = {
+  "rate-limit": shutPolicies.rateLimit,
+  "ramp-up": shutPolicies.rampUp,
+  quota: shutPolicies.quota,
+};
+
+function refuse({ id, what, isMany }: Dependency, circuit: Circuit, now: number): Refusal {
   const isProbing = stateOf(circuit, now) === "half-open";
+  const verb = isMany ? "are" : "is";
   const reason = isProbing
-    ? `${what} ${id === freePool ? "are" : "is"} being tried by another request`
-    : `${what} ${id === freePool ? "are" : "is"} resting: ${circuit.reason}`;
+    ? `${what} ${verb} being tried by another request`
+    : `${what} ${verb} resting: ${circuit.reason}`;
   const backAt = isProbing ? now + probeWaitMs : circuit.until;
   return { reason, kind: circuit.kind || "upstream", backAt, circuit: id };
 }
@@ -247,17 +262,28 @@ function refuse(id: string, circuit: Circuit, what: string, now: number): Refusa
 /** What a probe takes to tell, for those who wait for it (ms). */
 const probeWaitMs = 2_000;
 
+interface Dependency {
+  id: string;
+  /** For people. */
+  what: string;
+  isMany?: true;
+}
+
 /** In the order in which a person would want to be told: the widest first. */
-function dependencies(candidate: Candidate): { id: string; what: string }[] {
+function dependencies(candidate: Candidate): Dependency[] {
   const { provider, model } = candidate;
   const key = keyId(candidate);
   const pool = poolId(candidate);
+  const pooled = pooledModelId(candidate);
   return [
     { id: providerId(candidate), what: provider },
     { id: accountId(candidate), what: `the account at ${provider}` },
-    ...(pool === undefined ? [] : [{ id: pool, what: `the free models of ${provider}` }]),
+    ...(pool === undefined
+      ? []
+      : [{ id: pool, what: `the ${candidate.pool} models of ${provider}`, isMany: true as const }]),
     ...(key === undefined ? [] : [{ id: key, what: `key ${candidate.keyId} of ${provider}` }]),
     { id: modelId(candidate), what: model },
+    ...(pooled === undefined ? [] : [{ id: pooled, what: `${model} with key ${candidate.keyId}` }]),
   ];
 }
 
@@ -270,7 +296,12 @@ function accountId({ provider }: Candidate): string {
 }
 
 function keyId({ provider, keyId: key }: Candidate): string | undefined {
-  return key === undefined ? undefined : `key:${provider}#${key}`;
+  return key === undefined ? undefined : `key:${provider}${key}`;
+}
+
+/** A model's limit as one of several keys has it. */
+function pooledModelId({ provider, model, keyId: key, hasOtherKeys }: Candidate): string | undefined {
+  return key === undefined || !hasOtherKeys ? undefined : `${modelId({ provider, model })}${key}`;
 }
 
 export function modelId({ provider, model }: Pick<Candidate, "provider" | "model">): string {
@@ -280,6 +311,6 @@ export function modelId({ provider, model }: Pick<Candidate, "provider" | "model
 /** All of OpenRouter's free models draw on one bucket of the account. */
 export const freePool = "free:openrouter";
 
-function poolId({ provider, model }: Candidate): string | undefined {
-  return provider === "openrouter" && model.endsWith(":free") ? freePool : undefined;
+function poolId({ provider, pool }: Candidate): string | undefined {
+  return pool === undefined ? undefined : `${pool}:${provider}`;
 }

@@ -17,6 +17,8 @@ export interface LedgerDeps {
   queries: RequestQueries;
   /** Milliseconds since 1970. */
   now(): number;
+  /** Told of each request as it ends, with its whole row. */
+  onFinish(row: RequestRow): void;
   /** Told once per run of failures, with how many rows wait. */
   onWriteError(error: unknown, waiting: number): void;
 }
@@ -48,6 +50,7 @@ export class Ledger {
     this.#note(row);
     return new LedgerEntry(row, this.#deps.now, (attempt) => {
       if (attempt !== undefined) this.#attempts.push(attempt);
+      else this.#deps.onFinish(row);
       this.#note(row);
     });
   }

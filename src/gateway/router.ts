@@ -1,13 +1,16 @@
 /** Which models may answer a request, in which order, and why. Pure. */
 
+import type { ProviderKey } from "../../providers/key-pool.ts";
 import { parseModelReference } from "../../providers/model-reference.ts";
-import type { Provider, ProviderKey, Providers } from "../../providers/registry.ts";
+import { type Provider, type Providers, protocolsOf } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
-import { hasNoTiers, letterModels, ownNames, type TierName, tierModels, tierNames } from "../model-tiers.ts";
+import { ownNames, tierModels, tierNames } from "../model-tiers.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { QuotaRules } from "./quota-windows.ts";
+import type { RequestFacts } from "./request-facts.ts";
+import { type Choice, lookUp, rules, unknownProvider } from "./rules.ts";
 
 export interface Target {
   provider: Provider;
@@ -15,6 +18,8 @@ export interface Target {
   model: string;
   /** The protocol it is called in. */
   protocol: Protocol;
+  /** Models that the provider itself falls back on, in one request. */
+  others?: readonly Target[];
   /** Which of the provider's keys; decided when it is asked. */
   key?: ProviderKey;
   /** `client`: the client's own login is passed to its own vendor. */
@@ -24,9 +29,13 @@ export interface Target {
 export interface RoutePlan {
   /** The rule that decided, as the ledger and messages name it. */
   rule: string;
+  /** What its hits are counted under: the config key that named the models, or the rule's own name. */
+  key: string;
   targets: Target[];
   /** The rules that were asked before it, each with a few words on why it did not apply. */
-  steps?: RouteStep[];
+  steps: RouteStep[];
+  /** Names that the rule gave and that are no target. */
+  unusable: { name: string; reason: string }[];
 }
 
 export interface RouteStep {
@@ -38,27 +47,31 @@ export interface RouteRequest {
   protocol: Protocol;
   /** As the client named it. */
   model: string;
-  hasTools: boolean;
   launch: LaunchToken | undefined;
   /** The launch token came in its own header: the agent keeps its own login. */
   keepsOwnLogin: boolean;
+  /** By its launch or its headers; undefined when nothing tells. */
+  agent: string | undefined;
+  facts: RequestFacts;
+  /** The sub-agent that sends it, where the config names any and this one is known. */
+  subagent?: string | undefined;
+  /** What the user's script said; undefined when it was not asked. */
+  script?: ScriptAnswer | undefined;
 }
+
+/** A script without an answer has a reason: it declined, failed, or took too long. */
+export type ScriptAnswer = { answer: string } | { answer?: undefined; reason: string };
 
 export interface Routing {
   config: Config;
   providers: Providers;
   /** Launch letters and the models they mean. */
   tierLetters: Readonly<Record<string, string>>;
+  /** What letters meant before: a session that began then still asks for it by name. */
+  formerLetters?: Readonly<Record<string, readonly string[]>>;
   /** How often models may be asked, by `provider:model`. */
   quotas: QuotaRules;
 }
-
-/** Model families of the agents' own vendors, largest first. */
-const families: readonly (readonly [RegExp, TierName])[] = [
-  [/haiku|\bmini\b|\bnano\b|flash-lite/, "SMALL"],
-  [/sonnet/, "MIDDLE"],
-  [/opus|fable/, "BIG"],
-];
 
 /** For agents that bring several vendors' models: each is asked in its own protocol. */
 const vendorOfProtocol = { messages: "anthropic", responses: "openai", chat: "openrouter" } as const;
@@ -75,36 +88,52 @@ const vendors: Readonly<Partial<Record<AgentLetter, string | Readonly<Record<Pro
 export function planRoute(request: RouteRequest, routing: Routing): RoutePlan {
   const { launch } = request;
   if (launch?.route === "b") return bypass(request, launch, routing);
-
-  const tierModel = launch?.tier === undefined ? undefined : lookUp(routing.tierLetters, launch.tier);
-  const reference = readReference(request.model, routing);
-  // A letter is for the work itself; what an agent asks of the smallest tier are titles and the like.
-  const isChore = lookUp(ownNames, request.model) === "SMALL";
-  if (tierModel !== undefined && !isChore && (request.model === tierModel || !reference.isReference)) {
-    const named = lookUp(ownNames, tierModel);
-    if (named !== undefined) return planTier(`launch tier ${launch?.tier}`, named, request, routing);
-    return plan(
-      `launch tier ${launch?.tier}`,
-      letterModels(tierModel, request.hasTools, routing.config),
-      request,
-      routing,
-    );
+  if (isPinned(request, routing)) return plan("reference", [request.model], request, routing);
+  const steps: RouteStep[] = [];
+  for (const rule of rules) {
+    const outcome = rule.decide(request, routing);
+    const decided = typeof outcome === "string" ? outcome : planChoice(outcome, steps, request, routing);
+    if (typeof decided !== "string") return decided;
+    steps.push({ rule: rule.name, outcome: decided });
   }
-  if (reference.isReference) return plan("reference", [request.model], request, routing);
+  return { ...plan("no rule", [], request, routing), steps };
+}
 
-  const mapped = lookUp(routing.config.mappings, request.model);
-  if (mapped !== undefined) return planNamed(`mapping ${request.model}`, mapped, request, routing);
+/** Whether the user's script has a say in this request: no rule before it decides. */
+export function asksScript(request: RouteRequest, routing: Routing): boolean {
+  if (routing.config.routes.custom === "" || hasNoRules(request, routing)) return false;
+  return rules.every((rule) => {
+    if (rule.isBeforeScript !== true) return true;
+    const outcome = rule.decide(request, routing);
+    return typeof outcome === "string" || typeof planChoice(outcome, [], request, routing) === "string";
+  });
+}
 
-  const own = lookUp(ownNames, request.model);
-  const family = families.find(([pattern]) => pattern.test(request.model.toLowerCase()));
-  const fallback = routing.config.routes.default;
-  if (own !== undefined) return planTier(`tier ${own}`, own, request, routing);
-  if (fallback === "" && hasNoTiers(routing.config))
-    return plan("no tiers configured", [request.model], request, routing);
-  if (family !== undefined) return planTier(`tier ${family[1]} by family`, family[1], request, routing);
-  return fallback === ""
-    ? planTier("tier BIG by default", "BIG", request, routing)
-    : planNamed("default", fallback, request, routing);
+/** Route b and references go where they say. */
+export function hasNoRules(request: Pick<RouteRequest, "launch" | "model">, routing: Routing): boolean {
+  return request.launch?.route === "b" || isPinned(request, routing);
+}
+
+/** A reference is one candidate; that of the launch's tier, which some agents repeat, stands for the tier. */
+function isPinned({ launch, model }: Pick<RouteRequest, "launch" | "model">, routing: Routing): boolean {
+  const { tierLetters, formerLetters = {} } = routing;
+  const isTiers =
+    launch?.tier !== undefined &&
+    (model === lookUp(tierLetters, launch.tier) || lookUp(formerLetters, launch.tier)?.includes(model) === true);
+  return !isTiers && readReference(model, routing).isReference;
+}
+
+/** A rule whose models cannot be asked at all leaves the request to the next one; the last has none after it. */
+function planChoice(
+  { rule, key, names }: Choice,
+  steps: RouteStep[],
+  request: RouteRequest,
+  routing: Routing,
+): RoutePlan | string {
+  const planned = { ...plan(rule, names, request, routing, key !== "no tiers"), key, steps };
+  const [first] = planned.unusable;
+  if (planned.targets.length > 0 || key === "default" || first === undefined) return planned;
+  return `${key} names ${first.name}: ${first.reason}`;
 }
 
 /** Every model that a request without an explicit reference could be sent to, largest tier first. */
@@ -124,9 +153,21 @@ export function routableModels(routing: Routing): string[] {
 
 /** The targets that a name may be sent to, tools in the request or not; empty for a name that means nothing by itself. */
 export function targetsOf(model: string, routing: Routing): Target[] {
-  const request: RouteRequest = { protocol: "chat", model, hasTools: true, launch: undefined, keepsOwnLogin: false };
-  return planRoute(request, routing).targets;
+  const known = { protocol: "chat", model, launch: undefined, keepsOwnLogin: false, agent: undefined } as const;
+  return planRoute({ ...known, facts: toolsAlone }, routing).targets;
 }
+
+/** What is known of a request that has not been made: agents' requests have tools. */
+const toolsAlone: RequestFacts = {
+  hasTools: true,
+  hasImage: false,
+  webSearch: undefined,
+  tokens: 0,
+  exceeds: () => false,
+  thinks: undefined,
+  call: undefined,
+  callAtNoCost: undefined,
+};
 
 /** The vendor's provider if the agent's login or a key of ours opens it, else the default provider; one candidate. */
 function bypass(request: RouteRequest, launch: LaunchToken, routing: Routing): RoutePlan {
@@ -135,41 +176,49 @@ function bypass(request: RouteRequest, launch: LaunchToken, routing: Routing): R
   // An agent's own login is for its vendor's own address, not for whatever the config has put in its place.
   if (request.keepsOwnLogin && vendor?.isBuiltIn === true) {
     const target = buildTarget(vendor, request.model, request.protocol, "client");
-    return { rule: "bypass with the agent's own login", targets: target === undefined ? [] : [target] };
+    return {
+      ...plan("bypass with the agent's own login", [], request, routing),
+      targets: target === undefined ? [] : [target],
+    };
   }
   const reference = readReference(request.model, routing);
   if (!reference.isExplicit && vendor?.key !== undefined) {
     const target = buildTarget(vendor, request.model, request.protocol, "ours");
-    return { rule: `bypass to ${vendor.name}`, targets: target === undefined ? [] : [target] };
+    return { ...plan(`bypass to ${vendor.name}`, [], request, routing), targets: target === undefined ? [] : [target] };
   }
   return plan("bypass", [request.model], request, routing);
 }
 
-/** A mapping or route may name a tier or a model. */
-function planNamed(rule: string, name: string, request: RouteRequest, routing: Routing): RoutePlan {
-  const tier = tierNames.find((known) => known === name) ?? lookUp(ownNames, name);
-  return tier === undefined
-    ? plan(rule, [name, ...routing.config.fallbacks], request, routing)
-    : planTier(rule, tier, request, routing);
-}
-
-function planTier(rule: string, tier: TierName, request: RouteRequest, routing: Routing): RoutePlan {
-  return plan(rule, tierModels(tier, request.hasTools, routing.config), request, routing);
-}
-
-function plan(rule: string, names: readonly string[], request: RouteRequest, routing: Routing): RoutePlan {
+/** @param isChecked for names of the config, whose prefix must be a provider; what a client asks for goes as it is */
+function plan(
+  rule: string,
+  names: readonly string[],
+  request: RouteRequest,
+  routing: Routing,
+  isChecked = false,
+): RoutePlan {
   const targets: Target[] = [];
+  const unusable: RoutePlan["unusable"] = [];
   const seen = new Set<string>();
   for (const name of names) {
-    if (name === "") continue;
-    const { provider: id, model } = readReference(name, routing);
-    const provider = routing.providers.get(id);
-    if (provider === undefined || seen.has(`${id}:${model}`)) continue;
-    seen.add(`${id}:${model}`);
-    const target = buildTarget(provider, model, request.protocol, "ours");
-    if (target !== undefined) targets.push(target);
+    if (name === "" || seen.has(name)) continue;
+    seen.add(name);
+    const unknown = isChecked ? unknownProvider(name, routing) : undefined;
+    const found = unknown === undefined ? findTarget(name, request, routing) : `there is no provider ${unknown}`;
+    if (typeof found === "string") unusable.push({ name, reason: found });
+    else if (!targets.some(({ provider, model }) => provider === found.provider && model === found.model)) {
+      targets.push(found);
+    }
   }
-  return { rule, targets };
+  return { rule, key: rule, targets, steps: [], unusable };
+}
+
+/** @returns the reason, when it is none */
+function findTarget(name: string, request: RouteRequest, routing: Routing): Target | string {
+  const { provider: id, model } = readReference(name, routing);
+  const provider = routing.providers.get(id);
+  if (provider === undefined) return `there is no provider ${id}`;
+  return buildTarget(provider, model, request.protocol, "ours") ?? `${provider.name} has no address`;
 }
 
 /** The client's own protocol where the provider speaks it, otherwise the one that needs the least translation. */
@@ -185,13 +234,9 @@ function buildTarget(
   client: Protocol,
   credential: Target["credential"],
 ): Target | undefined {
-  const protocol = preferred[client].find((candidate) => provider.urls[candidate] !== undefined);
+  const spoken = protocolsOf(provider, model);
+  const protocol = preferred[client].find((candidate) => spoken.includes(candidate));
   return protocol === undefined ? undefined : { provider, model, protocol, credential };
-}
-
-/** A name from outside may be that of something every object has, such as `constructor`. */
-function lookUp<Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined {
-  return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
 function readReference(name: string, routing: Routing) {

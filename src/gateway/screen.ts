@@ -1,7 +1,7 @@
 /** Which candidates a request suits at all, before any is called: window, tools, images, money. Pure; each skip has a reason. */
 
 import type { FailureKind } from "../../providers/failure.ts";
-import type { ModelFacts } from "../../providers/model-facts.ts";
+import { isPaid, type ModelFacts } from "../../providers/model-facts.ts";
 import type { Target } from "./router.ts";
 
 /** What a request asks of a model; each is found out only when a candidate makes it matter. */
@@ -86,7 +86,5 @@ function refuseMoney(target: Target, facts: ModelFacts | undefined, purse: Purse
 function isFree({ provider, model, credential }: Target, facts: ModelFacts | undefined): boolean {
   // The agent's own login is the user's own account.
   if (credential === "client" || provider.keySource === undefined) return true;
-  const [input, output] = facts?.usd ?? [];
-  if (input !== undefined && output !== undefined) return input === 0 && output === 0;
-  return facts?.usd === undefined && provider.id === "openrouter" && model.endsWith(":free");
+  return isPaid(model, facts) === false;
 }

@@ -1,5 +1,6 @@
 /** Puts a gateway together and on a port: config, providers, ledger and HTTP face. */
 
+import { dirname } from "node:path";
 import { Lessons } from "../../providers/lessons.ts";
 import { parseModelReference, renderModelReference } from "../../providers/model-reference.ts";
 import { buildProviders, keyReader, type Providers } from "../../providers/registry.ts";
@@ -20,6 +21,7 @@ import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
 import { TokenCounter } from "./count-endpoint.ts";
+import { CustomRoute } from "./custom-route.ts";
 import { isLoopback } from "./guard.ts";
 import { Health } from "./health.ts";
 import { Ledger } from "./ledger.ts";
@@ -28,20 +30,30 @@ import { OverflowBrake } from "./overflow-brake.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
+import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
+import { ruleProblems } from "./rules-check.ts";
 import { SignatureMemory } from "./signature-memory.ts";
+import { Spending, startOfDay } from "./spending.ts";
+import { SubagentFinder } from "./subagents.ts";
 import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
   loaded: LoadedConfig;
   /** Launch letters and the models they mean. */
   tierLetters: Readonly<Record<string, string>>;
+  /** What they meant before. */
+  formerLetters?: Routing["formerLetters"];
   env: Env;
   store: Store;
   fetch: Fetch;
+  /** Milliseconds since 1970; the machine's own clock when left out. */
+  now?(): number;
   /** Undefined until a launch has made one. */
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
   factsOf: CascadeDeps["factsOf"];
+  /** Where counts outlive the gateway; undefined keeps them in memory. */
+  stateDir?: string;
   /** One line for the person who runs the gateway. */
   log(line: string): void;
   onLeft: CascadeDeps["onLeft"];
@@ -55,7 +67,9 @@ export interface Gateway {
   recovered: number;
   inFlight(): number;
   /** Replaces config and providers; requests under way keep theirs. @throws {ClutchError} and then changes nothing */
-  reload(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"]): Promise<void>;
+  reload(loaded: LoadedConfig, letters: Pick<GatewayInput, "tierLetters" | "formerLetters">): Promise<void>;
+  /** How often each routing rule has decided, the configured ones first. */
+  ruleHits(): RuleHit[];
   /** Things a person should know; they stand in /health until replaced. */
   report(problems: string[]): void;
   /** Refuses new requests, lets streams finish for at most `limitMs`, writes every row, closes the port and the store. */
@@ -70,15 +84,41 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       hint: `set server.require_key to true, or listen on 127.0.0.1`,
     });
   }
-  const now = () => Date.now();
+  const now = input.now ?? Date.now;
   let problems: string[] = [];
   const commandKeys = new CommandKeys();
-  let routing = await buildRouting(input.loaded, input.tierLetters, input.env, commandKeys);
+  let routing = await buildRouting(input.loaded, input, input.env, commandKeys);
+  const { HOME: home, CLAUDE_CONFIG_DIR: claudeFolder = home === undefined ? undefined : `${home}/.claude` } =
+    input.env;
+  const script = new CustomRoute({ log: input.log });
+  const helpers = { script, subagents: new SubagentFinder({ home, userFolder: claudeFolder, now }) };
+  const hits = new RuleHits(
+    input.stateDir === undefined ? forgetful : hitFile(`${input.stateDir}/rule-hits.json`),
+    now,
+  );
+  await hits.restore();
+  let ruleMistakes: string[] = [];
+  const takeRules = (loaded: LoadedConfig) => {
+    const known = ruleMistakes;
+    ruleMistakes = ruleProblems(routing);
+    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line);
+    hits.configure(configuredRules(loaded.config));
+    script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
+  };
+  takeRules(input.loaded);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
+  const spending = new Spending(now, await queries.costSince(startOfDay(now())));
+  const notices = new Set<string>();
   const ledger = new Ledger({
     queries,
     now,
+    onFinish: ({ servedBy, costUsd }) => {
+      const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
+      if (notice === undefined) return;
+      notices.add(notice);
+      input.log(notice);
+    },
     onWriteError: (error, waiting) => {
       const reason = error instanceof Error ? error.message : String(error);
       input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
@@ -123,11 +163,16 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         lessons,
         signatures,
         patienceMs: patience_ms,
+        fallbackMethod: routing.config.fallback_method,
         hedgeMs: routing.config.hedge.after_ms,
         health,
         affinity,
         factsOf: input.factsOf,
-        purse: () => ({ allowPaid: routing.config.budgets.allow_paid }),
+        purse: () => {
+          const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
+          const spent = spending.spent(daily_usd);
+          return { allowPaid, ...(spent !== undefined && { spent }) };
+        },
         onLeft: input.onLeft,
       };
     },
@@ -143,8 +188,18 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       ledger: ledgerLookups,
       flush: () => ledger.flush(),
       database: input.store.path,
+      routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
     }),
-    problems: () => (ledger.lostRows === 0 ? problems : [...problems, `${ledger.lostRows} ledger rows were lost`]),
+    problems: () => [
+      ...problems,
+      ...notices,
+      ...ruleMistakes,
+      ...script.problems(),
+      ...hits.problems(),
+      ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+    ],
+    helpers,
+    hits,
   });
 
   const server = await listen(host, port, app.fetch);
@@ -153,9 +208,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     port: server.port ?? port,
     recovered,
     inFlight: app.inFlight,
-    async reload(loaded, tierLetters) {
-      routing = await buildRouting(loaded, tierLetters, input.env, commandKeys);
+    async reload(loaded, letters) {
+      routing = await buildRouting(loaded, letters, input.env, commandKeys);
+      takeRules(loaded);
     },
+    ruleHits: () => hits.list(),
     report(lines) {
       problems = lines;
     },
@@ -165,6 +222,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       await sentOut(server);
       await server.stop(true);
       await saver.close();
+      script.close();
+      await hits.close();
       const lost = await ledger.close();
       if (lost > 0) input.log(`${lost} ledger rows could not be written`);
       input.store.close();
@@ -172,9 +231,12 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   };
 }
 
+/** Counts that end with the gateway. */
+const forgetful: HitStore = { load: async () => [], save: async () => {} };
+
 async function buildRouting(
   loaded: LoadedConfig,
-  tierLetters: GatewayInput["tierLetters"],
+  { tierLetters, formerLetters = {} }: Pick<GatewayInput, "tierLetters" | "formerLetters">,
   env: Env,
   commandKeys: CommandKeys,
 ): Promise<Routing> {
@@ -188,7 +250,7 @@ async function buildRouting(
     config,
     keyReader(env, (command) => commandKeys.find(command)),
   );
-  return { config, providers, tierLetters, quotas: quotaRules(config, providers) };
+  return { config, providers, tierLetters, formerLetters, quotas: quotaRules(config, providers) };
 }
 
 /** The config's limits, by `provider:model`. */

@@ -169,7 +169,8 @@ export class StreamReply {
       this.#settle({ status: "completed" });
       return;
     }
-    const why = isFailure(broken) ? broken : classifyStreamError(broken);
+    const scope = this.#serving?.target.provider.rateLimitScope;
+    const why = isFailure(broken) ? broken : classifyStreamError(broken, this.#deps.now(), scope);
     const isToldAlready = broken.kind === "reported" && this.#serving?.answer.lane.carriesErrors === true;
     if (!isToldAlready && why.kind !== "aborted") this.#writeError(toGatewayError(why, this.#exchange.input.id));
     this.#settle({ status: why.kind === "aborted" ? "aborted" : "error", error: why.message }, why);

@@ -1,6 +1,6 @@
 /** Asks whether a gateway answers at an address. Nothing here loads the gateway itself. */
 
-import { exemptLoopback } from "../loopback-direct.ts";
+import { fetchDirectly } from "../loopback-direct.ts";
 
 export type GatewayState =
   | { kind: "up" }
@@ -28,21 +28,9 @@ export async function probeGateway(url: string): Promise<GatewayState> {
 /** Undefined when nothing answered in time; `body` is undefined for what is no JSON. Never asks through the user's proxy. */
 export async function getJson(url: string, limitMs: number): Promise<{ status: number; body: unknown } | undefined> {
   try {
-    const response = await fetchDirectly(url, limitMs);
+    const response = await fetchDirectly(url, { signal: AbortSignal.timeout(limitMs), redirect: "manual" });
     return { status: response.status, body: await response.json().catch(() => undefined) };
   } catch {
     return undefined;
   }
-}
-
-/** Bun reads the proxy variables when a fetch is made; what the agent inherits must stay as the user has it. */
-function fetchDirectly(url: string, limitMs: number): Promise<Response> {
-  const { NO_PROXY, no_proxy } = process.env;
-  Object.assign(process.env, exemptLoopback(process.env));
-  const response = fetch(url, { signal: AbortSignal.timeout(limitMs), redirect: "manual" });
-  for (const [name, value] of Object.entries({ NO_PROXY, no_proxy })) {
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
-  }
-  return response;
 }

@@ -17,6 +17,13 @@ export function parseArguments(text: string): JsonObject {
   return parseObject(text) ?? { [rawKey]: text };
 }
 
+/** What `normalizeArguments` was given. */
+export function unwrapArguments(text: string): string {
+  if (!text.startsWith(`{"${rawKey}":`)) return text;
+  const { [rawKey]: raw, ...more } = parseObject(text) ?? {};
+  return typeof raw === "string" && Object.keys(more).length === 0 ? raw : text;
+}
+
 /** Cheap on long texts: `trim` stops at the first character that is not a space. */
 function isBlank(text: string): boolean {
   return text.trim() === "";

@@ -81,15 +81,15 @@ describe("loadConfig() notices", () => {
     ["no key that a command prints", keys("cmd:pass show a"), 0o644, () => []],
     [
       "keys without effect",
-      { quotas: {}, hedge: { after_ms: 5 }, fallbacks: [] },
+      { chain: {}, headroom: { mode: "sidecar" }, fallbacks: [] },
       0o600,
-      (path) => [`${path}: ${idle}: quotas, hedge`],
+      (path) => [`${path}: ${idle}: chain, headroom.mode sidecar`],
     ],
     [
-      "routes without effect, all but the default",
-      { routes: { default: "a/b", think: "c/d" } },
+      "roles without effect, all but those that are seen",
+      { agents: { hermes: { roles: { mcp: "SMALL", vision: "a/b" } } } },
       0o600,
-      (path) => [`${path}: ${idle}: routes.think`],
+      (path) => [`${path}: ${idle}: agents.hermes.roles.mcp`],
     ],
   ];
   test.each(cases)("%s", async (_name, config, mode, notices) => {

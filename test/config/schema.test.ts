@@ -66,6 +66,12 @@ describe("parseConfig()", () => {
       { routes: { long_context: { treshold: 1 } } },
       'unknown key "routes.long_context.treshold": did you mean "threshold"?',
     ],
+    ["an agent that is none", { agents: { hermez: {} } }, 'unknown key "agents.hermez": did you mean "hermes"?'],
+    [
+      "a role that the agent does not have",
+      { agents: { hermes: { roles: { titel_generation: "SMALL" } } } },
+      'unknown key "agents.hermes.roles.titel_generation": did you mean "title_generation"?',
+    ],
     ["an unknown tier", { model_tiers: { HUGE: {} } }, 'unknown key "model_tiers.HUGE": remove it'],
     [
       "an unknown key of a provider",
@@ -211,9 +217,18 @@ describe("the predecessor's file", () => {
 describe("keysWithoutEffect()", () => {
   const cases: [name: string, raw: Json, keys: string[]][] = [
     ["names none in an empty file", {}, []],
-    ["names those that are set, in its own order", { headroom: {}, fallbacks: [], agents: {} }, ["agents", "headroom"]],
-    ["names task routes, not the default", { routes: { image: "a/b", default: "c/d" } }, ["routes.image"]],
-    ["takes anything", { routes: ["x"] }, []],
+    [
+      "names those that are set, in its own order",
+      { headroom: { mode: "sidecar" }, fallbacks: [], chain: {} },
+      ["chain", "headroom.mode sidecar"],
+    ],
+    ["names no task route", { routes: { image: "a/b", default: "c/d" } }, []],
+    [
+      "names the roles whose calls look like any other",
+      { agents: { hermes: { roles: { mcp: "SMALL", vision: "BIG", skills_hub: "SMALL" } } } },
+      ["agents.hermes.roles.mcp", "agents.hermes.roles.skills_hub"],
+    ],
+    ["takes anything", { agents: { hermes: ["x"] } }, []],
     ["takes no object", [], []],
   ];
   test.each(cases)("%s", (_name, raw, keys) => {

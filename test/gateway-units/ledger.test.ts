@@ -23,11 +23,13 @@ function setUp() {
       saved.push(structuredClone({ rows: [...rows], attempts: [...attempts] }));
     },
     recoverPending: async () => 0,
+    costSince: async () => 0,
     find: async () => undefined,
   };
   const ledger = new Ledger({
     queries,
     now: () => disk.now,
+    onFinish: () => {},
     onWriteError: (error, waiting) => told.push([String(error), waiting]),
   });
   return { ledger, saved, told, disk };

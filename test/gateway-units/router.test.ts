@@ -1,7 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { buildProviders } from "../../providers/registry.ts";
 import { parseConfig } from "../../src/config/schema.ts";
-import { planRoute, type RouteRequest, type Routing, routableModels } from "../../src/gateway/router.ts";
+import type { AgentCall } from "../../src/gateway/agent-calls.ts";
+import type { RequestFacts } from "../../src/gateway/request-facts.ts";
+import {
+  asksScript,
+  planRoute,
+  type RoutePlan,
+  type RouteRequest,
+  type Routing,
+  routableModels,
+} from "../../src/gateway/router.ts";
 import { parseLaunchToken } from "../../src/launch-token.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
 
@@ -11,30 +20,58 @@ const tiers = {
   SMALL: { default: "vendor/small", cascade: [] },
 };
 const tierLetters = { d: "deepseek/flash", m: "clutch-big", "0": "ollama:local" };
+const formerLetters = { d: ["deepseek/old"] };
 
 function routing(config: JsonObject, keys: Readonly<Record<string, string>> = {}): Routing {
   const parsed = parseConfig(config, "c.json");
-  return { config: parsed, providers: buildProviders(parsed, (spec) => keys[spec]), tierLetters, quotas: new Map() };
+  return {
+    config: parsed,
+    providers: buildProviders(parsed, (spec) => keys[spec]),
+    tierLetters,
+    formerLetters,
+    quotas: new Map(),
+  };
 }
 
-interface Ask extends Partial<Omit<RouteRequest, "launch">> {
+/** A request that gives no task route a reason. */
+const plain: RequestFacts = {
+  hasTools: false,
+  hasImage: false,
+  webSearch: undefined,
+  tokens: 0,
+  exceeds(tokens) {
+    return this.tokens > tokens;
+  },
+  thinks: undefined,
+  call: undefined,
+  callAtNoCost: undefined,
+};
+
+interface Ask extends Partial<Omit<RouteRequest, "launch" | "facts">> {
   /** A launch code such as `cipd`. */
   launch?: string;
   config?: JsonObject;
   keys?: Readonly<Record<string, string>>;
+  facts?: Partial<RequestFacts>;
 }
 
-/** `[rule, provider:model@protocol ...]`, with `(own login)` where the client's credential goes along. */
-function planned(model: string, { launch, config = { model_tiers: tiers }, keys, ...changes }: Ask): string[] {
+function planOf(model: string, { launch, config = { model_tiers: tiers }, keys, facts, ...changes }: Ask): RoutePlan {
+  const token = launch === undefined ? undefined : parseLaunchToken(`xx-${launch}-launch1`);
   const request: RouteRequest = {
     protocol: "chat",
     model,
-    hasTools: false,
-    launch: launch === undefined ? undefined : parseLaunchToken(`xx-${launch}-launch1`),
+    launch: token,
     keepsOwnLogin: false,
+    agent: token?.agent,
     ...changes,
+    facts: { ...plain, ...facts },
   };
-  const { rule, targets } = planRoute(request, routing(config, keys));
+  return planRoute(request, routing(config, keys));
+}
+
+/** `[rule, provider:model@protocol ...]`, with `(own login)` where the client's credential goes along. */
+function planned(model: string, ask: Ask): string[] {
+  const { rule, targets } = planOf(model, ask);
   return [
     rule,
     ...targets.map(({ provider, model: name, protocol, credential }) => {
@@ -134,7 +171,7 @@ describe("planRoute() takes the model itself", () => {
     [
       "without rules, though a mapping has its name",
       "a/opus",
-      { config, hasTools: true },
+      { config, facts: { hasTools: true } },
       ["reference", "openrouter:a/opus@chat"],
     ],
     [
@@ -172,9 +209,15 @@ describe("planRoute() with a launch tier", () => {
       ["launch tier d", "openrouter:deepseek/flash@chat", ...cascade],
     ],
     [
+      "knows the model that it meant when the session began",
+      "deepseek/old",
+      { launch: "xipd", config },
+      ["launch tier d", "openrouter:deepseek/flash@chat", ...cascade],
+    ],
+    [
       "asks the tool-call models in between",
       "gpt-5",
-      { launch: "xipd", config, hasTools: true },
+      { launch: "xipd", config, facts: { hasTools: true } },
       ["launch tier d", "openrouter:deepseek/flash@chat", "openrouter:t/t@chat", ...cascade],
     ],
     [
@@ -283,7 +326,7 @@ describe("planRoute() on route b", () => {
       "gpt-5",
       {
         launch: "qib",
-        hasTools: true,
+        facts: { hasTools: true },
         config: { model_tiers: tiers, mappings: { "gpt-5": "SMALL" }, fallbacks: ["a/b"], toolcall_models: ["t/t"] },
       },
       ["bypass", "openrouter:gpt-5@chat"],
@@ -294,8 +337,359 @@ describe("planRoute() on route b", () => {
   });
 });
 
+const routes = {
+  image: "ollama:eyes",
+  web_search: "SMALL",
+  long_context: { model: "vendor/long", threshold: 1000 },
+  think: "vendor/deep",
+  background: "SMALL",
+  default: "MIDDLE",
+};
+const allRoutes = { model_tiers: tiers, routes };
+const title: AgentCall = { agent: "claude", role: "title", isChatter: true, sign: {} };
+const approval: AgentCall = { agent: "hermes", role: "approval", sign: {} };
+const eyes = ["image", "ollama:eyes@chat"];
+const long = ["long context (about 1001 tokens)", "openrouter:vendor/long@chat"];
+const deep = "openrouter:vendor/deep@chat";
+
+describe("planRoute() takes a task's route", () => {
+  const everything = { hasImage: true, webSearch: "sole", tokens: 1001, thinks: "plan mode", call: title } as const;
+  const rows: Row[] = [
+    ["for an image", "gpt-5", { config: allRoutes, facts: { hasImage: true } }, eyes],
+    ["for our own name too", "clutch-big", { config: allRoutes, facts: { hasImage: true } }, eyes],
+    [
+      "for a sole search tool",
+      "gpt-5",
+      { config: allRoutes, facts: { webSearch: "sole" } },
+      ["web search (the sole tool)", ...small],
+    ],
+    [
+      "for a forced search",
+      "gpt-5",
+      { config: allRoutes, facts: { webSearch: "forced" } },
+      ["web search (forced)", ...small],
+    ],
+    ["beyond the threshold", "gpt-5", { config: allRoutes, facts: { tokens: 1001 } }, long],
+    ["but not at the threshold", "gpt-5", { config: allRoutes, facts: { tokens: 1000 } }, ["default", ...middle]],
+    ["for thinking", "gpt-5", { config: allRoutes, facts: { thinks: "effort max" } }, ["think (effort max)", deep]],
+    ["for a small family", "claude-haiku-4-5", { config: allRoutes }, ["background (small model)", ...small]],
+    ["for the smallest tier's name", "clutch-small", { config: allRoutes }, ["background (small model)", ...small]],
+    [
+      "for an agent's chatter",
+      "gpt-5",
+      { config: allRoutes, facts: { call: title } },
+      ["background (title)", ...small],
+    ],
+    [
+      "not for a side call that is work",
+      "gpt-5",
+      { config: allRoutes, facts: { call: approval } },
+      ["default", ...middle],
+    ],
+    ["in order: the image first", "gpt-5", { config: allRoutes, facts: everything }, eyes],
+    [
+      "in order: then the search",
+      "gpt-5",
+      { config: allRoutes, facts: { ...everything, hasImage: false } },
+      ["web search (the sole tool)", ...small],
+    ],
+    [
+      "in order: then the length",
+      "gpt-5",
+      { config: allRoutes, facts: { ...everything, hasImage: false, webSearch: undefined } },
+      long,
+    ],
+    [
+      "in order: then thinking",
+      "gpt-5",
+      { config: allRoutes, facts: { thinks: "plan mode", call: title } },
+      ["think (plan mode)", deep],
+    ],
+    [
+      "after the launch's tier",
+      "gpt-5",
+      { config: allRoutes, launch: "xipm", facts: everything },
+      ["launch tier m", ...big],
+    ],
+    [
+      "after a mapping",
+      "gpt-5",
+      { config: { ...allRoutes, mappings: { "gpt-5": "BIG" } }, facts: everything },
+      ["mapping gpt-5", ...big],
+    ],
+    ["never for a reference", "ollama:q", { config: allRoutes, facts: everything }, ["reference", "ollama:q@chat"]],
+    [
+      "never on route b",
+      "gpt-5",
+      { config: allRoutes, launch: "qib", facts: everything },
+      ["bypass", "openrouter:gpt-5@chat"],
+    ],
+    [
+      "with the fallbacks behind a model",
+      "gpt-5",
+      { config: { ...allRoutes, fallbacks: ["f/f"] }, facts: { thinks: "plan mode" } },
+      ["think (plan mode)", deep, "openrouter:f/f@chat"],
+    ],
+    [
+      "with its own name of ours",
+      "gpt-5",
+      { config: { model_tiers: tiers, routes: { think: "clutch-middle" } }, facts: { thinks: "plan mode" } },
+      ["think (plan mode)", ...middle],
+    ],
+    ["only where it is configured", "gpt-5", { facts: everything }, ["tier BIG by default", ...big]],
+    [
+      "of none, but SMALL for chatter that is known at no cost",
+      "gpt-5",
+      { facts: { call: title, callAtNoCost: title } },
+      ["background (title)", ...small],
+    ],
+    [
+      "of none for chatter where no tier is configured",
+      "gpt-5",
+      { config: { default_provider: "ollama" }, facts: { callAtNoCost: title } },
+      ["no tiers configured", "ollama:gpt-5@chat"],
+    ],
+  ];
+  test.each(rows)("%s: %s", (_name, model, ask, plan) => {
+    expect(planned(model, ask)).toEqual(plan);
+  });
+
+  test("without asking for facts that no configured rule needs", () => {
+    const asked: string[] = [];
+    const spy = new Proxy(plain, {
+      get(facts, question) {
+        asked.push(String(question));
+        return Reflect.get(facts, question);
+      },
+    });
+    const request = { protocol: "chat", model: "gpt-5", launch: undefined, keepsOwnLogin: false, agent: "x" } as const;
+    planRoute({ ...request, facts: spy }, routing({ model_tiers: tiers }));
+    // The only one, and told from headers alone where the body is large.
+    expect(asked).toEqual(["callAtNoCost"]);
+    asked.length = 0;
+    planRoute(
+      { ...request, facts: spy },
+      routing({ model_tiers: tiers, routes: { think: "a/b" }, toolcall_models: ["t/t"] }),
+    );
+    expect(asked).toEqual(["thinks", "callAtNoCost", "hasTools"]);
+  });
+});
+
+describe("planRoute() follows roles and sub-agents", () => {
+  const hermes = (roles: JsonObject) => ({ model_tiers: tiers, agents: { hermes: { roles } }, fallbacks: ["f/f"] });
+  const claude = {
+    model_tiers: tiers,
+    agents: { claude: { subagents: { reviewer: "openai:gpt-5", docs: "SMALL", off: "" } } },
+  };
+  const rows: Row[] = [
+    [
+      "of Hermes",
+      "clutch-big",
+      { launch: "hip", config: hermes({ approval: "SMALL" }), facts: { call: approval } },
+      ["role approval", ...small, "openrouter:f/f@chat"],
+    ],
+    [
+      "to a model, before the launch's tier",
+      "clutch-big",
+      { launch: "hipd", config: hermes({ approval: "ollama:judge" }), facts: { call: approval } },
+      ["role approval", "ollama:judge@chat", "openrouter:f/f@chat"],
+    ],
+    [
+      "under the predecessor's name",
+      "clutch-big",
+      {
+        launch: "hip",
+        config: hermes({ triage: "SMALL" }),
+        facts: { call: { ...approval, role: "triage_specifier" } },
+      },
+      ["role triage_specifier", ...small, "openrouter:f/f@chat"],
+    ],
+    [
+      "primary, which is no side call",
+      "clutch-big",
+      { launch: "hip", config: hermes({ primary: "MIDDLE", approval: "SMALL" }) },
+      ["role primary", ...middle, "openrouter:f/f@chat"],
+    ],
+    [
+      "but not where the role has none",
+      "clutch-big",
+      { launch: "hip", config: hermes({ vision: "MIDDLE" }), facts: { call: approval } },
+      ["tier BIG", ...big, "openrouter:f/f@chat"],
+    ],
+    [
+      "of Hermes started by hand, by its side calls alone",
+      "gpt-5",
+      { config: hermes({ approval: "SMALL", primary: "MIDDLE" }), facts: { call: approval } },
+      ["role approval", ...small, "openrouter:f/f@chat"],
+    ],
+    [
+      "of no other agent",
+      "clutch-big",
+      { launch: "cip", config: hermes({ primary: "SMALL" }) },
+      ["tier BIG", ...big, "openrouter:f/f@chat"],
+    ],
+    [
+      "of Claude Code",
+      "claude-sonnet-5",
+      { launch: "cip", config: claude, subagent: "reviewer", protocol: "messages" },
+      ["sub-agent reviewer", "openai:gpt-5@chat"],
+    ],
+    [
+      "of Claude Code",
+      "claude-sonnet-5",
+      { config: claude, subagent: "docs", agent: "c" },
+      ["sub-agent docs", ...small],
+    ],
+    ["but not one that is off", "clutch-big", { config: claude, subagent: "off", agent: "c" }, ["tier BIG", ...big]],
+    ["but not an unknown one", "clutch-big", { config: claude, agent: "c" }, ["tier BIG", ...big]],
+    [
+      "but not for a reference",
+      "ollama:q",
+      { launch: "cip", config: claude, subagent: "reviewer" },
+      ["reference", "ollama:q@chat"],
+    ],
+  ];
+  test.each(rows)("%s: %s", (_name, model, ask, plan) => {
+    expect(planned(model, ask)).toEqual(plan);
+  });
+});
+
+describe("planRoute() goes on by the next rule", () => {
+  const family = ["tier SMALL by family", ...small];
+  const rows: Row[] = [
+    [
+      "from a mapping to a mapping",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, mappings: { "gpt-5-mini": "x", x: "clutch-middle" } } },
+      ["mapping gpt-5-mini", ...middle],
+    ],
+    [
+      "from a mapping to a route",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, mappings: { "gpt-5-mini": "think" }, routes: { think: "ollama:deep" } } },
+      ["mapping gpt-5-mini", "ollama:deep@chat"],
+    ],
+    [
+      "where mappings go in a circle",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, mappings: { "gpt-5-mini": "x", x: "y", y: "x" } } },
+      family,
+    ],
+    [
+      "where a mapping names itself",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, mappings: { "gpt-5-mini": "gpt-5-mini" } } },
+      family,
+    ],
+    [
+      "where a mapping names an empty route",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, mappings: { "gpt-5-mini": "think" } } },
+      family,
+    ],
+    [
+      "where a mapping names an unknown provider",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, mappings: { "gpt-5-mini": "opnai:gpt-5" } } },
+      family,
+    ],
+    [
+      "where a route names an unknown provider",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, routes: { image: "opnai:gpt-5" } }, facts: { hasImage: true } },
+      family,
+    ],
+    [
+      "but takes a bare name for the default provider's model",
+      "gpt-5-mini",
+      { config: { default_provider: "ollama", model_tiers: tiers, mappings: { "gpt-5-mini": "qwen3:8b" } } },
+      ["mapping gpt-5-mini", "ollama:qwen3:8b@chat"],
+    ],
+    [
+      "where a tier is left without a model",
+      "gpt-5-mini",
+      {
+        config: {
+          model_tiers: { ...tiers, MIDDLE: { default: "opnai:a", cascade: ["opnai:b"] } },
+          mappings: { "gpt-5-mini": "MIDDLE" },
+        },
+      },
+      family,
+    ],
+    [
+      "where the script declined",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, routes: { custom: "./r.ts" } }, script: { reason: "the script declined" } },
+      family,
+    ],
+    [
+      "but not where the script answered",
+      "gpt-5-mini",
+      { config: { model_tiers: tiers, routes: { custom: "./r.ts" } }, script: { answer: "MIDDLE" } },
+      ["script", ...middle],
+    ],
+  ];
+  test.each(rows)("%s: %s", (_name, model, ask, plan) => {
+    expect(planned(model, ask)).toEqual(plan);
+  });
+
+  test("and leaves out a model whose provider is unknown", () => {
+    const config = { model_tiers: { BIG: { default: "opnai:a", cascade: ["a/b"] } } };
+    expect(planned("clutch-big", { config })).toEqual(["tier BIG", "openrouter:a/b@chat"]);
+    expect(planOf("clutch-big", { config }).unusable).toEqual([
+      { name: "opnai:a", reason: "there is no provider opnai" },
+    ]);
+  });
+});
+
+test("planRoute() tells why each earlier rule did not apply, and which key its hits belong to", () => {
+  const config = {
+    ...allRoutes,
+    mappings: { other: "BIG" },
+    agents: { claude: { subagents: { reviewer: "BIG" } }, hermes: { roles: { approval: "BIG" } } },
+    routes: { ...routes, custom: "./r.ts" },
+  };
+  const { steps, key } = planOf("gpt-5", { config, launch: "xip", script: { reason: "it threw: no" } });
+  expect(key).toBe("routes.default");
+  expect(steps).toEqual([
+    { rule: "role", outcome: "not configured" },
+    { rule: "sub-agent", outcome: "from no sub-agent that is known" },
+    { rule: "launch tier", outcome: "none in the launch code" },
+    { rule: "mapping", outcome: "none for this name" },
+    { rule: "script", outcome: "it threw: no" },
+    { rule: "image", outcome: "no image in the newest turn" },
+    { rule: "web search", outcome: "search is neither the sole tool nor forced" },
+    { rule: "long context", outcome: "not over 1000 tokens" },
+    { rule: "think", outcome: "thinking is not asked for" },
+    { rule: "background", outcome: "neither a small model's name nor an agent's chatter" },
+    { rule: "own name", outcome: "none of ours" },
+    { rule: "no tiers", outcome: "there are tiers" },
+    { rule: "family", outcome: "no known family" },
+  ]);
+  const circle = planOf("a", { config: { model_tiers: tiers, mappings: { a: "b", b: "a" } } });
+  expect(circle.steps[3]).toEqual({ rule: "mapping", outcome: "mappings.a goes in a circle: a -> b -> a" });
+});
+
+describe("asksScript()", () => {
+  const custom = { model_tiers: tiers, routes: { custom: "./r.ts", image: "a/b" } };
+  const rows: [name: string, model: string, ask: Ask, isAsked: boolean][] = [
+    ["when no rule before it decides", "gpt-5", { config: custom, facts: { hasImage: true } }, true],
+    ["but not without a script", "gpt-5", {}, false],
+    ["but not for a reference", "a/b", { config: custom }, false],
+    ["but not on route b", "gpt-5", { config: custom, launch: "xib" }, false],
+    ["but not after a launch's tier", "gpt-5", { config: custom, launch: "xipd" }, false],
+    ["but not after a mapping", "gpt-5", { config: { ...custom, mappings: { "gpt-5": "BIG" } } }, false],
+    ["also after a mapping in a circle", "gpt-5", { config: { ...custom, mappings: { "gpt-5": "gpt-5" } } }, true],
+  ];
+  test.each(rows)("%s: %s", (_name, model, { launch, config = {}, facts }, isAsked) => {
+    const token = launch === undefined ? undefined : parseLaunchToken(`xx-${launch}-launch1`);
+    const request = { protocol: "chat", model, launch: token, keepsOwnLogin: false, agent: undefined } as const;
+    expect(asksScript({ ...request, facts: { ...plain, ...facts } }, routing(config))).toBe(isAsked);
+  });
+});
+
 describe("planRoute() lists a tier's candidates:", () => {
-  const tools = { hasTools: true };
+  const tools = { facts: { hasTools: true } };
   const rows: Row[] = [
     [
       "tool-call models after the default, if there are tools",

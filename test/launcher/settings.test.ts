@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { readLauncherSettings, resolveTier } from "../../launcher/settings.ts";
+import {
+  readChosenTiers,
+  readLauncherSettings,
+  readPinnedLetters,
+  readTierLetters,
+  resolveTier,
+} from "../../launcher/settings.ts";
 import { ClutchError } from "../../src/errors.ts";
+import type { LetterModels } from "../../src/models/launch-models.ts";
 import type { Json } from "../../src/protocols/chat.ts";
 
 const read = (config: Json, env: Record<string, string> = {}) => readLauncherSettings(config, "config.json", env);
@@ -35,26 +42,69 @@ describe("readLauncherSettings()", () => {
   const tiers: [why: string, config: Json, tier: "d" | "f" | "m" | "3", expected: object][] = [
     ["the built-in model", {}, "d", { model: "deepseek/deepseek-v4-flash:free" }],
     ["the config's model", { launcher: { tiers: { d: "ollama:qwen3" } } }, "d", { model: "ollama:qwen3" }],
-    ["BIG, without a snapshot", {}, "m", { model: "clutch-big", guess: expect.any(String) }],
-    ["the config's best, without a guess", { launcher: { tiers: { m: "a/b" } } }, "m", { model: "a/b" }],
-    ["tier d's model", {}, "f", { model: "deepseek/deepseek-v4-flash:free", guess: expect.stringContaining("tier d") }],
+    [
+      "BIG, before a gateway has chosen",
+      {},
+      "m",
+      { model: "clutch-big", reason: expect.stringContaining("no gateway has looked") },
+    ],
+    ["the config's best, without a reason", { launcher: { tiers: { m: "a/b" } } }, "m", { model: "a/b" }],
+    [
+      "tier d's model",
+      {},
+      "f",
+      { model: "deepseek/deepseek-v4-flash:free", reason: expect.stringContaining("tier d") },
+    ],
     [
       "BIG's default, if free",
       { model_tiers: { BIG: { default: "k/k:free" } } },
       "f",
-      { model: "k/k:free", guess: expect.stringContaining("BIG's default") },
+      { model: "k/k:free", reason: expect.stringContaining("BIG's default") },
     ],
     [
       "the first free model of BIG's cascade",
       { model_tiers: { BIG: { default: "k/k", cascade: ["a/a", "b/b:free"] } } },
       "f",
-      { model: "b/b:free", guess: expect.stringContaining("cascade") },
+      { model: "b/b:free", reason: expect.stringContaining("cascade") },
     ],
     ["a profile's model", { launcher: { profiles: { "3": { model: "a/b", colour: 1 } } } }, "3", { model: "a/b" }],
     ["nothing for an empty profile", { launcher: { profiles: { "3": {} } } }, "3", {}],
   ];
   test.each(tiers)("a tier stands for %s", (_why, config, tier, expected) => {
     expect(resolveTier(tier, read(config))).toEqual(expected);
+  });
+
+  const chosen = {
+    m: { model: "v/m", reason: "best" },
+    f: { model: "v/f:free", reason: "free", former: ["v/e:free"] },
+  };
+  test("m and f stand for what a gateway has chosen, unless the config says otherwise", () => {
+    const tiers = (config: Json, letters?: LetterModels) => {
+      const { m, f } = readLauncherSettings(config, "config.json", {}, letters).tiers;
+      expect(readTierLetters(config, "config.json", letters)).toMatchObject({ m: m.model, f: f.model });
+      expect(readChosenTiers(config, "config.json", letters)).toEqual({ m, f });
+      return [m, f];
+    };
+    const { m, f } = chosen;
+    expect(tiers({}, chosen)).toEqual([m, { model: f.model, reason: f.reason }]);
+    expect(tiers({ launcher: { tiers: { m: "a/b", f: "c/d" } } }, chosen)).toEqual([
+      { model: "a/b" },
+      { model: "c/d" },
+    ]);
+    expect(tiers({}, {})).toEqual([
+      { model: "clutch-big", reason: "no list with benchmarks is at hand, so the gateway's BIG tier" },
+      {
+        model: "deepseek/deepseek-v4-flash:free",
+        reason: "no list has a free model with tools that the config's providers serve, so tier d",
+      },
+    ]);
+  });
+
+  test("what Clutch chooses is not pinned, what the config names is", () => {
+    const config = { launcher: { tiers: { f: "a/b" }, profiles: { "3": { model: "c/d" }, "4": {} } } };
+    expect(Object.keys(readPinnedLetters({}, "config.json"))).toEqual(["d", "n", "k", "q"]);
+    expect(readPinnedLetters(config, "config.json")).toMatchObject({ f: "a/b", "3": "c/d" });
+    expect(readPinnedLetters(config, "config.json")).not.toHaveProperty("m");
   });
 
   const mistakes: [config: Json, message: string][] = [

@@ -128,13 +128,13 @@ describe("xx launches", () => {
     mkdirSync(join(home, ".hermes"), { recursive: true });
     writeFileSync(
       join(home, ".hermes/.env"),
-      "# CUSTOM_BASE_URL=x\nOPENROUTER_API_KEY=\nexport OPENROUTER_BASE_URL='y'\n",
+      "# KILOCODE_API_KEY=x\nKILOCODE_API_KEY=\nexport KILOCODE_BASE_URL='y'\n",
     );
     mkdirSync(join(project, ".claude"), { recursive: true });
     writeFileSync(join(project, ".claude/settings.local.json"), '{ "env": { "ANTHROPIC_BASE_URL": "http://x" } }');
     const told = async (code: string) => (await xx([code])).stderr.replaceAll(root, "").replaceAll("/private", "");
     const ends = "which wins over this launch: take it out of that file\n";
-    expect(await told("hip")).toBe(`xx: /home/.hermes/.env sets OPENROUTER_BASE_URL, ${ends}`);
+    expect(await told("hip")).toBe(`xx: /home/.hermes/.env sets KILOCODE_BASE_URL, ${ends}`);
     expect(await told("hid")).toBe("");
     expect(await told("cid")).toBe(`xx: /project/.claude/settings.local.json sets ANTHROPIC_BASE_URL, ${ends}`);
     expect(await told("cip")).toBe("");
@@ -181,11 +181,56 @@ describe("xx launches", () => {
   });
 });
 
+describe("xx takes from the gateway's file", () => {
+  const file = join(home, "cache/launch-models.json");
+  const write = (letters: object, schema = 1) => {
+    const models = { openrouter: { "v/best": { context: 77_000, output: 20_000 } } };
+    mkdirSync(join(home, "cache"), { recursive: true });
+    writeFileSync(file, JSON.stringify({ schema, letters, models }));
+  };
+  const chosen = { m: { model: "v/best", reason: "best of a list" }, f: { model: "v/free:free", reason: "free" } };
+  const config = { model_tiers: { BIG: { default: "v/best" } } };
+
+  test("what m and f stand for, and the windows", async () => {
+    writeFileSync(join(home, "config.json"), JSON.stringify({ server: { port: gateway.port }, ...config }));
+    write(chosen);
+    const launched = await xx(["xipm"]);
+    const { argv } = started();
+    const sheet = await xx([]);
+    write(chosen, 2);
+    const unread = await xx(["xipm", "-n"]);
+    for (const path of [file, join(home, "config.json")]) rmSync(path);
+    expect(launched.stderr).toBe("xx: tier m is v/best: best of a list\n");
+    expect(argv[argv.indexOf("-m") + 1]).toBe("v/best");
+    expect(argv).toContain("model_context_window=77000");
+    expect(sheet.stdout).toContain("f    best free               v/free:free (free)\n");
+    // A file of another schema is none.
+    expect(unread.stdout).toContain("clutch-big");
+  });
+
+  test("anew once the gateway answers, since it may just have chosen", async () => {
+    const late = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch() {
+        write(chosen);
+        return Response.json({ status: "ok", in_flight: 0, draining: false });
+      },
+    });
+    const { stderr } = await xx(["xipf"], { env: { CLUTCH_PORT: String(late.port) } });
+    await late.stop(true);
+    rmSync(file);
+    expect(stderr).toBe("xx: tier f is v/free:free: free\n");
+    expect(started().argv).toContain("v/free:free");
+  });
+});
+
 describe("xx refuses", () => {
   test.each([
     [["czp"], 2, 'xx: "z" at position 2 of "czp" is no mode: modes are i new session'],
     [["cidf"], 2, 'xx: "f" at position 4 of "cidf" is a tier'],
     [["gip"], 2, "xx: Antigravity cannot be sent through a gateway for one launch alone: xx gid starts it without\n"],
+    [["grp"], 2, "xx: Antigravity cannot be sent through a gateway for one launch alone: xx grd starts it without\n"],
     [["orp"], 2, "xx: OpenCode has no flag for its picker: xx oip, then type /sessions\n"],
     [["cnp"], 2, 'xx: "cnp" needs a prompt'],
     [["cs"], 2, 'xx: "csp" needs the id of a session'],
@@ -296,8 +341,8 @@ describe("xx shows", () => {
                n    Nemotron 3 Super 120B   nvidia/nemotron-3-super-120b-a12b:free
                k    Kimi K2.6               moonshotai/kimi-k2.6:free
                q    Qwen3 Next 80B          qwen/qwen3-next-80b-a3b-thinking
-               m    best by model-scan      clutch-big (no model-scan snapshot is read yet, so the gateway's BIG tier)
-               f    best free               deepseek/deepseek-v4-flash:free (no list of free models is read yet, so tier d)
+               m    best by model-scan      clutch-big (no gateway has looked at the lists of models here yet, so the gateway's BIG tier)
+               f    best free               deepseek/deepseek-v4-flash:free (no gateway has looked at the lists of models here yet, so tier d)
                0-9  profiles of the config (launcher.profiles)
 
       such as  xx cip   new Claude Code session

@@ -28,6 +28,11 @@ interface Answer {
   body: Json;
 }
 
+/** What becomes of breaker and quota: the model was at fault and asked; at fault but not counted; neither. */
+const asked = { countsForBreaker: "hard", spendsQuota: true } as const;
+const refused = { countsForBreaker: "hard", spendsQuota: false } as const;
+const innocent = { countsForBreaker: "no", spendsQuota: false } as const;
+
 describe("classifyAnswer()", () => {
   const gemini = "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575).";
   const openai =
@@ -50,8 +55,9 @@ describe("classifyAnswer()", () => {
       "OpenRouter's daily limit of the whole account, with the reset in its body",
       { status: 429, body: openrouterFree },
       {
-        kind: "rate-limit",
+        kind: "quota",
         scope: "account",
+        ...innocent,
         message: "Rate limit exceeded: free-models-per-day",
         status: 429,
         code: "429",
@@ -77,7 +83,9 @@ describe("classifyAnswer()", () => {
       {
         kind: "rate-limit",
         scope: "model",
-        message: "Provider returned error",
+        countsForBreaker: "hard",
+        spendsQuota: true,
+        message: "Chutes: moonshotai/kimi-k2.6:free is temporarily rate-limited upstream.",
         status: 429,
         code: "429",
         retryAfterMs: 12_000,
@@ -89,12 +97,19 @@ describe("classifyAnswer()", () => {
         status: 503,
         body: { error: { code: 503, message: "No capacity", metadata: { error_type: "provider_overloaded" } } },
       },
-      { kind: "overloaded", scope: "model", message: "No capacity", status: 503, code: "provider_overloaded" },
+      {
+        kind: "overloaded",
+        scope: "model",
+        ...asked,
+        message: "No capacity",
+        status: 503,
+        code: "provider_overloaded",
+      },
     ],
     [
       "OpenRouter without credit",
       { status: 402, body: { error: { code: 402, message: "Insufficient credits" } } },
-      { kind: "billing", scope: "account", message: "Insufficient credits", status: 402, code: "402" },
+      { kind: "billing", scope: "account", ...innocent, message: "Insufficient credits", status: 402, code: "402" },
     ],
     [
       "Anthropic overloaded",
@@ -102,7 +117,7 @@ describe("classifyAnswer()", () => {
         status: 529,
         body: { type: "error", error: { type: "overloaded_error", message: "Overloaded" }, request_id: "req_1" },
       },
-      { kind: "overloaded", scope: "model", message: "Overloaded", status: 529, code: "overloaded_error" },
+      { kind: "overloaded", scope: "model", ...asked, message: "Overloaded", status: 529, code: "overloaded_error" },
     ],
     [
       "Anthropic's rate limit",
@@ -114,6 +129,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "rate-limit",
         scope: "model",
+        ...refused,
         message: "This request would exceed your limit",
         status: 429,
         code: "rate_limit_error",
@@ -126,7 +142,7 @@ describe("classifyAnswer()", () => {
         status: 429,
         body: { error: { message: quota, type: "insufficient_quota", param: null, code: "insufficient_quota" } },
       },
-      { kind: "billing", scope: "account", message: quota, status: 429, code: "insufficient_quota" },
+      { kind: "billing", scope: "account", ...innocent, message: quota, status: 429, code: "insufficient_quota" },
     ],
     [
       "OpenAI's rate limit, with spans of time",
@@ -138,6 +154,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "rate-limit",
         scope: "model",
+        ...refused,
         message: "Rate limit reached",
         status: 429,
         code: "rate_limit_exceeded",
@@ -152,7 +169,14 @@ describe("classifyAnswer()", () => {
           error: { message: "Incorrect API key provided", type: "invalid_request_error", code: "invalid_api_key" },
         },
       },
-      { kind: "auth", scope: "key", message: "Incorrect API key provided", status: 401, code: "invalid_api_key" },
+      {
+        kind: "auth",
+        scope: "key",
+        ...innocent,
+        message: "Incorrect API key provided",
+        status: 401,
+        code: "invalid_api_key",
+      },
     ],
     [
       "a context overflow in OpenAI's Chat words",
@@ -163,6 +187,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: openai,
         status: 400,
         code: "context_length_exceeded",
@@ -178,6 +203,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: responses,
         status: 400,
         code: "context_length_exceeded",
@@ -190,6 +216,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: openrouter,
         status: 400,
         code: "400",
@@ -202,6 +229,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: vllm,
         status: 400,
         code: "400",
@@ -214,6 +242,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: tooLong,
         status: 400,
         code: "invalid_request_error",
@@ -226,6 +255,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: withOutput,
         status: 400,
         code: "invalid_request_error",
@@ -249,6 +279,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: llamaOld,
         status: 400,
         code: "400",
@@ -261,6 +292,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: llamaNew,
         status: 400,
         code: "400",
@@ -273,6 +305,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: gemini,
         status: 400,
         code: "400",
@@ -282,37 +315,43 @@ describe("classifyAnswer()", () => {
     [
       "an error page of a proxy",
       { status: 502, body: "<html>\n<head><title>502 Bad Gateway</title></head></html>" },
-      { kind: "upstream", scope: "model", message: "the upstream answered 502", status: 502 },
+      {
+        kind: "upstream",
+        scope: "model",
+        ...asked,
+        message: "the upstream answered 502 with a web page: 502 Bad Gateway",
+        status: 502,
+      },
     ],
     [
       "a body of plain words",
       { status: 500, body: " upstream exploded \n" },
-      { kind: "upstream", scope: "model", message: "upstream exploded", status: 500 },
+      { kind: "upstream", scope: "model", ...asked, message: "upstream exploded", status: 500 },
     ],
     [
       "an empty body",
       { status: 503, body: "" },
-      { kind: "overloaded", scope: "model", message: "the upstream answered 503", status: 503 },
+      { kind: "overloaded", scope: "model", ...asked, message: "the upstream answered 503", status: 503 },
     ],
     [
       "an object that says nothing",
       { status: 500, body: {} },
-      { kind: "upstream", scope: "model", message: "{}", status: 500 },
+      { kind: "upstream", scope: "model", ...asked, message: "{}", status: 500 },
     ],
     [
       "an error that is text",
       { status: 404, body: { error: "model 'x' not found" } },
-      { kind: "not-found", scope: "model", message: "model 'x' not found", status: 404 },
+      { kind: "not-found", scope: "model", ...refused, message: "model 'x' not found", status: 404 },
     ],
     [
       "a detail",
       { status: 422, body: { detail: "field required" } },
-      { kind: "bad-request", scope: "request", message: "field required", status: 422 },
+      { kind: "bad-request", scope: "request", ...innocent, message: "field required", status: 422 },
     ],
     [
       "a message beside its code",
       { status: 403, body: { message: "no access", code: "forbidden" } },
-      { kind: "permission", scope: "key", message: "no access", status: 403, code: "forbidden" },
+      { kind: "permission", scope: "key", ...innocent, message: "no access", status: 403, code: "forbidden" },
     ],
     [
       "a request that is too large",
@@ -323,6 +362,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "too-large",
         scope: "request",
+        ...innocent,
         message: "Request exceeds the maximum size",
         status: 413,
         code: "request_too_large",
@@ -331,17 +371,17 @@ describe("classifyAnswer()", () => {
     [
       "a timeout of a gateway before it",
       { status: 504, body: "" },
-      { kind: "timeout", scope: "model", message: "the upstream answered 504", status: 504 },
+      { kind: "timeout", scope: "model", ...asked, message: "the upstream answered 504", status: 504 },
     ],
     [
       "a request that takes too long",
       { status: 408, body: "" },
-      { kind: "timeout", scope: "model", message: "the upstream answered 408", status: 408 },
+      { kind: "timeout", scope: "model", ...asked, message: "the upstream answered 408", status: 408 },
     ],
     [
       "a redirect, which is not followed",
       { status: 307, body: "" },
-      { kind: "upstream", scope: "model", message: "the upstream answered 307", status: 307 },
+      { kind: "upstream", scope: "model", ...asked, message: "the upstream answered 307", status: 307 },
     ],
     [
       "a plain mistake in the request",
@@ -349,6 +389,7 @@ describe("classifyAnswer()", () => {
       {
         kind: "bad-request",
         scope: "request",
+        ...innocent,
         message: "temperature: must be <= 1",
         status: 400,
         code: "invalid_request_error",
@@ -357,7 +398,7 @@ describe("classifyAnswer()", () => {
     [
       "a status that nobody listed",
       { status: 418, body: "" },
-      { kind: "bad-request", scope: "request", message: "the upstream answered 418", status: 418 },
+      { kind: "bad-request", scope: "request", ...innocent, message: "the upstream answered 418", status: 418 },
     ],
   ];
   test.each(cases)("reads %s", (_name, { status, headers, body }, expected) => {
@@ -436,6 +477,32 @@ describe("classifyAnswer() reads the wait from", () => {
       {},
       360_000,
     ],
+    [
+      "no limit of which something remains",
+      { "x-ratelimit-reset-requests-day": "33011.38", "x-ratelimit-remaining-requests-day": "900" },
+      {},
+      undefined,
+    ],
+    [
+      "the words rather than a limit that does not tell what remains",
+      { [reset]: "3600" },
+      { error: { message: "Please try again in 6ms." } },
+      6,
+    ],
+    [
+      "the limit that Anthropic marks as the one",
+      {
+        "anthropic-ratelimit-unified-5h-reset": "1763600060",
+        "anthropic-ratelimit-unified-5h-status": "rejected",
+        "anthropic-ratelimit-unified-7d-reset": "1764000000",
+        "anthropic-ratelimit-unified-7d-status": "allowed_warning",
+      },
+      {},
+      60_000,
+    ],
+    ["a field of Gemini's", {}, [{ error: { details: [{ retryDelay: "37.48s" }] } }], 37_480],
+    ["a date of OpenRouter's budgets", {}, { error: { metadata: { resets_at: "2025-11-20T00:53:50Z" } } }, 30_000],
+    ["a time of day of Codex' backend", {}, { error: { resets_at: 1_763_600_060 } }, 60_000],
     ["the body", {}, openrouterFree, 83_200_000],
     ["the next header when one is no time", { [reset]: "later", "x-ratelimit-reset-tokens": "547ms" }, {}, 547],
   ];
@@ -459,6 +526,9 @@ describe("readReset()", () => {
     ["1s500ms", 1500],
     ["2025-11-20T00:53:50Z", 30_000],
     ["Thu, 20 Nov 2025 00:53:50 GMT", 30_000],
+    ["52220 seconds", 52_220_000],
+    ["137h41m9s", 495_669_000],
+    ["2 days", 172_800_000],
     ["1m and more", undefined],
     ["soon", undefined],
     ["", undefined],
@@ -473,27 +543,27 @@ describe("classifyStreamError()", () => {
     [
       "a stream that stopped",
       { kind: "incomplete", message: "cut" },
-      { kind: "malformed", scope: "model", message: "cut" },
+      { kind: "malformed", scope: "model", ...asked, message: "cut" },
     ],
     [
       "a stream of something else",
       { kind: "malformed", message: "no JSON", status: 429 },
-      { kind: "malformed", scope: "model", message: "no JSON" },
+      { kind: "malformed", scope: "model", ...asked, message: "no JSON" },
     ],
     [
       "a reported error by its code",
       { kind: "reported", message: "Overloaded", code: "overloaded_error" },
-      { kind: "overloaded", scope: "model", message: "Overloaded", code: "overloaded_error" },
+      { kind: "overloaded", scope: "model", ...asked, message: "Overloaded", code: "overloaded_error" },
     ],
     [
       "a reported error by its status",
       { kind: "reported", message: "slow down", status: 429 },
-      { kind: "rate-limit", scope: "model", message: "slow down", status: 429 },
+      { kind: "rate-limit", scope: "model", ...refused, message: "slow down", status: 429 },
     ],
     [
       "a reported error that says nothing of its kind",
       { kind: "reported", message: "oops" },
-      { kind: "upstream", scope: "model", message: "oops" },
+      { kind: "upstream", scope: "model", ...asked, message: "oops" },
     ],
     [
       "a context overflow",
@@ -506,6 +576,7 @@ describe("classifyStreamError()", () => {
       {
         kind: "context-overflow",
         scope: "model",
+        ...innocent,
         message: "prompt is too long: 9000 tokens > 8000 maximum",
         code: "invalid_request_error",
         status: 400,
@@ -515,7 +586,13 @@ describe("classifyStreamError()", () => {
     [
       "the daily limit of the whole account",
       { kind: "reported", message: "Rate limit exceeded: free-models-per-day", status: 429 },
-      { kind: "rate-limit", scope: "account", message: "Rate limit exceeded: free-models-per-day", status: 429 },
+      {
+        kind: "quota",
+        scope: "account",
+        ...innocent,
+        message: "Rate limit exceeded: free-models-per-day",
+        status: 429,
+      },
     ],
   ];
   test.each(cases)("reads %s", (_name, error, expected) => {
@@ -528,7 +605,6 @@ describe("the table of reactions", () => {
     const stopping = Object.entries(reactions).filter(([, reaction]) => !reaction.failsOver);
     expect(stopping.map(([kind, { scope }]) => [kind, scope])).toEqual([
       ["bad-request", "request"],
-      ["too-large", "request"],
       ["stopped", "request"],
       ["aborted", "request"],
     ]);
@@ -538,6 +614,7 @@ describe("the table of reactions", () => {
     expect(failure("no-key", "no key", { status: 401 })).toEqual({
       kind: "no-key",
       scope: "key",
+      ...innocent,
       message: "no key",
       status: 401,
     });

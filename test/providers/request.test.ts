@@ -12,6 +12,7 @@ const providers = buildProviders(
           api_key: "k",
           headers: { "X-Team": "a", Authorization: "Custom z", Accept: "text/plain" },
         },
+        azure: { base_url: "https://acme.openai.azure.com", query: { "api-version": "preview" } },
       },
     },
     "c.json",
@@ -63,6 +64,7 @@ const forwarded = {
   "openai-beta": "responses=v1",
   "x-codex-beta-features": "x",
 };
+const attribution = { "x-openrouter-title": "Clutch", "x-openrouter-categories": "cli-agent" };
 const bearer = { authorization: "Bearer sk-ours" };
 
 type Ask = Omit<UpstreamHeadersInput, "provider" | "client">;
@@ -80,7 +82,38 @@ describe("buildUpstreamHeaders() sends", () => {
   const other = { sameProtocol: false };
   const cases: [name: string, provider: string, ask: Ask, headers: Record<string, string>][] = [
     ["Messages to Anthropic", "anthropic", ask("messages"), { ...forwarded, "x-api-key": "sk-ours", ...whole }],
-    ["Messages to OpenRouter with a bearer", "openrouter", ask("messages"), { ...forwarded, ...bearer, ...whole }],
+    [
+      "Messages to OpenRouter with a bearer",
+      "openrouter",
+      ask("messages"),
+      { ...forwarded, ...bearer, ...whole, ...attribution },
+    ],
+    [
+      "the session to a provider that keeps it together",
+      "openrouter",
+      ask("chat", { ...other, sessionId: "s1" }),
+      { ...bearer, ...whole, ...attribution, "x-session-id": "s1" },
+    ],
+    ["no session to one that does not", "openai", ask("chat", { ...other, sessionId: "s1" }), { ...bearer, ...whole }],
+    [
+      "no session that is no header",
+      "fireworks",
+      ask("chat", { ...other, sessionId: "a\r\nb" }),
+      { ...bearer, ...whole },
+    ],
+    [
+      "another key of the pool",
+      "openai",
+      ask("chat", { ...other, key: "sk-second" }),
+      { authorization: "Bearer sk-second", ...whole },
+    ],
+    [
+      "another key of the pool where Messages takes it",
+      "anthropic",
+      ask("messages", { ...other, key: "sk-second" }),
+      { "anthropic-version": "2023-06-01", "x-api-key": "sk-second", ...whole },
+    ],
+    ["Azure's key in its own header", "azure", ask("responses", other), { "api-key": "sk-ours", ...whole }],
     [
       "a stream of Messages",
       "anthropic",
@@ -184,6 +217,14 @@ describe("buildUpstreamUrl()", () => {
   ];
   test.each(cases)("%s", (_name, sameProtocol, query, url) => {
     expect(buildUpstreamUrl(named("anthropic"), "messages", sameProtocol, query)).toBe(url);
+  });
+
+  const azure = "https://acme.openai.azure.com/openai/v1/responses?api-version=preview";
+  test.each([
+    ["", azure],
+    ["?beta=true", `${azure}&beta=true`],
+  ])("puts the provider's own query before the client's %p", (query, url) => {
+    expect(buildUpstreamUrl(named("azure"), "responses", true, query)).toBe(url);
   });
 
   test("has none for a protocol that the provider does not speak", () => {

@@ -22,6 +22,12 @@ function recorder(): { fetch: Fetch; sent: { url: string; init: RequestInit; bod
   return { fetch, sent };
 }
 
+/** What becomes of breaker and quota: the model was at fault and asked; at fault but never asked; neither; only asked. */
+const refused = { countsForBreaker: "hard", spendsQuota: false } as const;
+const asked = { countsForBreaker: "hard", spendsQuota: true } as const;
+const innocent = { countsForBreaker: "no", spendsQuota: false } as const;
+const left = { countsForBreaker: "no", spendsQuota: true } as const;
+
 describe("sendUpstream()", () => {
   const mebibyte = 1024 * 1024;
   const bodies: [name: string, body: string | Buffer | Buffer[], text: string][] = [
@@ -55,6 +61,7 @@ describe("sendUpstream()", () => {
       failure: {
         kind: "network",
         scope: "provider",
+        ...refused,
         message: "connection refused: nothing listens there",
         code: "ConnectionRefused",
       },
@@ -64,7 +71,13 @@ describe("sendUpstream()", () => {
 
 describe("classifyThrown()", () => {
   const coded = (code: string) => Object.assign(new Error("the words of Bun"), { code });
-  const network = (message: string, code: string): Failure => ({ kind: "network", scope: "provider", message, code });
+  const network = (message: string, code: string): Failure => ({
+    kind: "network",
+    scope: "provider",
+    ...refused,
+    message,
+    code,
+  });
   const cases: [name: string, cause: unknown, failure: Failure][] = [
     [
       "a refused connection",
@@ -74,8 +87,12 @@ describe("classifyThrown()", () => {
     ["a reset connection", coded("ECONNRESET"), network("connection lost: the upstream reset it", "ECONNRESET")],
     ["an unknown host", coded("ENOTFOUND"), network("cannot connect: the host was not found", "ENOTFOUND")],
     ["another code, in its own words", coded("CERT_HAS_EXPIRED"), network("the words of Bun", "CERT_HAS_EXPIRED")],
-    ["an error without a code", new TypeError("odd"), { kind: "network", scope: "provider", message: "odd" }],
-    ["something that is no error", "odd", { kind: "network", scope: "provider", message: "odd" }],
+    [
+      "an error without a code",
+      new TypeError("odd"),
+      { kind: "network", scope: "provider", ...refused, message: "odd" },
+    ],
+    ["something that is no error", "odd", { kind: "network", scope: "provider", ...refused, message: "odd" }],
   ];
   test.each(cases)("names %s", (_name, cause, expected) => {
     expect(classifyThrown(cause, quiet)).toEqual(expected);
@@ -85,17 +102,17 @@ describe("classifyThrown()", () => {
     [
       "one of our limits",
       new LimitReached("no answer within 60 s"),
-      { kind: "timeout", scope: "model", message: "no answer within 60 s" },
+      { kind: "timeout", scope: "model", ...asked, message: "no answer within 60 s" },
     ],
     [
       "a client that left",
       new ClientLeft(),
-      { kind: "aborted", scope: "request", message: "the client closed the connection" },
+      { kind: "aborted", scope: "request", ...left, message: "the client closed the connection" },
     ],
     [
       "a gateway that stops",
       new GatewayStopped("the gateway is about to stop"),
-      { kind: "stopped", scope: "request", message: "the gateway is about to stop" },
+      { kind: "stopped", scope: "request", ...innocent, message: "the gateway is about to stop" },
     ],
   ];
   test.each(aborted)("lets the reason of an abort decide: %s", (_name, reason, expected) => {

@@ -141,7 +141,12 @@ describe("requestQueries()", () => {
     const queries = freshQueries();
     let now = 1_763_600_000_000;
     const failures: unknown[] = [];
-    const ledger = new Ledger({ queries, now: () => now, onWriteError: (error) => failures.push(error) });
+    const ledger = new Ledger({
+      queries,
+      now: () => now,
+      onFinish: () => {},
+      onWriteError: (error) => failures.push(error),
+    });
     const entry = ledger.begin(pending("a"));
     await ledger.flush();
     expect((await queries.find("a"))?.request.status).toBe("pending");

@@ -63,8 +63,8 @@ export interface UpstreamRequest {
   body: JsonObject;
 }
 
-/** By model; the last of a list repeats. */
-export type Script = Readonly<Record<string, Reply | readonly Reply[]>>;
+/** By model; the last of a list repeats. A function decides by the request, such as by its key. */
+export type Script = Readonly<Record<string, Reply | readonly Reply[] | ((request: UpstreamRequest) => Reply)>>;
 
 export interface FakeUpstream {
   port: number;
@@ -95,8 +95,10 @@ export async function startFakeUpstream(script: Script): Promise<FakeUpstream> {
     while (!isSo()) await new Promise<void>((resolve) => watchers.push(resolve));
   };
 
-  const pick = (model: string): Reply => {
+  const pick = (request: UpstreamRequest): Reply => {
+    const model = String(request.body["model"]);
     const replies = script[model];
+    if (typeof replies === "function") return replies(request);
     const turn = asked.get(model) ?? 0;
     asked.set(model, turn + 1);
     const reply = isList(replies) ? replies[Math.min(turn, replies.length - 1)] : replies;
@@ -110,11 +112,12 @@ export async function startFakeUpstream(script: Script): Promise<FakeUpstream> {
     const done = () => {
       if (isCounted) unfinished -= 1;
       isCounted = false;
+      socket.off("close", done);
       changed();
     };
     socket.once("close", done);
     changed();
-    const reply = pick(String(request.body["model"]));
+    const reply = pick(request);
     await play(socket, reply);
     if (reply.end !== "open") done();
   };

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import type { Fetch } from "../../providers/upstream.ts";
 import { resolveHomes } from "../../src/config/paths.ts";
 import { parseConfig } from "../../src/config/schema.ts";
-import { type Gateway, startGateway } from "../../src/gateway/server.ts";
+import { type Gateway, type GatewayInput, startGateway } from "../../src/gateway/server.ts";
 import type { Json, JsonObject, Protocol } from "../../src/protocols/chat.ts";
+import { isObject } from "../../src/protocols/json.ts";
 import { openStore } from "../../src/store/open.ts";
 import { paths, requestBody } from "./answers.ts";
 import { type FakeUpstream, type Script, startFakeUpstream } from "./fake-upstream.ts";
@@ -25,6 +26,8 @@ export interface LedgerView {
   /** The same for the only request so far, of which no id is known. */
   onlyRequest(): Promise<Row>;
   requests(): Row[];
+  /** What was out of order when it was last written, by id; that is soon after it changes, and when the gateway stops. */
+  circuits(): Record<string, Row>;
 }
 
 export interface TestGateway extends AsyncDisposable, LedgerView {
@@ -52,22 +55,30 @@ export interface GatewaySetup {
   /** BIG's models, first to last. */
   cascade?: readonly string[];
   timeouts?: JsonObject;
-  /** Top-level keys, over the ones made here. */
-  config?: JsonObject;
+  /** Top-level keys, over the ones made here; providers beside them. A function is told the upstream's base URL. */
+  config?: JsonObject | ((baseUrl: string) => JsonObject);
   env?: Record<string, string>;
   launchSecret?: string;
   /** In place of the real one, for upstreams whose address is fixed. */
   fetch?: Fetch;
+  /** In place of the machine's clock. */
+  now?: GatewayInput["now"];
+  /** What is known of a target's model; nothing when left out. */
+  factsOf?: GatewayInput["factsOf"];
+  onLeft?: GatewayInput["onLeft"];
+  /** One that an earlier gateway has used, with its database; it is left for the caller to remove. */
+  home?: string;
 }
 
 /**
- * Providers `messages`, `chat` and `responses`, each speaking the protocol of its name; `other` speaks Chat too, with a key
- * of its own; `dead` refuses connections.
+ * Providers `messages`, `chat` and `responses`, each speaking the protocol of its name; `other` and `openrouter` speak
+ * Chat too, each with a key of its own; `dead` refuses connections.
  */
 export function buildConfig(upstreamPort: number, setup: Omit<GatewaySetup, "replies">): JsonObject {
   const base_url = `http://127.0.0.1:${upstreamPort}/v1`;
   const provider = (protocol: Protocol) => ({ protocol, base_url, api_key: upstreamKey });
   const [first = "", ...cascade] = setup.cascade ?? [];
+  const { providers, ...config } = typeof setup.config === "function" ? setup.config(base_url) : (setup.config ?? {});
   return {
     server: { port: 0 },
     default_provider: "chat",
@@ -76,11 +87,13 @@ export function buildConfig(upstreamPort: number, setup: Omit<GatewaySetup, "rep
       chat: provider("chat"),
       responses: provider("responses"),
       other: provider("chat"),
+      openrouter: provider("chat"),
       dead: { protocol: "chat", base_url: "http://127.0.0.1:1/v1" },
+      ...(isObject(providers) ? providers : {}),
     },
     model_tiers: { BIG: { default: first, cascade } },
     ...(setup.timeouts === undefined ? {} : { timeouts: setup.timeouts }),
-    ...setup.config,
+    ...config,
   };
 }
 
@@ -90,7 +103,7 @@ export function makeHome(): string {
 
 export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway> {
   const upstream = await startFakeUpstream(setup.replies);
-  const home = makeHome();
+  const home = setup.home ?? makeHome();
   const lines: string[] = [];
   const { database } = resolveHomes({ CLUTCH_HOME: home });
   const gateway = await startGateway({
@@ -99,10 +112,11 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     env: setup.env ?? {},
     store: openStore(database),
     fetch: setup.fetch ?? fetch,
-    factsOf: () => undefined,
+    ...(setup.now === undefined ? {} : { now: setup.now }),
+    factsOf: setup.factsOf ?? (() => undefined),
     launchSecret: () => setup.launchSecret,
     log: (line) => lines.push(line),
-    onLeft: () => {},
+    onLeft: setup.onLeft ?? (() => {}),
   });
   const { url } = gateway;
   let stopped: Promise<void> | undefined;
@@ -122,7 +136,7 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     async [Symbol.asyncDispose]() {
       await stop(0);
       await upstream.stop();
-      rmSync(home, { recursive: true, force: true });
+      if (setup.home === undefined) rmSync(home, { recursive: true, force: true });
     },
   };
 }
@@ -174,6 +188,7 @@ export function readLedger(database: string): LedgerView {
       return request(String(all()[0]?.["id"]));
     },
     requests: all,
+    circuits: () => Object.fromEntries(query("SELECT * FROM circuits").map((row) => [String(row["id"]), row])),
   };
 }
 

@@ -57,7 +57,20 @@ export function readError(body: Json): ReportedError | undefined {
   const error = body["error"];
   if (typeof error === "string" && error !== "") return { message: error };
   if (isObject(error)) return describe(error, body);
+  const minimax = readMinimax(body["base_resp"]);
+  if (minimax !== undefined) return minimax;
   return body["object"] === "error" ? describe(body, body) : undefined;
+}
+
+/**
+ * MiniMax answers 200 with `base_resp: {status_code: 1008, status_msg: "insufficient balance"}`; 0 is success. The code
+ * carries the field's name, since other vendors give the same numbers other meanings.
+ * @see https://platform.minimax.io/docs/api-reference/errorcode
+ */
+function readMinimax(told: Json | undefined): ReportedError | undefined {
+  if (!isObject(told) || typeof told["status_code"] !== "number" || told["status_code"] === 0) return undefined;
+  const code = told["status_code"];
+  return { message: filled(told["status_msg"]) ?? `the upstream reported error ${code}`, code: `base_resp.${code}` };
 }
 
 /** The error of an answer whose finish reason says that it failed; OpenRouter puts the details into the choice. */

@@ -217,7 +217,7 @@ describe("probeRoute() tells the truth of an agent that", () => {
     expect(await probe("leaves a child")).toEqual(well);
     expect(readFileSync(log, "utf8").trim().split("\n")).toHaveLength(2);
     expect(survivors()).toEqual([]);
-  });
+  }, 20_000);
 
   test("does not end", async () => {
     const check = await probe("hangs", 1000);

@@ -152,6 +152,16 @@ describe("decodeResponse()", () => {
       { message: "m", code: "429", status: 429 },
     ],
     ["an error as text", { error: "no such model" }, { message: "no such model" }],
+    [
+      "MiniMax' base_resp",
+      { choices: null, base_resp: { status_code: 1008, status_msg: "insufficient balance" } },
+      { message: "insufficient balance", code: "base_resp.1008" },
+    ],
+    [
+      "MiniMax' base_resp without words",
+      { base_resp: { status_code: 1000, status_msg: "" } },
+      { message: "the upstream reported error 1000", code: "base_resp.1000" },
+    ],
     ["FastAPI's detail", { detail: "Not Found" }, { message: "Not Found" }],
     ["no choices", { id: "x", choices: [] }, { message: "the upstream's answer holds no message" }],
     ["a choice without a message", { choices: [{ index: 0 }] }, { message: "the upstream's answer holds no message" }],
@@ -162,6 +172,11 @@ describe("decodeResponse()", () => {
       { message: "the upstream broke off its answer: error (server error)", code: "error" },
     ],
   ];
+  test("is an answer where MiniMax' base_resp says that it went well", () => {
+    const body = answer({ content: "x" }, "stop", { base_resp: { status_code: 0, status_msg: "" } });
+    expect(openaiChat.decodeResponse(body, plainDecode).parts).toEqual([{ type: "text", text: "x" }]);
+  });
+
   test.each(failures)("is no answer: %s", (_, body, { message, code, status }) => {
     let thrown: unknown;
     try {

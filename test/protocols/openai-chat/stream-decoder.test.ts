@@ -383,6 +383,11 @@ describe("endings", () => {
       [{ object: "error", message: "too long", type: "BadRequestError", code: 400 }],
       [{ type: "error", error: { kind: "reported", message: "too long", code: "400", status: 400 } }],
     ],
+    [
+      "MiniMax' base_resp",
+      [{ choices: [], base_resp: { status_code: 1002, status_msg: "rate limit" } }],
+      [{ type: "error", error: { kind: "reported", message: "rate limit", code: "base_resp.1002" } }],
+    ],
     ["blank data", [text, "", " ", "[DONE]"], [...said, { type: "finish", reason: "stop" }]],
   ];
   test.each(rows)("%s", (_, chunks, expected) => {

@@ -1,0 +1,50 @@
+import { expect, test } from "bun:test";
+import type { JsonObject } from "../../src/protocols/chat.ts";
+import { whole } from "../support/answers.ts";
+import { json } from "../support/fake-upstream.ts";
+import { startTestGateway } from "../support/gateway.ts";
+
+/** An answer that has cost this much, as OpenRouter says it. */
+function paid(costUsd: number) {
+  const answer = whole.chat as JsonObject;
+  return json({ ...answer, usage: { ...(answer["usage"] as JsonObject), cost: costUsd } });
+}
+
+test("without leave to pay, only what is free is called, and the rest is told", async () => {
+  await using gateway = await startTestGateway({
+    replies: { "v/paid": paid(1), "v/free:free": json({ error: { message: "busy" } }, 503) },
+    cascade: ["openrouter:v/paid", "openrouter:v/free:free"],
+    config: { budgets: { allow_paid: false } },
+  });
+  const response = await gateway.ask("chat", "any-model", false);
+  expect(gateway.upstream.models()).toEqual(["v/free:free"]);
+  expect(await response.text()).toContain(
+    "openrouter:v/paid: not asked, its price is unknown, and budgets.allow_paid is off",
+  );
+});
+
+test("when the day's budget is spent, paid models rest until midnight, and free ones go on", async () => {
+  await using gateway = await startTestGateway({
+    replies: { "v/paid": paid(0.6), "v/free:free": paid(0) },
+    cascade: ["openrouter:v/paid", "openrouter:v/free:free"],
+    config: { budgets: { daily_usd: 1 } },
+  });
+  const served = [];
+  for (let request = 0; request < 3; request++) {
+    const response = await gateway.ask("chat", "any-model", false);
+    served.push(response.headers.get("x-clutch-served-by"));
+  }
+  expect(served).toEqual(["openrouter:v/paid", "openrouter:v/paid", "openrouter:v/free:free"]);
+});
+
+test("a free model that costs something is told once", async () => {
+  await using gateway = await startTestGateway({
+    replies: { "v/free:free": paid(0.01) },
+    cascade: ["openrouter:v/free:free"],
+  });
+  for (let request = 0; request < 2; request++) await gateway.ask("chat", "any-model", false);
+  const notice = "openrouter:v/free:free is no longer free: a request has cost $0.01";
+  expect(gateway.lines.filter((line) => line.includes("no longer free"))).toEqual([notice]);
+  const health = (await (await fetch(`${gateway.url}/health`)).json()) as { problems: string[] };
+  expect(health.problems).toEqual([notice]);
+});
