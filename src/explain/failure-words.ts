@@ -1,6 +1,8 @@
 /** What a recorded failure means, in words for somebody who has never seen a status code. Pure. */
 
+import { catalog, type ProviderRow } from "../../providers/catalog.ts";
 import type { Failure, FailureKind } from "../../providers/failure.ts";
+import { poolOf } from "../../providers/registry.ts";
 import { renderClock, renderSpan } from "./clock.ts";
 
 /** A failed attempt as the ledger has it. */
@@ -28,19 +30,29 @@ export function explainFailure(why: RecordedFailure): string {
 }
 
 const limitOwners = {
-  account: "the account's limit is reached",
-  key: "this key's limit is reached",
-  provider: "the provider's limit is reached",
-  model: "the model's limit is reached",
-  request: "a limit is reached",
+  account: "the account's",
+  key: "this key's",
+  provider: "the provider's",
+  model: "the model's",
+  request: "a",
 } as const satisfies Record<Failure["scope"], string>;
 
-function explainLimit({ scope, provider, model, message }: RecordedFailure): string {
-  const isFreePool = scope === "account" && provider === "openrouter" && model.endsWith(":free");
-  if (!isFreePool) return limitOwners[scope ?? "model"];
-  return /per-min/.test(message)
-    ? "the account's free models have had their requests of this minute"
-    : "the account's free models are used up";
+/** A rate limit is over in minutes, a quota is not. */
+function explainLimit({ kind, scope, provider, model }: RecordedFailure): string {
+  const pool = scope === "account" ? findPool(provider, model) : undefined;
+  const isForLong = kind === "quota";
+  if (pool !== undefined) {
+    return `the account's ${pool} models ${isForLong ? "are used up" : "have had their requests of this minute"}`;
+  }
+  return `${limitOwners[scope ?? "model"]} ${isForLong ? "quota is used up" : "limit is reached"}`;
+}
+
+/** Models that share a limit, as the catalogue has them. */
+function findPool(provider: string, model: string): string | undefined {
+  const row: ProviderRow | undefined = Object.hasOwn(catalog, provider)
+    ? catalog[provider as keyof typeof catalog]
+    : undefined;
+  return poolOf({ pools: row?.pools ?? [] }, model);
 }
 
 /** THE table of meanings, for each kind that `providers/failure.ts` tells apart. */
@@ -49,7 +61,7 @@ const words: Readonly<Record<FailureKind, (why: RecordedFailure) => string>> = {
   timeout: ({ status, durationMs }) =>
     status === null ? `nothing came for ${renderSpan(durationMs)}` : "the provider ran out of time itself",
   "rate-limit": explainLimit,
-  quota: (why) => `${explainLimit(why)}, for a day or longer`,
+  quota: explainLimit,
   "ramp-up": () => "the provider wants its traffic to grow more slowly",
   overloaded: () => "the model has too much to do at the moment",
   upstream: () => "the provider failed",
@@ -65,7 +77,8 @@ const words: Readonly<Record<FailureKind, (why: RecordedFailure) => string>> = {
   "context-overflow": () => "the conversation does not fit into the model's window",
   moderation: () => "the provider refuses what the request says",
   "bad-request": () => "the request itself was refused, as every model would have to",
-  "too-large": () => "the request is too large for this server",
+  moderation: () => "it was refused for what it says",
+  "too-large": () => "the request is too large, for every model alike",
   "no-key": () => "there is no key for this provider",
   unsupported: () => "the model cannot do what the request needs",
   untranslatable: () => "the request cannot be said in the provider's protocol",

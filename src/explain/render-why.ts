@@ -129,12 +129,18 @@ function renderCandidates({ candidates, attempts }: WhyReport, paint: Paint): st
 }
 
 function renderReason(candidate: CandidateStory, attempts: readonly AttemptStory[]): string {
-  const numbers = attempts.filter(({ target }) => target === candidate.target).map(({ number }) => number);
+  const names = [candidate.target, ...candidate.others];
+  const numbers = attempts.filter(({ target }) => names.includes(target)).map(({ number }) => number);
   const which = numbers.length === 0 ? "" : `attempt${numbers.length > 1 ? "s" : ""} ${numbers.join(", ")}`;
   const isTold = candidate.outcome === "failed" || (candidate.outcome === "served" && candidate.kind === null);
   // What an attempt was like is told below, once.
   const reason = isTold && which !== "" ? `in ${which}` : candidate.reason;
-  return candidate.moved_forward ? `${reason}; asked first, since this session's prompt cache is there` : reason;
+  const notes = [
+    reason,
+    ...(candidate.moved_forward ? ["asked first, since this session's prompt cache is there"] : []),
+    ...(candidate.others.length > 0 ? [`OpenRouter itself could turn to ${candidate.others.join(", ")}`] : []),
+  ];
+  return notes.join("; ");
 }
 
 /** As much as a terminal can show of an upstream's words. */

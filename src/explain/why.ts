@@ -63,6 +63,8 @@ export interface CandidateStory {
   back_at: string | null;
   /** It stood further back, and was moved forward because the session's prompt cache is there. */
   moved_forward: boolean;
+  /** Models that OpenRouter itself could turn to, asked in the same request. */
+  others: string[];
 }
 
 export interface AttemptStory {
@@ -96,7 +98,7 @@ export interface RecordedRequest {
 /** @param now milliseconds since 1970, for a request that is still under way */
 export function explainRequest({ request, attempts }: RecordedRequest, now: number): WhyReport {
   const trail = parseTrail(request.trail) ?? {};
-  const calls = matchCalls(request, attempts, trail.calls ?? []);
+  const calls = matchCalls(request, attempts, trail);
   const told = attempts.map((attempt, at) => explainAttempt(request, attempt, calls.byAttempt[at]));
   return {
     request: explainOrigin(request, trail, now),
@@ -150,15 +152,15 @@ interface MatchedCalls {
 }
 
 /** Calls are in the order they were begun, attempts in the order they ended. */
-function matchCalls(
-  { startedAt }: RequestRow,
-  attempts: readonly AttemptRow[],
-  calls: readonly TrailCall[],
-): MatchedCalls {
-  const underWay = [...calls];
+function matchCalls({ startedAt }: RequestRow, attempts: readonly AttemptRow[], trail: Trail): MatchedCalls {
+  const underWay = [...(trail.calls ?? [])];
+  const others = new Map(trail.candidates?.map((candidate) => [candidate.target, namesOf(candidate)]));
   const byAttempt = attempts.map((attempt) => {
     const offset = attempt.startedAt - startedAt;
-    const at = underWay.findIndex((call) => call.target === shortName(attempt) && call.at === offset);
+    const at = underWay.findIndex(({ target, at: begun }) => {
+      const isMeant = target === shortName(attempt) || others.get(target)?.includes(shortName(attempt)) === true;
+      return begun === offset && isMeant;
+    });
     return at < 0 ? undefined : underWay.splice(at, 1)[0];
   });
   return { byAttempt, underWay };
@@ -210,13 +212,15 @@ function listCandidates(request: RequestRow, attempts: readonly AttemptRow[], tr
 }
 
 function explainCandidate(
-  { target, reason, kind, back }: TrailCandidate,
+  candidate: TrailCandidate,
   request: RequestRow,
   attempts: readonly AttemptRow[],
   underWay: readonly TrailCall[],
   trail: Trail,
 ): CandidateStory {
-  const last = attempts.findLast((attempt) => shortName(attempt) === target);
+  const { target, reason, kind, back } = candidate;
+  const names = namesOf(candidate);
+  const last = attempts.findLast((attempt) => names.includes(shortName(attempt)));
   const told = (outcome: CandidateStory["outcome"], words: string, of: FailureKind | null = null): CandidateStory => ({
     target,
     outcome,
@@ -224,8 +228,9 @@ function explainCandidate(
     kind: of,
     back_at: asIso(back),
     moved_forward: trail.kept === target,
+    others: candidate.others ?? [],
   });
-  if (request.servedBy?.slice(0, maxNameCharacters) === target) {
+  if (names.includes(request.servedBy?.slice(0, maxNameCharacters) ?? "")) {
     const broke = last === undefined ? null : kindOf(last);
     if (last === undefined || broke === null) return told("served", "answered");
     return told("served", `was answering when ${describeBreak(last, broke)}`, broke);
@@ -262,6 +267,11 @@ function kindOf({ failureKind }: AttemptRow): FailureKind | null {
 
 function scopeOf({ failureScope }: AttemptRow): Failure["scope"] | null {
   return (failureScope ?? null) as Failure["scope"] | null;
+}
+
+/** The candidate, and whatever may have answered in its place. */
+function namesOf({ target, others = [] }: TrailCandidate): string[] {
+  return [target, ...others];
 }
 
 /** As trails have it. */

@@ -39,7 +39,7 @@ export interface AdminDeps {
   /** The ledger's file: by it a command knows the gateway of its own home. */
   database: string;
   /** How often each routing rule has decided. */
-  ruleHits(): readonly RuleHit[];
+  routing(): Json;
 }
 
 /** Set by whatever passes requests on; then the socket's address is not the client's. */
@@ -99,15 +99,7 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
     return c.json(explainRequest({ request: found, attempts: await deps.ledger.attemptsOf(found.id) }, deps.now()));
   });
 
-  admin.get("/routing", (c) => {
-    const rules = deps.ruleHits().map(({ rule, hits, last_hit_at, since }) => ({
-      rule,
-      hits,
-      last_hit_at: last_hit_at === null ? null : new Date(last_hit_at).toISOString(),
-      since: new Date(since).toISOString(),
-    }));
-    return c.json({ rules });
-  });
+  admin.get("/routing", (c) => c.json(deps.routing()));
 
   admin.notFound((c) => refuse(c, 404, `${c.req.method} ${c.req.path} is not served here`));
 

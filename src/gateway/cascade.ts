@@ -175,7 +175,8 @@ class Course {
       this.#keysFor(target).some((keyed) => deps.health.refusal(candidateOf(keyed)) === undefined),
     );
     for (const skip of skipped) this.#skips.set(skip.target, skip);
-    this.trail.arranged(arranged, this.#skips);
+    const moved = arranged === targets ? undefined : arranged.find((target, at) => target !== targets[at]);
+    this.trail.arranged(withGroups(arranged, this.#targets), this.#skips, moved);
   }
 
   /** Starts anew with those that may answer after all. */
@@ -410,6 +411,17 @@ class Course {
   #skipped(): Skip[] {
     return [...this.#skips.values()];
   }
+}
+
+/** Every candidate in its place, those that OpenRouter chooses among as the one target they have become. */
+function withGroups(arranged: readonly Target[], targets: readonly Target[]): readonly Target[] {
+  const groups = targets.filter((target) => target.others !== undefined);
+  if (groups.length === 0) return arranged;
+  const inside = new Set(groups.flatMap(({ others = [] }) => others));
+  return arranged.flatMap((target) => {
+    if (inside.has(target)) return [];
+    return groups.find(({ provider, model }) => provider === target.provider && model === target.model) ?? target;
+  });
 }
 
 /** Which of several models has answered, by its own word; the first where it does not say. */

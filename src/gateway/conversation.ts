@@ -58,8 +58,8 @@ export async function converse(
   const { targets } = route;
   const local = hasNoRules(request, deps.routing) ? undefined : findLocalAnswer(protocol, caller.agent, body);
   const isLocal = local !== undefined && targets.length > 0;
-  const rule = isLocal ? `local answer: ${local}` : route.rule;
-  const exchange = begin(protocol, raw, body, caller, { ...route, rule }, deps);
+  const plan = isLocal ? { ...route, rule: `local answer: ${local}`, targets: [] } : route;
+  const exchange = begin(protocol, raw, body, caller, plan, deps);
   if (isLocal) return answerLocally(exchange);
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
@@ -94,14 +94,14 @@ function begin(
   raw: Request,
   body: RequestBody,
   caller: Caller,
-  route: RoutePlan,
+  { rule, targets, steps }: RoutePlan,
   deps: ConversationDeps,
 ): Exchange {
   const { model, stream } = body;
   const now = deps.now();
   const id = makeId(now);
   const { launch } = caller;
-  const trail = new TrailNotes(route.targets, now, route.steps);
+  const trail = new TrailNotes(targets, now, steps);
   const entry = deps.ledger.begin({
     id,
     startedAt: now,
@@ -113,7 +113,7 @@ function begin(
     launchId: launch?.launchId ?? null,
     session: caller.session ?? null,
     modelRequested: model.slice(0, 256),
-    rule: route.rule,
+    rule,
     // Read when the row is written: behind the answer, and as things stand then.
     get trail() {
       return trail.render();

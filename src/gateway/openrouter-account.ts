@@ -173,7 +173,7 @@ export function judge(
     verdict.shut = `${pool.used} of today's ${pool.limit} free requests are used`;
   }
   // A limit per minute is over by itself, and says nothing of the day.
-  const isOfTheDay = free !== undefined && /per-day|of today|today's/.test(free.reason);
+  const isOfTheDay = free?.kind === "quota";
   if (pool !== undefined && pool.remaining > 0 && isOfTheDay && now - free.openedAt >= lagMs) {
     verdict.open.push({ id: freePool, why: `${pool.remaining} of today's free requests are left` });
   }

@@ -179,6 +179,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     now,
     host,
     admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
+    admin: createAdmin({
+      now,
+      admits: (caller) => !requireKey || opensAdmin(caller, input.launchSecret()),
+      health,
+      failuresLimit: () => routing.config.breaker.failures,
+      account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
+      ledger: ledgerLookups,
+      flush: () => ledger.flush(),
+      database: input.store.path,
+      routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
+    }),
     problems: () => [
       ...problems,
       ...notices,
@@ -189,17 +200,6 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ],
     helpers,
     hits,
-    admin: createAdmin({
-      now,
-      admits: (caller) => !requireKey || opensAdmin(caller, input.launchSecret()),
-      health,
-      failuresLimit: () => routing.config.breaker.failures,
-      account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
-      ledger: ledgerLookups,
-      flush: () => ledger.flush(),
-      database: input.store.path,
-      ruleHits: () => hits.list(),
-    }),
   });
 
   const server = await listen(host, port, app.fetch);

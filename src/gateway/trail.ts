@@ -9,11 +9,12 @@ import { renderModelReference } from "../../providers/model-reference.ts";
 import { isObject } from "../protocols/json.ts";
 import { describeLesson } from "./lesson-words.ts";
 import type { RouteStep, Target } from "./router.ts";
+import { builtInRules, notConfigured } from "./rules.ts";
 import type { Skip } from "./screen.ts";
 
 /** As it stands in `requests.trail`. Times are milliseconds; those since the request came are marked as such. */
 export interface Trail {
-  /** Rules that are configured and did not apply, in the order they were asked. */
+  /** Rules that the config turns on and that did not apply, in the order they were asked. */
   steps?: RouteStep[];
   /** In the order in which they stood. */
   candidates?: TrailCandidate[];
@@ -31,6 +32,8 @@ export interface Trail {
 
 export interface TrailCandidate {
   target: string;
+  /** What OpenRouter itself may turn to in the same request. */
+  others?: string[];
   /** Why it was not asked, or not asked once more. */
   reason?: string;
   kind?: FailureKind;
@@ -71,10 +74,10 @@ const noSkips: ReadonlyMap<Target, Skip> = new Map();
 /** One request's notes. */
 export class TrailNotes {
   readonly #steps: readonly RouteStep[];
-  readonly #planned: readonly Target[];
   /** Milliseconds since 1970, like every time that is noted. */
   readonly #startedAt: number;
   #arranged: readonly Target[];
+  #moved: Target | undefined;
   #skips = noSkips;
   readonly #calls: Call[] = [];
   #waitedMs = 0;
@@ -82,16 +85,19 @@ export class TrailNotes {
   #isServed = false;
 
   constructor(planned: readonly Target[], startedAt: number, steps: readonly RouteStep[] = []) {
-    this.#planned = planned;
     this.#arranged = planned;
     this.#startedAt = startedAt;
     this.#steps = steps;
   }
 
-  /** @param skips read again whenever the trail is rendered */
-  arranged(targets: readonly Target[], skips: ReadonlyMap<Target, Skip>): void {
+  /**
+   * @param skips read again whenever the trail is rendered
+   * @param moved stands further forward than it was planned
+   */
+  arranged(targets: readonly Target[], skips: ReadonlyMap<Target, Skip>, moved: Target | undefined): void {
     this.#arranged = targets;
     this.#skips = skips;
+    this.#moved = moved;
   }
 
   asked(target: Target, startedAt: number): void {
@@ -127,32 +133,33 @@ export class TrailNotes {
 
   /** Null when the rule's name and the attempt say everything. */
   render(): string | null {
-    const steps = this.#steps.filter(isTelling);
+    const steps = this.#steps.filter(({ rule, outcome }) => outcome !== notConfigured && !builtInRules.has(rule));
     if (!this.#isPlain()) return fit(this.#build(steps));
     return steps.length === 0 ? null : fit({ steps });
   }
 
-  /** The first candidate was asked once, as the client asked, and answered. */
+  /** The first candidate was asked once, as the client asked, and answered; or there was nobody to ask. */
   #isPlain(): boolean {
     const [call, second] = this.#calls;
+    if (call === undefined) return this.#arranged.length === 0;
     return (
       this.#isServed &&
-      call?.lessons.length === 0 &&
+      call.lessons.length === 0 &&
+      call.target.others === undefined &&
       second === undefined &&
       this.#skips.size === 0 &&
-      this.#arranged === this.#planned &&
+      this.#moved === undefined &&
       this.#openedAt === undefined &&
       this.#waitedMs === 0
     );
   }
 
   #build(steps: RouteStep[]): Trail {
-    const moved = this.#arranged.find((target, at) => target !== this.#planned[at]);
     return {
       ...(steps.length > 0 && { steps }),
       candidates: this.#arranged.map((target) => this.#renderCandidate(target)),
       calls: this.#calls.map((call) => this.#renderCall(call)),
-      ...(moved !== undefined && { kept: nameOf(moved) }),
+      ...(this.#moved !== undefined && { kept: nameOf(this.#moved) }),
       ...(this.#waitedMs > 0 && { waited: Math.round(this.#waitedMs) }),
       ...(this.#openedAt !== undefined && { opened: this.#openedAt - this.#startedAt }),
     };
@@ -160,9 +167,10 @@ export class TrailNotes {
 
   #renderCandidate(target: Target): TrailCandidate {
     const skip = this.#skips.get(target);
-    if (skip === undefined) return { target: nameOf(target) };
+    const named = { target: nameOf(target), ...(target.others !== undefined && { others: target.others.map(nameOf) }) };
+    if (skip === undefined) return named;
     const { reason, kind, backAt } = skip;
-    return { target: nameOf(target), reason, kind, ...(backAt !== undefined && { back: Math.round(backAt) }) };
+    return { ...named, reason, kind, ...(backAt !== undefined && { back: Math.round(backAt) }) };
   }
 
   #renderCall({ target, startedAt, isBeside, lessons, closed }: Call): TrailCall {
@@ -222,8 +230,9 @@ function shorten({ steps, candidates = [], calls = [], ...rest }: Trail, words: 
       steps: steps.slice(0, rows).map(({ rule, outcome }) => ({ rule: cut(rule), outcome: cut(outcome) })),
     }),
     ...(candidates.length > 0 && {
-      candidates: candidates.slice(0, rows).map(({ target, reason, ...candidate }) => ({
+      candidates: candidates.slice(0, rows).map(({ target, others, reason, ...candidate }) => ({
         target: cutName(target),
+        ...(others !== undefined && { others: others.map(cutName) }),
         ...(reason !== undefined && { reason: cut(reason) }),
         ...candidate,
       })),

@@ -2,7 +2,7 @@
 
 import { readFileSync, realpathSync } from "node:fs";
 import { launchSecretFile } from "../launch-token.ts";
-import { exemptLoopback } from "../loopback-direct.ts";
+import { fetchDirectly } from "../loopback-direct.ts";
 import type { Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 import { probeGateway } from "./gateway-probe.ts";
@@ -46,10 +46,8 @@ interface Fetched {
 
 async function fetchAdmin(place: GatewayPlace, path: string, body?: Json): Promise<Fetched | undefined> {
   const secret = place.requireKey ? readSecret(place.stateDir) : undefined;
-  // Bun reads the proxy variables at every fetch.
-  Object.assign(process.env, exemptLoopback(process.env));
   try {
-    const response = await fetch(`${place.url}/admin${path}`, {
+    const response = await fetchDirectly(`${place.url}/admin${path}`, {
       ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
       headers: {
         ...(body !== undefined && { "content-type": "application/json" }),

@@ -36,7 +36,7 @@ const known: KnownCircuit[] = [
     },
   },
   {
-    id: "key:openai##2",
+    id: "key:openai#2",
     circuit: { ...closed, weight: 1, openings: 1, openedAt: now - 70_000, until: now - 10_000, kind: "auth" },
   },
   {
@@ -76,7 +76,7 @@ test("as JSON", () => {
     {
       id: "free:openrouter",
       what: "the free models of openrouter",
-      scope: "free",
+      scope: "pool",
       state: "open",
       kind: "rate-limit",
       reason: "Rate limit exceeded: free-models-per-day",
@@ -89,7 +89,7 @@ test("as JSON", () => {
       openings: 1,
     },
     {
-      id: "key:openai##2",
+      id: "key:openai#2",
       what: "key #2 of openai",
       scope: "key",
       state: "half-open",
@@ -124,17 +124,23 @@ test("as JSON", () => {
 test.each([
   ["model:openrouter:vendor/m:free", { kind: "model", provider: "openrouter", name: "vendor/m:free" }],
   ["model:ollama:qwen2.5:72b", { kind: "model", provider: "ollama", name: "qwen2.5:72b" }],
-  ["key:openai##1", { kind: "key", provider: "openai", name: "#1" }],
+  ["model:openai:gpt-5#2", { kind: "model", provider: "openai", name: "gpt-5", key: "#2" }],
+  ["key:openai#1", { kind: "key", provider: "openai", key: "#1" }],
   ["account:mine", { kind: "account", provider: "mine" }],
   ["provider:mine", { kind: "provider", provider: "mine" }],
-  ["free:openrouter", { kind: "free", provider: "openrouter" }],
-  ["budget:daily", undefined],
+  ["free:openrouter", { kind: "pool", provider: "openrouter", name: "free" }],
+  ["cloud:ollama", { kind: "pool", provider: "ollama", name: "cloud" }],
+  ["", undefined],
+  ["no colon", undefined],
+  ["Budget:daily", undefined],
 ] as const)("parseCircuitId(%p)", (id, parsed) => {
   expect(parseCircuitId(id)).toEqual(parsed);
 });
 
-test("what nobody knows keeps its id", () => {
-  expect(nameCircuit("budget:daily")).toBe("budget:daily");
+test("nameCircuit() names models by their reference, and leaves alone what is no id", () => {
+  expect(nameCircuit("model:openai:gpt-5#2")).toBe("openai:gpt-5 with key #2");
+  expect(nameCircuit("cloud:ollama")).toBe("the cloud models of ollama");
+  expect(nameCircuit("Budget:daily")).toBe("Budget:daily");
 });
 
 describe("matchCircuits()", () => {
@@ -142,21 +148,24 @@ describe("matchCircuits()", () => {
     "provider:openrouter",
     "account:openrouter",
     "free:openrouter",
-    "key:openrouter##1",
+    "key:openrouter#1",
     "model:openrouter:vendor/m:free",
     "model:other:vendor/m:free",
     "model:other:n",
+    "model:other:n#2",
   ];
   const cases: [wanted: string, matched: string[]][] = [
     ["all", ids],
     ["", ids],
     ["openrouter", ids.slice(0, 5)],
     ["free:openrouter", ["free:openrouter"]],
-    ["key:openrouter##1", ["key:openrouter##1"]],
+    ["key:openrouter#1", ["key:openrouter#1"]],
     ["vendor/m:free", ["model:openrouter:vendor/m:free", "model:other:vendor/m:free"]],
     ["openrouter:vendor/m:free", ["model:openrouter:vendor/m:free"]],
     ["vendor/m", []],
-    ["n", ["model:other:n"]],
+    ["n", ["model:other:n", "model:other:n#2"]],
+    ["other:n", ["model:other:n", "model:other:n#2"]],
+    ["model:other:n#2", ["model:other:n#2"]],
     ["#1", []],
   ];
   test.each(cases)("%p", (wanted, matched) => {

@@ -128,7 +128,7 @@ attempts
       attempt(1, "openrouter", "a/b:free", {
         startedAt: startedAt + 1,
         durationMs: 299,
-        failureKind: "rate-limit",
+        failureKind: "quota",
         failureScope: "account",
         httpStatus: 429,
         message: "Rate limit exceeded: free-models-per-day",
@@ -368,6 +368,30 @@ attempts
      in detail: the client closed the connection`,
   },
   {
+    name: "an answer by one that OpenRouter itself has turned to",
+    request: { ...nothingCounted, servedBy: "openrouter:c/d", durationMs: 900, firstTokenMs: null },
+    trail: {
+      candidates: [{ target: "openrouter:a/b", others: ["openrouter:c/d", "openrouter:e/f"] }, { target: "chat:good" }],
+      calls: [{ target: "openrouter:a/b", at: 3, repairs: ["left out top_k: it is known to refuse it otherwise"] }],
+    },
+    attempts: [attempt(1, "openrouter", "c/d", { startedAt: startedAt + 3, durationMs: 897 })],
+    told: `
+request mwov5qkvcagp3g was answered by openrouter:c/d in 900 ms
+  asked by   Claude Code (xx cip, launch k3j9), session 1f3a-22
+  at         2026-11-20 10:42:07 UTC
+  asked for  claude-opus-5-5 (messages, streamed)
+  rule       tier BIG by family
+
+candidates, in the order they stood
+  1  openrouter:a/b  answered    in attempt 1; OpenRouter itself could turn to openrouter:c/d, openrouter:e/f
+  2  chat:good       not needed  an earlier one answered
+
+attempts
+  1  openrouter:c/d  after 3 ms  took 897 ms
+     answered
+     left out top_k: it is known to refuse it otherwise`,
+  },
+  {
     name: "a row from before trails and attempts",
     request: {
       ...nothingCounted,
@@ -430,7 +454,7 @@ describe("clutch why tells", () => {
       usage_estimated: false,
       cost_usd: 0.00214,
     });
-    const untouched = { kind: null, back_at: null, moved_forward: false };
+    const untouched = { kind: null, back_at: null, moved_forward: false, others: [] };
     const limit = "429: the account's free models are used up until 00:00 UTC";
     expect(rest).toEqual({
       rule: "tier BIG by family",
@@ -439,7 +463,7 @@ describe("clutch why tells", () => {
         { rule: "image", outcome: "no image in the newest turn" },
       ],
       candidates: [
-        { ...untouched, target: "openrouter:a/b:free", outcome: "failed", reason: limit, kind: "rate-limit" },
+        { ...untouched, target: "openrouter:a/b:free", outcome: "failed", reason: limit, kind: "quota" },
         {
           ...untouched,
           target: "openrouter:c/d:free",
@@ -468,7 +492,7 @@ describe("clutch why tells", () => {
           offset_ms: 1,
           duration_ms: 299,
           http_status: 429,
-          kind: "rate-limit",
+          kind: "quota",
           scope: "account",
           meaning: limit,
           message: "Rate limit exceeded: free-models-per-day",
@@ -555,6 +579,11 @@ describe("explainFailure()", () => {
   test.each([
     [{ kind: "rate-limit", scope: "key", status: 429 }, "429: this key's limit is reached"],
     [{ kind: "rate-limit", scope: "account", status: 429 }, "429: the account's limit is reached"],
+    [{ kind: "quota", scope: "model", status: 429 }, "429: the model's quota is used up"],
+    [
+      { kind: "quota", scope: "account", status: 429, provider: "ollama", model: "kimi:cloud" },
+      "429: the account's cloud models are used up",
+    ],
     [
       { kind: "rate-limit", scope: "provider", status: 429, retryAfterMs: 30_000 },
       "429: the provider's limit is reached until 10:42:37 UTC",
@@ -566,7 +595,6 @@ describe("explainFailure()", () => {
         status: 429,
         provider: "openrouter",
         model: "a:free",
-        message: "Rate limit exceeded: free-models-per-min",
         retryAfterMs: 3 * 24 * 3_600_000,
       },
       "429: the account's free models have had their requests of this minute until 2026-11-23 10:42 UTC",

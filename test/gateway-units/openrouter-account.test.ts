@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { Provider } from "../../providers/registry.ts";
+import { buildProviders } from "../../providers/registry.ts";
+import { parseConfig } from "../../src/config/schema.ts";
 import { type Circuit, closed } from "../../src/gateway/circuit.ts";
 import { freePool, Health } from "../../src/gateway/health.ts";
 import {
@@ -10,7 +11,6 @@ import {
   parseAccount,
 } from "../../src/gateway/openrouter-account.ts";
 import type { Json } from "../../src/protocols/chat.ts";
-import { plainQuirks } from "../../src/protocols/codec.ts";
 
 const noon = Date.parse("2026-11-20T12:00:00Z");
 const midnight = Date.parse("2026-11-21T00:00:00Z");
@@ -53,7 +53,7 @@ describe("judge()", () => {
     openings: 1,
     openedAt: noon - 120_000,
     until: midnight,
-    kind: "rate-limit",
+    kind: "quota",
     reason: "Rate limit exceeded: free-models-per-day",
     ...more,
   });
@@ -96,7 +96,7 @@ describe("judge()", () => {
     {
       name: "some of the day are left, none of the minute",
       after: facts(38),
-      free: shut({ reason: "Rate limit exceeded: free-models-per-min" }),
+      free: shut({ kind: "rate-limit", reason: "Rate limit exceeded: free-models-per-min" }),
     },
     { name: "unpaid, and nothing is known of before", after: facts(38, { credit: 5 }), account: unpaid() },
     { name: "unpaid as before", before: facts(38), after: facts(38), account: unpaid() },
@@ -155,25 +155,10 @@ describe("the account at OpenRouter", () => {
     let answers: (Json | number)[] = [key(38)];
     const asked: string[] = [];
     const lines: string[] = [];
-    const provider: Provider = {
-      id: "openrouter",
-      name: "OpenRouter",
-      urls: { chat: more.url ?? "https://openrouter.ai/api/v1/chat/completions" },
-      query: "",
-      auth: { chat: "bearer", messages: "bearer", responses: "bearer" },
-      local: undefined,
-      sessionHeader: undefined,
-      pools: [{ name: "free", endsWith: [":free"] }],
-      modelProtocols: [],
-      rateLimitScope: "model",
-      keys: (more.keys ?? ["k1"]).map((value, at) => ({ id: `#${at + 1}`, value })),
-      key: undefined,
-      keySource: undefined,
-      isBuiltIn: true,
-      isAnthropic: false,
-      headers: { "x-team": "a" },
-      quirks: plainQuirks,
-    };
+    const own = { api_keys: more.keys ?? ["k1"], headers: { "x-team": "a" }, ...(more.url && { base_url: more.url }) };
+    const providers = buildProviders(parseConfig({ providers: { openrouter: own } }, "test"), (spec) =>
+      spec.startsWith("env:") ? undefined : spec,
+    );
     const health = new Health({
       now: () => now,
       policy: () => ({ failures: 3, cooldownMs: 60_000, maxCooldownMs: 3_600_000 }),
@@ -189,7 +174,7 @@ describe("the account at OpenRouter", () => {
         return Response.json(answer);
       },
       now: () => now,
-      provider: () => provider,
+      provider: () => providers.get("openrouter"),
       health,
       wasUsed: async () => used,
       log: (line) => lines.push(line),
@@ -242,18 +227,15 @@ describe("the account at OpenRouter", () => {
 
   test("shuts the free models for the rest of the day, and opens them when there are more", async () => {
     const { account, health, answer, pass, state, lines, use } = scene();
+    const candidate = { provider: "openrouter", keyId: "#1", hasOtherKeys: false };
     answer(key(0));
     await account.tick();
     expect(state()).toEqual([[freePool, midnight]]);
-    expect(
-      health.refusal({ provider: "openrouter", model: "a:free", keyId: "#1", hasOtherKeys: false, pool: "free" }),
-    ).toMatchObject({
+    expect(health.refusal({ ...candidate, model: "a:free", pool: "free" })).toMatchObject({
       reason: "the free models of openrouter are resting: 50 of today's 50 free requests are used",
       backAt: midnight,
     });
-    expect(
-      health.refusal({ provider: "openrouter", model: "a", keyId: "#1", hasOtherKeys: false, pool: undefined }),
-    ).toBeUndefined();
+    expect(health.refusal({ ...candidate, model: "a", pool: undefined })).toBeUndefined();
     // Nobody asks OpenRouter now, which is why it has to be looked at.
     use(false);
     pass(lookEveryMs);
@@ -288,7 +270,7 @@ describe("the account at OpenRouter", () => {
   });
 
   test("is left alone for an hour where it cannot be asked", async () => {
-    const { account, answer, asked, pass } = scene({ url: "http://127.0.0.1:1/proxy/v1/chat/completions" });
+    const { account, answer, asked, pass } = scene({ url: "http://127.0.0.1:1/proxy" });
     answer(404);
     await account.tick();
     expect(account.view()).toEqual({ askedAt: noon, facts: undefined, error: "it answered 404" });

@@ -1,36 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { nothingLearnt } from "../../providers/lessons.ts";
-import type { Provider } from "../../providers/registry.ts";
+import { buildProviders, type Provider } from "../../providers/registry.ts";
+import { parseConfig } from "../../src/config/schema.ts";
 import type { Target } from "../../src/gateway/router.ts";
 import type { Skip } from "../../src/gateway/screen.ts";
 import { maxTrailBytes, parseTrail, type Trail, TrailNotes } from "../../src/gateway/trail.ts";
-import { plainQuirks } from "../../src/protocols/codec.ts";
 
 const startedAt = 1_000_000;
 
 function target(name: string, keys: readonly string[] = ["#1"], key?: string): Target {
   const [id = "", model = ""] = name.split(":");
-  const provider: Provider = {
-    id,
-    name: id,
-    urls: {},
-    query: "",
-    auth: { chat: "bearer", messages: "bearer", responses: "bearer" },
-    local: undefined,
-    sessionHeader: undefined,
-    pools: [{ name: "free", endsWith: [":free"] }],
-    modelProtocols: [],
-    rateLimitScope: "model",
-    keys: keys.map((keyId) => ({ id: keyId, value: `secret ${keyId}` })),
-    key: undefined,
-    keySource: undefined,
-    isBuiltIn: false,
-    isAnthropic: false,
-    headers: {},
-    quirks: plainQuirks,
-  };
+  const api_keys = keys.map((keyId) => `secret ${keyId}`);
+  const config = parseConfig({ providers: { [id]: { base_url: "http://127.0.0.1:1", api_keys } } }, "test");
   return {
-    provider,
+    provider: buildProviders(config, (key) => key).get(id) as Provider,
     model,
     protocol: "chat",
     credential: "ours",
@@ -63,6 +46,7 @@ const cases: Case[] = [
     steps: [
       { rule: "image", outcome: "no image in the newest turn" },
       { rule: "script", outcome: "not configured" },
+      { rule: "family", outcome: "no known family" },
     ],
     play(notes) {
       notes.asked(one, startedAt + 1);
@@ -81,7 +65,7 @@ const cases: Case[] = [
   {
     name: "what a failure has shut, which key of several, and why another was not asked",
     play(notes) {
-      notes.arranged([one, two, three], new Map([[three, resting]]));
+      notes.arranged([one, two, three], new Map([[three, resting]]), undefined);
       notes.asked(one, startedAt + 1);
       notes.closed(one, { id: "account:a", until: startedAt + 300_000 });
       notes.asked(two, startedAt + 40);
@@ -132,7 +116,7 @@ const cases: Case[] = [
   {
     name: "that a session's own endpoint was moved forward",
     play(notes) {
-      notes.arranged([three, one, two], new Map());
+      notes.arranged([three, one, two], new Map(), three);
       notes.asked(three, startedAt);
       notes.served();
     },
@@ -141,6 +125,22 @@ const cases: Case[] = [
       calls: [{ target: "a:three", at: 0 }],
       kept: "a:three",
     },
+  },
+  {
+    name: "nothing where there was nobody to ask",
+    steps: [{ rule: "script", outcome: "not configured" }],
+    play: (notes) => notes.arranged([], new Map(), undefined),
+    trail: null,
+  },
+  {
+    name: "what OpenRouter could turn to by itself",
+    play(notes) {
+      const group = { ...one, others: [two, three] };
+      notes.arranged([group], new Map(), undefined);
+      notes.asked(group, startedAt);
+      notes.served();
+    },
+    trail: { candidates: [{ target: "a:one", others: ["b:two", "a:three"] }], calls: [{ target: "a:one", at: 0 }] },
   },
 ];
 
@@ -167,7 +167,7 @@ test("a trail is at most 4 KB long, and says how much it leaves out", () => {
     const targets = Array.from({ length: count }, (_, at) => target(`p${at}:${"語".repeat(length)}`));
     const skips = new Map(targets.map((skipped) => [skipped, { ...resting, reason: "理".repeat(length) }]));
     const notes = new TrailNotes(targets, startedAt, [{ rule: "規".repeat(length), outcome: "由".repeat(length) }]);
-    notes.arranged(targets, skips);
+    notes.arranged(targets, skips, undefined);
     for (const asked of targets) notes.asked(asked, startedAt);
     const text = notes.render() ?? "";
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(maxTrailBytes);
