@@ -14,14 +14,15 @@ import { type Agent, agents } from "./agents.ts";
 import { runCell } from "./bench.ts";
 import { missingExecutables } from "./gateway.ts";
 import { installAgents, lockedVersion } from "./install.ts";
+import { enterLane } from "./lanes.ts";
 import { type Outcome, type Result, renderMatrix } from "./matrix.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
+import { skipAloud } from "./skip-aloud.ts";
 
 const upstreams: readonly Protocol[] = ["messages", "chat", "responses"];
 
 const installed = await installAgents();
 const obstacle = installed.ok ? missingExecutables() : `the agents cannot be installed: ${installed.reason}`;
-const mustRun = process.env.CI === "true";
 const outcomes: Outcome[] = [];
 
 /** With the wait for a lane; an agent's own limit is shorter. */
@@ -43,41 +44,19 @@ describe.skipIf(obstacle !== undefined)("agents", () => {
 
 afterAll(() => {
   if (outcomes.every(({ result }) => result.kind === "n/a")) return;
-  const lines = agents.flatMap((agent) => upstreams.map((upstream) => ({ agent: nameWithVersion(agent), upstream })));
+  const lines = agents.flatMap((agent) => upstreams.map((variant) => ({ agent: nameWithVersion(agent), variant })));
   const columns = scenarios.map((scenario) => scenario.name);
-  console.log(`\n${renderMatrix(outcomes, lines, columns)}\n`);
+  console.log(`\n${renderMatrix(outcomes, lines, columns, "upstream")}\n`);
 });
 
 function nameWithVersion(agent: Agent): string {
   return `${agent.name} ${lockedVersion(agent.program)}`;
 }
 
-/** Agents spend much of their time asleep before they try again: two at a time, however many tests Bun has begun. */
-let freeLanes = 2;
-const waiting: (() => void)[] = [];
-
-/** Resolves when there is a lane; the result gives it to the next. */
-async function enterLane(): Promise<() => void> {
-  if (freeLanes > 0) freeLanes -= 1;
-  else await new Promise<void>((resolve) => waiting.push(resolve));
-  return () => {
-    const next = waiting.shift();
-    if (next === undefined) freeLanes += 1;
-    else next();
-  };
-}
-
-function skipAloud(name: string, reason: string): void {
-  console.error(`agent tests: ${reason}`);
-  test.skipIf(!mustRun)(name, () => {
-    throw new Error(reason);
-  });
-}
-
 function declareCell(agent: Agent, upstream: Protocol, scenario: Scenario, missing: string | undefined): void {
   const title = `${agent.name} on ${upstream}: ${scenario.name}`;
   const note = (result: Result) =>
-    outcomes.push({ agent: nameWithVersion(agent), upstream, scenario: scenario.name, result });
+    outcomes.push({ agent: nameWithVersion(agent), variant: upstream, scenario: scenario.name, result });
   const reason = missing ?? scenario.obstacle?.(agent, upstream);
   if (reason !== undefined) {
     note({ kind: "n/a", reason });

@@ -12,6 +12,7 @@ import type { RouteCheck } from "../launcher/doctor/agent-check.ts";
 import type { AgentReport } from "../launcher/doctor/render.ts";
 import { executables, missingExecutables } from "./gateway.ts";
 import { installAgents, lockedVersion } from "./install.ts";
+import { skipAloud } from "./skip-aloud.ts";
 
 const installed = await installAgents();
 const obstacle = installed.ok ? missingExecutables() : `the agents cannot be installed: ${installed.reason}`;
@@ -23,13 +24,6 @@ const limitMs = 180_000;
 if (obstacle !== undefined) skipAloud("the agents and the executables are there", obstacle);
 
 afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-function skipAloud(name: string, reason: string): void {
-  console.error(`agent tests: ${reason}`);
-  test.skipIf(process.env.CI !== "true")(name, () => {
-    throw new Error(reason);
-  });
-}
 
 function isMissing(program: string): boolean {
   const reason = installed.ok ? installed.missing[program] : obstacle;
@@ -80,19 +74,19 @@ function outline({ route, verdict, destination, protocol, model, key, extras, to
 describe.skipIf(obstacle !== undefined)("clutch doctor --agents", () => {
   const expected: Readonly<Record<string, readonly string[]>> = {
     claude: [
-      "p | ok | canary | messages | claude-opus-5-5 | launch token |  | plain",
+      "p | ok | canary | messages | clutch-big | launch token |  | plain",
       "b | ok | canary | messages | claude-opus-5-5 | launch token |  | plain",
     ],
     hermes: [
       "p | ok | canary | chat | clutch-big | launch token |  | plain",
-      "b | ok | canary | chat | z-ai/glm-5.2 | launch token |  | plain",
+      "b | ok | canary | chat | anthropic/claude-opus-4.6 | launch token |  | plain",
     ],
     codex: [
       "p | ok | canary | responses | clutch-big | launch token |  | plain",
       "b | ok | canary | responses | gpt-6.1-sol | launch token |  | additional_tools",
     ],
     qwen: [
-      "p | ok | canary | chat | clutch-big | launch token | memory on clutch-big | plain",
+      "p | ok | canary | chat | clutch-big | launch token | memory on clutch-small | plain",
       "b | ok | canary | chat | qwen3.7-max | launch token | memory on qwen3.7-max | plain",
     ],
     pi: [
@@ -133,16 +127,26 @@ describe.skipIf(obstacle !== undefined)("clutch doctor --agents", () => {
     {
       name: "Hermes with an address in its .env",
       program: "hermes",
-      home: { files: { ".hermes/.env": "CUSTOM_BASE_URL=http://127.0.0.1:9/v1\n" } },
+      home: { files: { ".hermes/.env": "KILOCODE_BASE_URL=http://127.0.0.1:9/v1\n" } },
       checks: ["p | wrong-destination", "b | wrong-destination"],
-      says: "Hermes still talks to 127.0.0.1:9 because ~/.hermes/.env sets CUSTOM_BASE_URL",
+      says: "Hermes still talks to 127.0.0.1:9 because ~/.hermes/.env sets KILOCODE_BASE_URL",
     },
     {
       name: "Hermes with a key in its .env",
       program: "hermes",
-      home: { files: { ".hermes/.env": `OPENROUTER_API_KEY=${key}\n` } },
+      home: { files: { ".hermes/.env": `KILOCODE_API_KEY=${key}\n` } },
       checks: ["p | wrong-key", "b | wrong-key"],
-      says: "Hermes sent a key of yours (authorization sk-or…) in place of the launch's because ~/.hermes/.env sets OPENROUTER_API_KEY",
+      says: "Hermes sent a key of yours (authorization sk-or…) in place of the launch's because ~/.hermes/.env sets KILOCODE_API_KEY",
+    },
+    {
+      name: "Hermes with other addresses and a key in its .env",
+      program: "hermes",
+      home: {
+        files: {
+          ".hermes/.env": `CUSTOM_BASE_URL=http://127.0.0.1:9/v1\nOPENROUTER_BASE_URL=http://127.0.0.1:9/v1\nOPENROUTER_API_KEY=${key}\n`,
+        },
+      },
+      checks: ["p | ok", "b | ok"],
     },
     {
       name: "Claude Code with an address and a key in its settings",

@@ -1,4 +1,4 @@
-/** The outcome of the matrix as a table: a line per agent and upstream, a column per scenario, the gaps explained below. */
+/** The outcome of a matrix as a table: a line per agent and variant, a column per scenario, the gaps explained below. */
 
 export type Result =
   /** `limit`: what this agent could not show. */
@@ -6,14 +6,15 @@ export type Result =
 
 export interface Outcome {
   agent: string;
-  upstream: string;
+  /** What the agent was tried with: an upstream's protocol, a route. */
+  variant: string;
   scenario: string;
   result: Result;
 }
 
 export interface Line {
   agent: string;
-  upstream: string;
+  variant: string;
 }
 
 /** In the order of `lines` and `scenarios`; a scenario that is not for a line leaves a gap, a line without any is left out. */
@@ -21,15 +22,16 @@ export function renderMatrix(
   outcomes: readonly Outcome[],
   lines: readonly Line[],
   scenarios: readonly string[],
+  variantTitle: string,
 ): string {
   const notes = [...new Set(outcomes.flatMap(({ result }) => noteOf(result) ?? []))];
-  const rows = lines.flatMap(({ agent, upstream }) => {
-    const own = outcomes.filter((outcome) => outcome.agent === agent && outcome.upstream === upstream);
+  const rows = lines.flatMap(({ agent, variant }) => {
+    const own = outcomes.filter((outcome) => outcome.agent === agent && outcome.variant === variant);
     if (own.length === 0) return [];
     const cells = scenarios.map((scenario) => own.find((outcome) => outcome.scenario === scenario));
-    return [[agent, upstream, ...cells.map((cell) => (cell === undefined ? "" : renderResult(cell.result, notes)))]];
+    return [[agent, variant, ...cells.map((cell) => (cell === undefined ? "" : renderResult(cell.result, notes)))]];
   });
-  const table = alignColumns([["agent", "upstream", ...scenarios], ...rows]);
+  const table = alignColumns([["agent", variantTitle, ...scenarios], ...rows]);
   return [...table, "", ...notes.map((note, index) => `(${index + 1}) ${note}`)].join("\n");
 }
 

@@ -11,7 +11,7 @@ import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { changedKeys, watchConfigFile } from "../src/config/watch.ts";
 import { renderError } from "../src/errors.ts";
 import { describeFailure } from "../src/gateway/cascade.ts";
-import { type Gateway, startGateway } from "../src/gateway/server.ts";
+import { type Gateway, type GatewayInput, startGateway } from "../src/gateway/server.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
 import { exemptLoopback } from "../src/loopback-direct.ts";
 import { ModelKeeper } from "../src/models/keeper.ts";
@@ -47,7 +47,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   });
   const gateway = await startGateway({
     loaded,
-    tierLetters: await tierLetters(homes, models.letters()),
+    ...(await tierLetters(homes, models.letters())),
     env,
     store,
     fetch,
@@ -125,9 +125,13 @@ function untilSignal(gateway: Gateway): Promise<number> {
   });
 }
 
-async function tierLetters(homes: Homes, chosen: LetterModels): Promise<Record<string, string>> {
+async function tierLetters(
+  homes: Homes,
+  chosen: LetterModels,
+): Promise<Pick<GatewayInput, "tierLetters" | "formerLetters">> {
   const raw = await readConfigFile(homes);
-  return readTierLetters(raw.value, raw.path ?? homes.configFile, chosen);
+  const tierLetters = readTierLetters(raw.value, raw.path ?? homes.configFile, chosen);
+  return { tierLetters, formerLetters: { m: chosen.m?.former ?? [], f: chosen.f?.former ?? [] } };
 }
 
 async function modelWorld({ config }: LoadedConfig, homes: Homes, env: Env): Promise<ModelWorld> {

@@ -143,12 +143,14 @@ const bigModel = "clutch-big";
 const middleModel = "clutch-middle";
 export const smallModel = "clutch-small";
 
-/** What launches tell Claude Code of models; an agent that runs `xx` hands it down. */
-export const claudeModelVariables = [
+/** What launches tell Claude Code and Hermes of models; an agent that runs `xx` hands it down. */
+export const modelVariables = [
   "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
   "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
   "CLAUDE_CODE_DISABLE_1M_CONTEXT",
   "CLAUDE_CODE_ATTRIBUTION_HEADER",
+  "HERMES_MAX_TOKENS",
+  "KILOCODE_BASE_URL",
 ] as const;
 
 function limitsOf(facts: LaunchFacts): Limits {
@@ -287,15 +289,18 @@ function renderToml(text: string): string {
 }
 
 /**
- * The one provider whose key Hermes sends to an address from the environment: with `custom` it says `no-key-required`.
- * CUSTOM_BASE_URL would beat ours.
+ * A provider of Hermes' own that takes address and key from the environment wherever it is used. With `openrouter` the
+ * calls beside the conversation (titles, compression) go to openrouter.ai all the same, with our token and the person's
+ * words, and with `custom` no key is sent. Nobody's ~/.hermes/.env has these two names by chance. Seen with 0.19.0.
  */
 function hermesByToken(facts: LaunchFacts): Wiring {
+  // Its window it asks the gateway for (context_length in /v1/models); there is no other way to tell it.
+  const output: Record<string, string> =
+    facts.limits === undefined ? {} : { HERMES_MAX_TOKENS: String(facts.limits.outputTokens) };
   return {
     ...nothing,
-    set: { OPENROUTER_BASE_URL: `${facts.gateway}/v1`, OPENROUTER_API_KEY: facts.token },
-    unset: ["CUSTOM_BASE_URL"],
-    argv: ["--provider", "openrouter"],
+    set: { KILOCODE_BASE_URL: `${facts.gateway}/v1`, KILOCODE_API_KEY: facts.token, ...output },
+    argv: ["--provider", "kilocode"],
   };
 }
 
@@ -528,6 +533,7 @@ export const agents = {
         unset: [
           "OPENROUTER_BASE_URL",
           "CUSTOM_BASE_URL",
+          "KILOCODE_BASE_URL",
           "OPENAI_BASE_URL",
           "ANTHROPIC_BASE_URL",
           "HERMES_INFERENCE_MODEL",
@@ -545,8 +551,7 @@ export const agents = {
       routes: ["p", "b"],
       homeFiles: [{ homeVariable: "HERMES_HOME", defaultFolder: ".hermes", name: ".env" }],
       projectFiles: [],
-      settings:
-        /^[ \t]*(?:export[ \t]+)?(CUSTOM_BASE_URL|OPENROUTER_BASE_URL|OPENROUTER_API_KEY)[ \t]*=[ \t]*["']?[^\s"'#]/gm,
+      settings: /^[ \t]*(?:export[ \t]+)?(KILOCODE_BASE_URL|KILOCODE_API_KEY)[ \t]*=[ \t]*["']?[^\s"'#]/gm,
     },
   },
   x: {

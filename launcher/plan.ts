@@ -11,9 +11,9 @@ import { exemptLoopback } from "../src/loopback-direct.ts";
 import { letterModels, ownNames, type TierConfig, tierModels, tierNames } from "../src/model-tiers.ts";
 import {
   type AgentRow,
-  claudeModelVariables,
   findAgentRow,
   type LaunchKind,
+  modelVariables,
   type Refusal,
   type Slot,
   smallModel,
@@ -173,6 +173,8 @@ export function buildLaunch(typed: LaunchRequest, settings: LauncherSettings, wo
 export function helpCommands(typed: LaunchRequest, settings: LauncherSettings, world: LaunchWorld): string[][] {
   const row = findAgentRow(typed.code.agent);
   const { request } = readProfile(typed, row, settings);
+  // of two refusals the one that no other mode gets round
+  supported(row.routes[request.code.route], row, request.code);
   const words = subcommandOf(supported(row.modes[launchKind(request, row, world).kind], row, request.code));
   return [[], ...words.map((_, index) => words.slice(0, index + 1))];
 }
@@ -487,7 +489,7 @@ function buildEnvDelta(wiring: Wiring, more: Record<string, string>, parent: Env
  */
 function leftovers(env: Env): string[] {
   const tokens = Object.keys(env).filter((name) => parseLaunchToken(env[name] ?? "") !== undefined);
-  return tokens.length === 0 ? [] : [...tokens, ...claudeModelVariables.filter((name) => Object.hasOwn(env, name))];
+  return tokens.length === 0 ? [] : [...tokens, ...modelVariables.filter((name) => Object.hasOwn(env, name))];
 }
 
 function matchNames(pattern: string, env: Env): string[] {

@@ -67,6 +67,8 @@ export interface Routing {
   providers: Providers;
   /** Launch letters and the models they mean. */
   tierLetters: Readonly<Record<string, string>>;
+  /** What letters meant before: a session that began then still asks for it by name. */
+  formerLetters?: Readonly<Record<string, readonly string[]>>;
   /** How often models may be asked, by `provider:model`. */
   quotas: QuotaRules;
 }
@@ -114,8 +116,11 @@ export function hasNoRules(request: Pick<RouteRequest, "launch" | "model">, rout
 
 /** A reference is one candidate; that of the launch's tier, which some agents repeat, stands for the tier. */
 function isPinned({ launch, model }: Pick<RouteRequest, "launch" | "model">, routing: Routing): boolean {
-  const tierModel = launch?.tier === undefined ? undefined : lookUp(routing.tierLetters, launch.tier);
-  return model !== tierModel && readReference(model, routing).isReference;
+  const { tierLetters, formerLetters = {} } = routing;
+  const isTiers =
+    launch?.tier !== undefined &&
+    (model === lookUp(tierLetters, launch.tier) || lookUp(formerLetters, launch.tier)?.includes(model) === true);
+  return !isTiers && readReference(model, routing).isReference;
 }
 
 /** A rule whose models cannot be asked at all leaves the request to the next one; the last has none after it. */

@@ -38,6 +38,8 @@ export interface GatewayInput {
   loaded: LoadedConfig;
   /** Launch letters and the models they mean. */
   tierLetters: Readonly<Record<string, string>>;
+  /** What they meant before. */
+  formerLetters?: Routing["formerLetters"];
   env: Env;
   store: Store;
   fetch: Fetch;
@@ -62,7 +64,7 @@ export interface Gateway {
   recovered: number;
   inFlight(): number;
   /** Replaces config and providers; requests under way keep theirs. @throws {ClutchError} and then changes nothing */
-  reload(loaded: LoadedConfig, tierLetters: GatewayInput["tierLetters"]): Promise<void>;
+  reload(loaded: LoadedConfig, letters: Pick<GatewayInput, "tierLetters" | "formerLetters">): Promise<void>;
   /** How often each routing rule has decided, the configured ones first. */
   ruleHits(): RuleHit[];
   /** Things a person should know; they stand in /health until replaced. */
@@ -82,7 +84,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const now = input.now ?? Date.now;
   let problems: string[] = [];
   const commandKeys = new CommandKeys();
-  let routing = await buildRouting(input.loaded, input.tierLetters, input.env, commandKeys);
+  let routing = await buildRouting(input.loaded, input, input.env, commandKeys);
   const { HOME: home, CLAUDE_CONFIG_DIR: claudeFolder = home === undefined ? undefined : `${home}/.claude` } =
     input.env;
   const script = new CustomRoute({ log: input.log });
@@ -182,8 +184,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     port: server.port ?? port,
     recovered,
     inFlight: app.inFlight,
-    async reload(loaded, tierLetters) {
-      routing = await buildRouting(loaded, tierLetters, input.env, commandKeys);
+    async reload(loaded, letters) {
+      routing = await buildRouting(loaded, letters, input.env, commandKeys);
       takeRules(loaded);
     },
     ruleHits: () => hits.list(),
@@ -209,7 +211,7 @@ const forgetful: HitStore = { load: async () => [], save: async () => {} };
 
 async function buildRouting(
   loaded: LoadedConfig,
-  tierLetters: GatewayInput["tierLetters"],
+  { tierLetters, formerLetters = {} }: Pick<GatewayInput, "tierLetters" | "formerLetters">,
   env: Env,
   commandKeys: CommandKeys,
 ): Promise<Routing> {
@@ -223,7 +225,7 @@ async function buildRouting(
     config,
     keyReader(env, (command) => commandKeys.find(command)),
   );
-  return { config, providers, tierLetters, quotas: quotaRules(config, providers) };
+  return { config, providers, tierLetters, formerLetters, quotas: quotaRules(config, providers) };
 }
 
 function quotaRules({ quotas, default_provider }: Config, providers: Providers): QuotaRules {

@@ -20,10 +20,17 @@ const tiers = {
   SMALL: { default: "vendor/small", cascade: [] },
 };
 const tierLetters = { d: "deepseek/flash", m: "clutch-big", "0": "ollama:local" };
+const formerLetters = { d: ["deepseek/old"] };
 
 function routing(config: JsonObject, keys: Readonly<Record<string, string>> = {}): Routing {
   const parsed = parseConfig(config, "c.json");
-  return { config: parsed, providers: buildProviders(parsed, (spec) => keys[spec]), tierLetters, quotas: new Map() };
+  return {
+    config: parsed,
+    providers: buildProviders(parsed, (spec) => keys[spec]),
+    tierLetters,
+    formerLetters,
+    quotas: new Map(),
+  };
 }
 
 /** A request that gives no task route a reason. */
@@ -198,6 +205,12 @@ describe("planRoute() with a launch tier", () => {
     [
       "knows its model when the agent repeats it",
       "deepseek/flash",
+      { launch: "xipd", config },
+      ["launch tier d", "openrouter:deepseek/flash@chat", ...cascade],
+    ],
+    [
+      "knows the model that it meant when the session began",
+      "deepseek/old",
       { launch: "xipd", config },
       ["launch tier d", "openrouter:deepseek/flash@chat", ...cascade],
     ],

@@ -217,7 +217,7 @@ test("the user's script decides, and follows the config", async () => {
       { ...buildConfig(gateway.upstream.port, { cascade: ["chat:big"] }), routes: { custom: "./router.ts" } },
       "test",
     );
-    await gateway.gateway.reload({ config, path: join(folder, "config.json"), notices: [] }, {});
+    await gateway.gateway.reload({ config, path: join(folder, "config.json"), notices: [] }, { tierLetters: {} });
     const messages = [{ role: "user", content: "hello" }];
     const served = async (body: JsonObject) => {
       const { response } = await post(gateway, "chat", { model: "gpt-5", messages, ...body });

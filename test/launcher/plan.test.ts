@@ -119,15 +119,24 @@ const environments: Record<string, { set: Record<string, string>; unset: string[
   },
   "codex by token": { set: { CLUTCH_KEY: "TOKEN" }, unset: [] },
   "codex direct": { set: {}, unset: ["CLUTCH_KEY"] },
+  "hermes with tiers": {
+    set: {
+      KILOCODE_BASE_URL: "http://127.0.0.1:8082/v1",
+      KILOCODE_API_KEY: "TOKEN",
+      HERMES_MAX_TOKENS: "32768",
+    },
+    unset: [],
+  },
   "hermes by token": {
-    set: { OPENROUTER_BASE_URL: "http://127.0.0.1:8082/v1", OPENROUTER_API_KEY: "TOKEN" },
-    unset: ["CUSTOM_BASE_URL"],
+    set: { KILOCODE_BASE_URL: "http://127.0.0.1:8082/v1", KILOCODE_API_KEY: "TOKEN" },
+    unset: [],
   },
   "hermes direct": {
     set: {},
     unset: [
       "OPENROUTER_BASE_URL",
       "CUSTOM_BASE_URL",
+      "KILOCODE_BASE_URL",
       "OPENAI_BASE_URL",
       "ANTHROPIC_BASE_URL",
       "HERMES_INFERENCE_MODEL",
@@ -229,17 +238,17 @@ describe("buildLaunch(), agent x mode x route", () => {
     ["xsd", "resume ID YOLO --no-daemon TRUST", "codex direct"],
     ["xrd", "resume YOLO --no-daemon TRUST", "codex direct"],
 
-    ["hip", "--yolo --provider openrouter -m clutch-big", "hermes by token"],
-    ["hcp", "--yolo --provider openrouter -m clutch-big --continue", "hermes by token"],
-    ["hnp", "chat --yolo --provider openrouter -m clutch-big -Q -q P", "hermes by token"],
-    ["hsp", "--yolo --provider openrouter -m clutch-big --resume ID", "hermes by token"],
-    ["hrp", "--yolo --provider openrouter -m clutch-big sessions browse", "hermes by token"],
+    ["hip", "--yolo --provider kilocode -m clutch-big", "hermes with tiers"],
+    ["hcp", "--yolo --provider kilocode -m clutch-big --continue", "hermes with tiers"],
+    ["hnp", "chat --yolo --provider kilocode -m clutch-big -Q -q P", "hermes with tiers"],
+    ["hsp", "--yolo --provider kilocode -m clutch-big --resume ID", "hermes with tiers"],
+    ["hrp", "--yolo --provider kilocode -m clutch-big sessions browse", "hermes with tiers"],
 
-    ["hib", "--yolo --provider openrouter", "hermes by token"],
-    ["hcb", "--yolo --provider openrouter --continue", "hermes by token"],
-    ["hnb", "chat --yolo --provider openrouter -Q -q P", "hermes by token"],
-    ["hsb", "--yolo --provider openrouter --resume ID", "hermes by token"],
-    ["hrb", "--yolo --provider openrouter sessions browse", "hermes by token"],
+    ["hib", "--yolo --provider kilocode", "hermes by token"],
+    ["hcb", "--yolo --provider kilocode --continue", "hermes by token"],
+    ["hnb", "chat --yolo --provider kilocode -Q -q P", "hermes by token"],
+    ["hsb", "--yolo --provider kilocode --resume ID", "hermes by token"],
+    ["hrb", "--yolo --provider kilocode sessions browse", "hermes by token"],
 
     ["hid", "--yolo", "hermes direct"],
     ["hcd", "--yolo --continue", "hermes direct"],
@@ -440,9 +449,9 @@ describe("buildLaunch(), tiers", () => {
 describe("buildLaunch(), tiers of the agents with names of their own for models", () => {
   const kimi = "moonshotai/kimi-k2.6:free";
   test.each([
-    ["hipk", `--yolo --provider openrouter -m ${kimi}`],
-    ["hcbk", `--yolo --provider openrouter -m ${kimi} --continue`],
-    ["hrpk", `--yolo --provider openrouter -m ${kimi} sessions browse`],
+    ["hipk", `--yolo --provider kilocode -m ${kimi}`],
+    ["hcbk", `--yolo --provider kilocode -m ${kimi} --continue`],
+    ["hrpk", `--yolo --provider kilocode -m ${kimi} sessions browse`],
     ["qipk", `--yolo SESSION --auth-type openai --model ${kimi}`],
     ["qnbk", `--yolo --auth-type openai --model ${kimi} P`],
     ["qip1", "--yolo SESSION --auth-type openai --model clutch-big"],
@@ -746,9 +755,9 @@ describe("buildLaunch(), requests", () => {
   });
 
   test("says which file of the user's wins", () => {
-    const rivals = [{ path: "/home/me/.hermes/.env", names: ["CUSTOM_BASE_URL", "OPENROUTER_API_KEY"] }];
+    const rivals = [{ path: "/home/me/.hermes/.env", names: ["KILOCODE_BASE_URL", "KILOCODE_API_KEY"] }];
     expect(launch("hip", {}, { rivals }).notes).toEqual([
-      "/home/me/.hermes/.env sets CUSTOM_BASE_URL and OPENROUTER_API_KEY, which wins over this launch: take it out of that file",
+      "/home/me/.hermes/.env sets KILOCODE_BASE_URL and KILOCODE_API_KEY, which wins over this launch: take it out of that file",
     ]);
   });
 

@@ -45,8 +45,8 @@ function refusal(act: () => unknown): string {
 describe("a profile", () => {
   test("names a model, and its digit is in the token", () => {
     const { argv, env } = launch("hi0");
-    expect(argv).toEqual(["--provider", "openrouter", "-m", "mybox:m"]);
-    expect(env.set["OPENROUTER_API_KEY"]).toBe("xx-hip0-id42");
+    expect(argv).toEqual(["--provider", "kilocode", "-m", "mybox:m"]);
+    expect(env.set["KILOCODE_API_KEY"]).toBe("xx-hip0-id42");
   });
 
   test("decides the route that the code leaves out, and brings options and variables of its own", () => {

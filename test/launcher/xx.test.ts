@@ -128,13 +128,13 @@ describe("xx launches", () => {
     mkdirSync(join(home, ".hermes"), { recursive: true });
     writeFileSync(
       join(home, ".hermes/.env"),
-      "# CUSTOM_BASE_URL=x\nOPENROUTER_API_KEY=\nexport OPENROUTER_BASE_URL='y'\n",
+      "# KILOCODE_API_KEY=x\nKILOCODE_API_KEY=\nexport KILOCODE_BASE_URL='y'\n",
     );
     mkdirSync(join(project, ".claude"), { recursive: true });
     writeFileSync(join(project, ".claude/settings.local.json"), '{ "env": { "ANTHROPIC_BASE_URL": "http://x" } }');
     const told = async (code: string) => (await xx([code])).stderr.replaceAll(root, "").replaceAll("/private", "");
     const ends = "which wins over this launch: take it out of that file\n";
-    expect(await told("hip")).toBe(`xx: /home/.hermes/.env sets OPENROUTER_BASE_URL, ${ends}`);
+    expect(await told("hip")).toBe(`xx: /home/.hermes/.env sets KILOCODE_BASE_URL, ${ends}`);
     expect(await told("hid")).toBe("");
     expect(await told("cid")).toBe(`xx: /project/.claude/settings.local.json sets ANTHROPIC_BASE_URL, ${ends}`);
     expect(await told("cip")).toBe("");
@@ -230,6 +230,7 @@ describe("xx refuses", () => {
     [["czp"], 2, 'xx: "z" at position 2 of "czp" is no mode: modes are i new session'],
     [["cidf"], 2, 'xx: "f" at position 4 of "cidf" is a tier'],
     [["gip"], 2, "xx: Antigravity cannot be sent through a gateway for one launch alone: xx gid starts it without\n"],
+    [["grp"], 2, "xx: Antigravity cannot be sent through a gateway for one launch alone: xx grd starts it without\n"],
     [["orp"], 2, "xx: OpenCode has no flag for its picker: xx oip, then type /sessions\n"],
     [["cnp"], 2, 'xx: "cnp" needs a prompt'],
     [["cs"], 2, 'xx: "csp" needs the id of a session'],
