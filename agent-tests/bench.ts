@@ -1,23 +1,16 @@
 /** One cell of the matrix: one agent, one upstream protocol, one scenario, in a home and with a gateway of its own. */
 
 import { expect } from "bun:test";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Protocol } from "../src/protocols/chat.ts";
 import { type Agent, agentKey, type Command, type Place, type Task } from "./agents.ts";
 import { executables, type RunningGateway, startGateway, upstreamKey } from "./gateway.ts";
+import { type Finished, prepareEnv, runProgram } from "./run-program.ts";
 import { hasNoTools, type RecordedRequest, type Script, startScriptedUpstream } from "./scripted-upstream.ts";
 import { conversation, returnedReasoning } from "./wire-requests.ts";
 import { findFaults, findLeaks } from "./wire-rules.ts";
-
-const agentLimitMs = 60_000;
-
-export interface Finished {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
 
 /** What a scenario works with: runs in one home, and what reached the upstream. */
 export interface Bench {
@@ -76,19 +69,6 @@ export async function runCell(cell: Cell, binFolders: readonly string[]): Promis
   }
 }
 
-/** Nothing of the person who runs the tests: only what a fresh login would have. */
-async function prepareEnv(root: string, binFolders: readonly string[], agent: Agent): Promise<Record<string, string>> {
-  for (const folder of ["home", "project", "tmp"]) await mkdir(join(root, folder));
-  return {
-    HOME: join(root, "home"),
-    TMPDIR: join(root, "tmp"),
-    PATH: [...binFolders, "/usr/local/bin", "/usr/bin", "/bin"].join(":"),
-    SHELL: "/bin/sh",
-    LANG: "C.UTF-8",
-    ...agent.env,
-  };
-}
-
 async function buildBench(
   { agent, upstream }: Cell,
   root: string,
@@ -127,24 +107,6 @@ async function buildBench(
     bodyText: (index) => JSON.stringify(main(index).body),
     sessionId: () => findSessionId(join(root, "home", agent.launcher?.sessionFiles ?? "")),
   };
-}
-
-async function runProgram(command: Command, cwd: string, env: Record<string, string>): Promise<Finished> {
-  const stdin = command.stdin === undefined ? "ignore" : new Blob([command.stdin]);
-  const child = Bun.spawn([...command.argv], {
-    cwd,
-    env,
-    stdin,
-    stdout: "pipe",
-    stderr: "pipe",
-    timeout: agentLimitMs,
-  });
-  const [stdout, stderr] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code: child.exitCode, stdout, stderr };
 }
 
 async function findSessionId(folder: string): Promise<string> {

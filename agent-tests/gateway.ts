@@ -35,6 +35,8 @@ export interface GatewayOptions {
   /** The rest of the gateway's environment. */
   env: Record<string, string>;
   upstream: { url: string; protocol: Protocol };
+  /** In place of the one that this upstream is enough for. */
+  config?: JsonObject;
 }
 
 /** One sentence when the executables are not there, else undefined. */
@@ -46,7 +48,7 @@ export function missingExecutables(): string | undefined {
 /** Starts the gateway and waits until it is healthy. @throws {Error} with what it printed */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   await mkdir(options.home, { recursive: true });
-  const config = JSON.stringify(buildConfig(options), null, 2);
+  const config = JSON.stringify(options.config ?? buildConfig(options), null, 2);
   await writeFile(join(options.home, "config.json"), config, { mode: 0o600 });
   const port = findFreePort();
   const child = Bun.spawn([executables.clutch, "serve", "--host", "127.0.0.1", "--port", String(port)], {

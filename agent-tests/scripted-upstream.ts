@@ -237,7 +237,8 @@ function streamResponse(events: readonly Event[], ending: "whole" | "broken" | "
   return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-cache" } });
 }
 
-function renderEvent({ event, data }: Event): string {
+/** As it goes over the wire. */
+export function renderEvent({ event, data }: Event): string {
   const text = typeof data === "string" ? data : JSON.stringify(data);
   return event === undefined ? `data: ${text}\n\n` : `event: ${event}\ndata: ${text}\n\n`;
 }

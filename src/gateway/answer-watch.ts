@@ -13,6 +13,8 @@ export interface Flaw {
 export class AnswerWatch {
   #calls = new Map<number, { name: string; json: string }>();
   #hasContent = false;
+  /** A tool that the upstream runs itself has been called. */
+  #hasHosted = false;
   #reason: string | undefined;
 
   see(event: ChatEvent): void {
@@ -23,6 +25,7 @@ export class AnswerWatch {
         break;
       case "opaque":
         this.#hasContent = true;
+        this.#hasHosted = true;
         break;
       case "tool-start":
         this.#hasContent = true;
@@ -51,7 +54,7 @@ export class AnswerWatch {
     for (const { name, json } of this.#calls.values()) {
       if (isBroken(json)) return { kind: "bad-tool-call", message: `the arguments of ${name} are broken JSON` };
     }
-    if (forcesTool && this.#calls.size === 0) {
+    if (forcesTool && this.#calls.size === 0 && !this.#hasHosted) {
       return { kind: "no-tool-call", message: "a tool had to be called, and none was" };
     }
     return undefined;

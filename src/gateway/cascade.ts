@@ -153,8 +153,8 @@ class Course {
   readonly #spent = new Set<Target>();
   /** By target with its key: until when this request leaves it alone (ms since 1970), breakers or not. */
   readonly #restsUntil = new Map<Target, number>();
-  /** Serves where there is no trouble. */
-  readonly #preferred: Target | undefined;
+  /** As planned, before the session's own endpoints were put first. */
+  readonly #inOrder: readonly Target[];
   #round = 0;
   #at = 0;
   #keysTried = 0;
@@ -170,7 +170,7 @@ class Course {
     const { session } = exchange.input;
     const arranged = deps.affinity.arrange(session, targets, deps.now());
     const { asked, skipped } = screen(arranged, needsOf(exchange), deps.factsOf, deps.purse());
-    this.#preferred = targets.find((target) => asked.includes(target));
+    this.#inOrder = targets.filter((target) => asked.includes(target));
     this.#targets = groupForOpenRouter(asked, deps.fallbackMethod, (target) =>
       this.#keysFor(target).some((keyed) => deps.health.refusal(candidateOf(keyed)) === undefined),
     );
@@ -300,11 +300,7 @@ class Course {
     const target = asked.others === undefined ? asked : findServing(asked, answer);
     this.trail.served();
     const { affinity, now } = this.deps;
-    const isFirst =
-      target.provider === this.#preferred?.provider &&
-      target.model === this.#preferred.model &&
-      target.key?.id === target.provider.keys[0]?.id;
-    affinity.served(this.#exchange.input.session, target, target.key?.id, isFirst, now());
+    affinity.served(this.#exchange.input.session, target, this.#inOrder, now());
     return {
       ok: true,
       target,

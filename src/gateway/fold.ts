@@ -39,6 +39,7 @@ export function eventsOf(response: ChatResponse): ChatEvent[] {
         part satisfies never;
     }
   }
+  if (response.hasOpaque === true) events.push({ type: "opaque" });
   events.push({ type: "finish", reason: response.finish, stopSequence: response.stopSequence, usage });
   return events;
 }

@@ -32,10 +32,12 @@ export class QuotaWindows {
     const limit = rule?.max_requests_per_minute;
     if (limit === undefined) return undefined;
     const { restsUntil, sentAt } = this.#window(name, now);
+    // The request that makes room is the oldest of the last `limit`.
+    const roomAt = sentAt.length < limit ? now : (sentAt.at(-limit) ?? now) + windowMs;
+    const backAt = Math.max(restsUntil, roomAt);
+    if (backAt <= now) return undefined;
     const reason = `${candidate.model} has had its ${limit} requests of this minute (quotas in the config)`;
-    if (now < restsUntil) return { reason, kind: "rate-limit", backAt: restsUntil };
-    if (sentAt.length < limit) return undefined;
-    return { reason, kind: "rate-limit", backAt: (sentAt[sentAt.length - Math.floor(limit)] ?? now) + windowMs };
+    return { reason, kind: "rate-limit", backAt };
   }
 
   /** @returns how to take it back, should the request have cost nothing */
@@ -47,9 +49,11 @@ export class QuotaWindows {
     if (window.sentAt.length >= rule.max_requests_per_minute && rule.cooldown_seconds !== undefined) {
       window.restsUntil = now + rule.cooldown_seconds * 1000;
     }
+    const isLast = window.restsUntil > now;
     return () => {
       const at = window.sentAt.indexOf(now);
       if (at >= 0) window.sentAt.splice(at, 1);
+      if (isLast) window.restsUntil = 0;
     };
   }
 
