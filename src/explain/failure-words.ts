@@ -75,7 +75,6 @@ const words: Readonly<Record<FailureKind, (why: RecordedFailure) => string>> = {
   permission: () => "the key may not use this model",
   "not-found": () => "the provider does not have this model",
   "context-overflow": () => "the conversation does not fit into the model's window",
-  moderation: () => "the provider refuses what the request says",
   "bad-request": () => "the request itself was refused, as every model would have to",
   moderation: () => "it was refused for what it says",
   "too-large": () => "the request is too large, for every model alike",

@@ -16,7 +16,6 @@ import { isLoopback } from "./guard.ts";
 import type { Health } from "./health.ts";
 import type { OpenRouterAccount } from "./openrouter-account.ts";
 import { type Caller, recognise } from "./recognise.ts";
-import type { RuleHit } from "./rule-hits.ts";
 
 /** Who is at the other end of a request's socket; Bun's server is one. */
 export interface PeerSource {

@@ -209,7 +209,10 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     recovered,
     inFlight: app.inFlight,
     async reload(loaded, letters) {
+      const before = routing;
       routing = await buildRouting(loaded, letters, input.env, commandKeys);
+      const renewed = providersWithNewKeys(before.providers, routing.providers);
+      health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
     },
     ruleHits: () => hits.list(),
@@ -251,6 +254,11 @@ async function buildRouting(
     keyReader(env, (command) => commandKeys.find(command)),
   );
   return { config, providers, tierLetters, formerLetters, quotas: quotaRules(config, providers) };
+}
+
+/** What was refused with another key says nothing of a new one. */
+function providersWithNewKeys(before: Providers, after: Providers): string[] {
+  return [...after.values()].filter((now) => !Bun.deepEquals(before.get(now.id)?.keys, now.keys)).map(({ id }) => id);
 }
 
 /** The config's limits, by `provider:model`. */

@@ -55,12 +55,6 @@ export interface TrailCall {
   closed?: { id: string; until: number };
 }
 
-/** Rules that every request passes, whatever the config says, have nothing to tell. */
-function isTelling({ rule, outcome }: RouteStep): boolean {
-  const isEveryones = rule === "own name" || rule === "no tiers" || rule === "family";
-  return !isEveryones && outcome !== "not configured" && outcome !== "none in the launch code";
-}
-
 interface Call {
   target: Target;
   startedAt: number;
