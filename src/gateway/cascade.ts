@@ -287,12 +287,13 @@ class Course {
   /** A hedged candidate whose rival was faster, or whose request is over. */
   abandon({ target, ticket, startedAt, controller }: Choice, ending: Promise<Ended>): void {
     ticket.unknown();
-    controller.abort(new Error("another candidate was faster"));
+    const message = this.isOver ? "the request was over before it answered" : "another candidate was faster";
+    controller.abort(new Error(message));
     this.#exchange.endAttempt(controller);
     void ending.then(({ outcome }) => {
       if (outcome.ok && outcome.answer.kind === "live") void outcome.answer.reader?.cancel().catch(() => {});
     }, ignore);
-    const why = failure("aborted", "another candidate was faster");
+    const why = failure("aborted", message);
     recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
   }
 
