@@ -262,20 +262,22 @@ function literally(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-async function take(terminal: Terminal, step: Step): Promise<void> {
+/** Does one step of a row's answers. */
+export async function take(terminal: Terminal, step: Step): Promise<void> {
   if ("press" in step) terminal.press(...step.press);
   else await sayIn(terminal, step.say);
 }
 
-/** What follows too fast is taken for the rest of a pasted text. */
-async function sayIn(terminal: Terminal, text: string): Promise<void> {
+/** Types and sends it. What follows too fast is taken for the rest of a pasted text, so Enter waits for the text. */
+export async function sayIn(terminal: Terminal, text: string): Promise<void> {
   terminal.type(text);
   await terminal.shows(new RegExp(literally(text)), screenLimitMs);
   await Bun.sleep(300);
   terminal.press("Enter");
 }
 
-async function answerQuestions(agent: LaunchedAgent, terminal: Terminal, first: RegExp): Promise<void> {
+/** Gets through what the agent asks before it starts. @param first matches once it is through */
+export async function answerQuestions(agent: LaunchedAgent, terminal: Terminal, first: RegExp): Promise<void> {
   const open = [...agent.questions];
   await eventually(
     `the first screen of ${agent.name}`,

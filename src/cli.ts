@@ -43,6 +43,47 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     });
 
   program
+    .command("why")
+    .description("tell what became of a request: which rule, which candidates, what each answered")
+    .argument("[id]", "as x-clutch-request-id has it, or its beginning; last is the newest", "last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch why last")
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const { why } = await import("../commands/why.ts");
+      status = await why(id, flags, env);
+    });
+
+  const breakers = program
+    .command("breakers")
+    .description("what is out of order, since when and until when: models, keys, accounts, providers")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch breakers")
+    .action(async (flags: { json?: boolean }) => {
+      const { breakers } = await import("../commands/breakers.ts");
+      status = await breakers(flags, env);
+    });
+  breakers
+    .command("reset")
+    .description("have what is out of order tried again at once")
+    .argument("[what]", "a model, a provider with all that is its, an id from --json, or all", "all")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch breakers reset moonshotai/kimi-k2.6:free")
+    .action(async (what: string, flags: { json?: boolean }) => {
+      const { resetBreakers } = await import("../commands/breakers.ts");
+      status = await resetBreakers(what, flags, env);
+    });
+
+  program
+    .command("quota")
+    .description("how much of each limit is left, and until when: the config's own, OpenRouter's free models")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch quota")
+    .action(async (flags: { json?: boolean }) => {
+      const { quota } = await import("../commands/quota.ts");
+      status = await quota(flags, env);
+    });
+
+  program
     .command("demo")
     .description("watch a cascade fail over, without keys or network")
     .addHelpText("after", "\nExample:\n  clutch demo")

@@ -156,7 +156,9 @@ const providers: readonly ProviderRow[] = Object.values(catalog);
 
 /** Of other machines; chatgpt.com is where Codex goes with a login of ChatGPT's. */
 const modelHosts: ReadonlySet<string> = new Set([
-  ...providers.flatMap(({ bases }) => Object.values(bases).flatMap((base) => (URL.canParse(base) ? new URL(base).hostname : []))),
+  ...providers.flatMap(({ bases }) =>
+    Object.values(bases).flatMap((base) => (URL.canParse(base) ? new URL(base).hostname : [])),
+  ),
   "chatgpt.com",
 ]).difference(new Set(["127.0.0.1", "localhost"]));
 

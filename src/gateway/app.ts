@@ -5,6 +5,7 @@ import { relayedHeaders } from "../../providers/failure.ts";
 import type { JsonObject, Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import { version } from "../version.ts";
+import type { createAdmin, PeerSource } from "./admin.ts";
 import { RequestBody, readBody } from "./body.ts";
 import { toGatewayError } from "./cascade.ts";
 import { type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
@@ -29,10 +30,13 @@ export interface AppDeps
   admits(caller: Caller): boolean;
   /** Things a person should know: they stand in /health. */
   problems(): string[];
+  /** What stands under /admin. */
+  admin: ReturnType<typeof createAdmin>;
 }
 
 export interface App {
-  fetch(request: Request): Response | Promise<Response>;
+  /** @param peers knows the socket behind the request; without it nothing under /admin is served */
+  fetch(request: Request, peers?: PeerSource): Response | Promise<Response>;
   inFlight(): number;
   /**
    * From now on new requests are refused. Resolves when the answers under way are complete, or after `limitMs`, when the
@@ -128,6 +132,8 @@ export function createApp(deps: AppDeps): App {
     };
     return c.json({ status, service: "clutch", ...(isAdmitted(c) ? details : {}) }, draining ? 503 : 200);
   });
+
+  app.route("/admin", deps.admin);
 
   app.notFound(notFound);
 
@@ -237,13 +243,13 @@ export function createApp(deps: AppDeps): App {
   }
 
   return {
-    fetch(request) {
+    fetch(request, peers) {
       // Before the router rather than as its middleware, which would put every request through one more promise.
       const refusal = refuseForeign(request.headers, deps.host);
       if (refusal !== undefined)
         return sendError(protocolOf(pathOf(request.url)), { kind: "permission", message: refusal });
       // Hono would run the GET handler; agents only want to know that somebody is there.
-      return request.method === "HEAD" ? new Response(null, { status: 200 }) : app.fetch(request);
+      return request.method === "HEAD" ? new Response(null, { status: 200 }) : app.fetch(request, peers);
     },
     inFlight,
     async drain(limitMs) {

@@ -28,6 +28,7 @@ export async function ask(exchange: Exchange, target: Target, signal: AbortSigna
   const isPassedOn = target.protocol === exchange.input.protocol;
   for (let learnt = 0; ; learnt++) {
     const known = deps.lessons.recall(key, deps.now());
+    exchange.input.trail.changed(target, known, learnt > 0);
     const built = buildRequest(exchange, target, known, deps);
     if (!built.ok) return built;
     const sent = await sendUpstream(deps.fetch, built.request, signal);

@@ -9,11 +9,12 @@ import type { GatewayError } from "../protocols/codec.ts";
 import type { Affinity } from "./affinity.ts";
 import { type AttemptDeps, attemptTarget, type LiveAnswer, type Outcome, type WholeAnswer } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Candidate, Health, Ticket } from "./health.ts";
+import type { Candidate, Health, Refusal, Ticket } from "./health.ts";
 import { needsOf } from "./needs.ts";
 import { groupForOpenRouter } from "./openrouter-native.ts";
 import type { Target } from "./router.ts";
 import { type Purse, type Skip, screen } from "./screen.ts";
+import type { TrailNotes } from "./trail.ts";
 
 /** A candidate that was left, as it is told to the client, the log and whoever watches. */
 export interface LeftCandidate {
@@ -70,6 +71,7 @@ export async function runCascade(
     if (served !== undefined) return served;
     const waitMs = course.isOver ? undefined : course.shortWait();
     if (waitMs === undefined || !(await pause(waitMs, exchange))) break;
+    exchange.input.trail.waited(waitMs);
     course.begin();
   }
   return course.exhausted();
@@ -114,7 +116,10 @@ async function ask(course: Course, first: Choice): Promise<CascadeResult | undef
   if (hedgeMs > 0 && course.hasMore()) {
     const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
     const second = early === undefined ? course.next(true) : undefined;
-    if (second !== undefined) running.set(second, course.attempt(second));
+    if (second !== undefined) {
+      course.trail.askedBeside(second.target);
+      running.set(second, course.attempt(second));
+    }
   }
   while (running.size > 0) {
     const { choice, outcome } = await Promise.race(running.values());
@@ -137,6 +142,7 @@ const maxRounds = 5;
 /** The way of one request through its candidates. */
 class Course {
   readonly deps: CascadeDeps;
+  readonly trail: TrailNotes;
   readonly #exchange: Exchange;
   readonly #targets: readonly Target[];
   readonly #planned: number;
@@ -159,6 +165,7 @@ class Course {
   constructor(exchange: Exchange, targets: readonly Target[], deps: CascadeDeps) {
     this.deps = deps;
     this.#exchange = exchange;
+    this.trail = exchange.input.trail;
     this.#planned = targets.length;
     const { session } = exchange.input;
     const arranged = deps.affinity.arrange(session, targets, deps.now());
@@ -168,6 +175,8 @@ class Course {
       this.#keysFor(target).some((keyed) => deps.health.refusal(candidateOf(keyed)) === undefined),
     );
     for (const skip of skipped) this.#skips.set(skip.target, skip);
+    const moved = arranged === targets ? undefined : arranged.find((target, at) => target !== targets[at]);
+    this.trail.arranged(withGroups(arranged, this.#targets), this.#skips, moved);
   }
 
   /** Starts anew with those that may answer after all. */
@@ -199,7 +208,9 @@ class Course {
         if (admission.ok) {
           this.#skips.delete(target);
           const controller = this.#exchange.startAttempt();
-          return { target: keyed, ticket: admission.ticket, startedAt: this.deps.now(), controller, isLast };
+          const startedAt = this.deps.now();
+          this.trail.asked(keyed, startedAt);
+          return { target: keyed, ticket: admission.ticket, startedAt, controller, isLast };
         }
         this.#noteSkip({ target, ...admission.refusal });
       }
@@ -242,9 +253,11 @@ class Course {
     return { choice, outcome };
   }
 
-  leave({ target, ticket, startedAt, controller }: Choice, why: Failure): void {
+  leave({ target, ticket, startedAt, controller }: Choice, told: Failure): void {
+    const why = hideKey(told, target);
     this.#exchange.endAttempt(controller);
     ticket.failed(why);
+    this.trail.closed(target, whatIsShut(this.deps.health.refusal(candidateOf(target))));
     const candidate = { target, failure: why, durationMs: this.deps.now() - startedAt };
     this.#left.push(candidate);
     recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, why);
@@ -285,6 +298,7 @@ class Course {
 
   served({ target: asked, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
     const target = asked.others === undefined ? asked : findServing(asked, answer);
+    this.trail.served();
     const { affinity, now } = this.deps;
     affinity.served(this.#exchange.input.session, target, this.#inOrder, now());
     return {
@@ -395,6 +409,17 @@ class Course {
   }
 }
 
+/** Every candidate in its place, those that OpenRouter chooses among as the one target they have become. */
+function withGroups(arranged: readonly Target[], targets: readonly Target[]): readonly Target[] {
+  const groups = targets.filter((target) => target.others !== undefined);
+  if (groups.length === 0) return arranged;
+  const inside = new Set(groups.flatMap(({ others = [] }) => others));
+  return arranged.flatMap((target) => {
+    if (inside.has(target)) return [];
+    return groups.find(({ provider, model }) => provider === target.provider && model === target.model) ?? target;
+  });
+}
+
 /** Which of several models has answered, by its own word; the first where it does not say. */
 function findServing({ others: _, ...first }: Target, answer: WholeAnswer | LiveAnswer): Target {
   const start = answer.kind === "live" ? answer.events.find((event) => event.type === "start") : undefined;
@@ -415,6 +440,17 @@ function candidateOf({ provider, model, key }: Target): Candidate {
     hasOtherKeys: provider.keys.length > 1,
     pool: poolOf(provider, model),
   };
+}
+
+/** Some servers repeat the key that they refuse, and the words go to clients, logs and the ledger. */
+function hideKey(why: Failure, { key }: Target): Failure {
+  if (key === undefined || !why.message.includes(key.value)) return why;
+  return { ...why, message: why.message.replaceAll(key.value, `(key ${key.id})`) };
+}
+
+/** What a failure has just shut, if it has. */
+function whatIsShut(refusal: Refusal | undefined): { id: string; until: number } | undefined {
+  return refusal?.circuit === undefined ? undefined : { id: refusal.circuit, until: Math.round(refusal.backAt) };
 }
 
 function ignore(): void {
@@ -476,7 +512,7 @@ function explain(
   const tokens = left.findLast(({ failure: why }) => why.kind === "context-overflow")?.failure.tokens;
   return {
     kind: sharedKind([...left.map((candidate) => candidate.failure.kind), ...skipped.map((skip) => skip.kind)]),
-    message: `no model answered. ${reasons.map((reason, index) => `${index + 1}. ${reason}`).join("; ")}`,
+    message: `no model answered. ${reasons.map((reason, index) => `${index + 1}. ${reason}`).join("; ")} (clutch why ${requestId})`,
     requestId,
     ...soonest,
     ...(tokens === undefined ? {} : { tokens }),

@@ -16,10 +16,11 @@ import type { OverflowBrake } from "./overflow-brake.ts";
 import type { Caller } from "./recognise.ts";
 import { describeBadRequest, type ReplyHeaders, replyHeaders, sendError, streamHeaders } from "./reply.ts";
 import { describeRequest, type RuleHelpers } from "./route-request.ts";
-import { hasNoRules, planRoute, type Routing, type Target } from "./router.ts";
+import { hasNoRules, planRoute, type RoutePlan, type Routing, type Target } from "./router.ts";
 import type { RuleHits } from "./rule-hits.ts";
 import { StreamReply } from "./stream-reply.ts";
 import type { Calibration } from "./token-count.ts";
+import { TrailNotes } from "./trail.ts";
 
 export interface ConversationDeps {
   routing: Routing;
@@ -57,7 +58,8 @@ export async function converse(
   const { targets } = route;
   const local = hasNoRules(request, deps.routing) ? undefined : findLocalAnswer(protocol, caller.agent, body);
   const isLocal = local !== undefined && targets.length > 0;
-  const exchange = begin(protocol, raw, body, caller, isLocal ? `local answer: ${local}` : route.rule, deps);
+  const plan = isLocal ? { ...route, rule: `local answer: ${local}`, targets: [] } : route;
+  const exchange = begin(protocol, raw, body, caller, plan, deps);
   if (isLocal) return answerLocally(exchange);
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
@@ -92,13 +94,14 @@ function begin(
   raw: Request,
   body: RequestBody,
   caller: Caller,
-  rule: string,
+  { rule, targets, steps }: RoutePlan,
   deps: ConversationDeps,
 ): Exchange {
   const { model, stream } = body;
   const now = deps.now();
   const id = makeId(now);
   const { launch } = caller;
+  const trail = new TrailNotes(targets, now, steps);
   const entry = deps.ledger.begin({
     id,
     startedAt: now,
@@ -111,6 +114,10 @@ function begin(
     session: caller.session ?? null,
     modelRequested: model.slice(0, 256),
     rule,
+    // Read when the row is written: behind the answer, and as things stand then.
+    get trail() {
+      return trail.render();
+    },
     attempts: 0,
   });
   const query = raw.url.indexOf("?");
@@ -123,6 +130,7 @@ function begin(
     query: query < 0 ? "" : raw.url.slice(query),
     startedAt: now,
     entry,
+    trail,
     session: caller.session,
   });
 }
@@ -212,6 +220,7 @@ function answerStream(
   const headers = { ...replyHeaders(exchange, early), ...streamHeaders };
   if (early !== undefined) reply.adopt(early);
   else {
+    exchange.input.trail.opened(deps.now());
     reply.open();
     void cascade.then((result) => reply.adopt(result));
   }

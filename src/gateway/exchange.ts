@@ -6,6 +6,7 @@ import { codecs } from "../protocols/index.ts";
 import { settleTurns } from "../protocols/turns.ts";
 import type { RequestBody } from "./body.ts";
 import type { LedgerEntry } from "./ledger.ts";
+import type { TrailNotes } from "./trail.ts";
 
 export interface ExchangeInput {
   id: string;
@@ -18,6 +19,8 @@ export interface ExchangeInput {
   /** Milliseconds since 1970. */
   startedAt: number;
   entry: LedgerEntry;
+  /** What becomes of its candidates. */
+  trail: TrailNotes;
   /** The agent's own session id; undefined when it has none, or does not tell. */
   session: string | undefined;
 }

@@ -38,6 +38,8 @@ export interface Refusal {
   kind: FailureKind;
   /** When it may be asked again (ms since 1970). */
   backAt: number;
+  /** The circuit that is open; undefined for a limit of the config. */
+  circuit?: string;
 }
 
 export type Admission = { ok: true; ticket: Ticket } | { ok: false; refusal: Refusal };
@@ -91,9 +93,9 @@ export class Health {
   /** Why the candidate cannot be asked now, if it cannot. Begins nothing. */
   refusal(candidate: Candidate): Refusal | undefined {
     const now = this.#deps.now();
-    const blocking = dependencies(candidate).flatMap(({ id, what }) => {
-      const circuit = this.#circuits.get(id);
-      return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(circuit, what, now)];
+    const blocking = dependencies(candidate).flatMap((dependency) => {
+      const circuit = this.#circuits.get(dependency.id);
+      return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(dependency, circuit, now)];
     });
     const quota = this.#quotas.refusal(candidate, now);
     if (quota !== undefined) blocking.push(quota);
@@ -118,6 +120,11 @@ export class Health {
     return [...this.#circuits].map(([id, circuit]) => ({ id, circuit }));
   }
 
+  /** What is left of the limits that the config sets. */
+  limits(): ReturnType<QuotaWindows["list"]> {
+    return this.#quotas.list(this.#deps.now());
+  }
+
   /** Closes what matches: an id, or all. @returns the ids that were closed */
   reset(matches: (id: string) => boolean): string[] {
     const ids = [...this.#circuits.keys()].filter(matches);
@@ -127,7 +134,7 @@ export class Health {
 
   /** An upstream, or its own word about an account, says that something is used up. */
   shut(id: string, reason: string, retryAfterMs: number): void {
-    this.#shut(id, { weight: 1, kind: "rate-limit", reason, retryAfterMs }, shutPolicies.account);
+    this.#shut(id, { weight: 1, kind: "quota", reason, retryAfterMs }, shutPolicies.account);
   }
 
   #ticket(candidate: Candidate, startedAt: number, refund: () => void): Ticket {
@@ -242,17 +249,28 @@ const limitPolicies: Partial<Record<FailureKind, Blamed["limits"]>> = {
   quota: shutPolicies.quota,
 };
 
-function refuse(circuit: Circuit, what: string, now: number): Refusal {
+function refuse({ id, what, isMany }: Dependency, circuit: Circuit, now: number): Refusal {
   const isProbing = stateOf(circuit, now) === "half-open";
-  const reason = isProbing ? `${what} is being tried by another request` : `${what} is resting: ${circuit.reason}`;
-  return { reason, kind: circuit.kind || "upstream", backAt: isProbing ? now + probeWaitMs : circuit.until };
+  const verb = isMany ? "are" : "is";
+  const reason = isProbing
+    ? `${what} ${verb} being tried by another request`
+    : `${what} ${verb} resting: ${circuit.reason}`;
+  const backAt = isProbing ? now + probeWaitMs : circuit.until;
+  return { reason, kind: circuit.kind || "upstream", backAt, circuit: id };
 }
 
 /** What a probe takes to tell, for those who wait for it (ms). */
 const probeWaitMs = 2_000;
 
+interface Dependency {
+  id: string;
+  /** For people. */
+  what: string;
+  isMany?: true;
+}
+
 /** In the order in which a person would want to be told: the widest first. */
-function dependencies(candidate: Candidate): { id: string; what: string }[] {
+function dependencies(candidate: Candidate): Dependency[] {
   const { provider, model } = candidate;
   const key = keyId(candidate);
   const pool = poolId(candidate);
@@ -260,7 +278,9 @@ function dependencies(candidate: Candidate): { id: string; what: string }[] {
   return [
     { id: providerId(candidate), what: provider },
     { id: accountId(candidate), what: `the account at ${provider}` },
-    ...(pool === undefined ? [] : [{ id: pool, what: `the ${candidate.pool} models of ${provider}` }]),
+    ...(pool === undefined
+      ? []
+      : [{ id: pool, what: `the ${candidate.pool} models of ${provider}`, isMany: true as const }]),
     ...(key === undefined ? [] : [{ id: key, what: `key ${candidate.keyId} of ${provider}` }]),
     { id: modelId(candidate), what: model },
     ...(pooled === undefined ? [] : [{ id: pooled, what: `${model} with key ${candidate.keyId}` }]),

@@ -46,6 +46,9 @@ export const rules: readonly Rule[] = [
   { name: "default", decide: byDefault },
 ];
 
+/** Asked of every request, whatever the config says. */
+export const builtInRules: ReadonlySet<string> = new Set(["launch tier", "own name", "no tiers", "family", "default"]);
+
 /** Model families of the agents' own vendors, largest first. */
 const families: readonly (readonly [RegExp, TierName])[] = [
   [/haiku|\bmini\b|\bnano\b|flash-lite/, "SMALL"],
@@ -57,7 +60,8 @@ export function familyTier(model: string): TierName | undefined {
   return families.find(([pattern]) => pattern.test(model.toLowerCase()))?.[1];
 }
 
-const notConfigured = "not configured";
+/** The outcome of a rule that the config does not turn on. */
+export const notConfigured = "not configured";
 
 function byRole(request: RouteRequest, routing: Routing): Outcome {
   // Hermes started by hand is known by its side calls alone.

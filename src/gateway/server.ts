@@ -11,10 +11,12 @@ import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import { circuitQueries } from "../store/circuits.ts";
+import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
-import { createApp } from "./app.ts";
+import { type App, createApp } from "./app.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
@@ -23,6 +25,7 @@ import { CustomRoute } from "./custom-route.ts";
 import { isLoopback } from "./guard.ts";
 import { Health } from "./health.ts";
 import { Ledger } from "./ledger.ts";
+import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { Caller } from "./recognise.ts";
@@ -134,6 +137,16 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
   health.restore((await circuits.load()).map(fromRow));
   const affinity = new Affinity();
+  const ledgerLookups = lookups(input.store.db);
+  const account = new OpenRouterAccount({
+    fetch: input.fetch,
+    now,
+    provider: () => routing.providers.get("openrouter"),
+    health,
+    wasUsed: async (since) => (await ledgerLookups.countAttempts(since, "openrouter")).length > 0,
+    log: input.log,
+  });
+  account.start();
   const app = createApp({
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
@@ -166,6 +179,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     now,
     host,
     admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
+    admin: createAdmin({
+      now,
+      admits: (caller) => !requireKey || opensAdmin(caller, input.launchSecret()),
+      health,
+      failuresLimit: () => routing.config.breaker.failures,
+      account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
+      ledger: ledgerLookups,
+      flush: () => ledger.flush(),
+      database: input.store.path,
+      routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
+    }),
     problems: () => [
       ...problems,
       ...notices,
@@ -185,7 +209,10 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     recovered,
     inFlight: app.inFlight,
     async reload(loaded, letters) {
+      const before = routing;
       routing = await buildRouting(loaded, letters, input.env, commandKeys);
+      const renewed = providersWithNewKeys(before.providers, routing.providers);
+      health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
     },
     ruleHits: () => hits.list(),
@@ -193,6 +220,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       problems = lines;
     },
     async stop(limitMs) {
+      account.stop();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
@@ -228,7 +256,13 @@ async function buildRouting(
   return { config, providers, tierLetters, formerLetters, quotas: quotaRules(config, providers) };
 }
 
-function quotaRules({ quotas, default_provider }: Config, providers: Providers): QuotaRules {
+/** What was refused with another key says nothing of a new one. */
+function providersWithNewKeys(before: Providers, after: Providers): string[] {
+  return [...after.values()].filter((now) => !Bun.deepEquals(before.get(now.id)?.keys, now.keys)).map(({ id }) => id);
+}
+
+/** The config's limits, by `provider:model`. */
+export function quotaRules({ quotas, default_provider }: Config, providers: Providers): QuotaRules {
   return new Map(
     Object.entries(quotas).map(([name, rule]) => {
       const reference = parseModelReference(name, (id) => providers.has(id), default_provider);
@@ -275,15 +309,24 @@ async function sentOut(server: { pendingRequests: number }): Promise<void> {
   for (let waitedMs = 0; server.pendingRequests > 0 && waitedMs < 5_000; waitedMs += 10) await Bun.sleep(10);
 }
 
-/** A launch token with the secret that only this user's launcher can read; compared in constant time. */
+/** A launch token with the secret that only this user's launcher can read. */
 function hasSecret(caller: Caller, secret: string | undefined): boolean {
-  const given = caller.launch?.secret;
+  return isSame(caller.launch?.secret, secret);
+}
+
+/** Commands have no launch: they show the secret by itself. */
+function opensAdmin(caller: Caller, secret: string | undefined): boolean {
+  return hasSecret(caller, secret) || isSame(caller.key, secret);
+}
+
+/** Compared in constant time. */
+function isSame(given: string | undefined, secret: string | undefined): boolean {
   if (given === undefined || secret === undefined) return false;
   const digest = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest();
   return crypto.timingSafeEqual(digest(given), digest(secret));
 }
 
-async function listen(host: string, port: number, fetch: (request: Request) => Response | Promise<Response>) {
+async function listen(host: string, port: number, fetch: App["fetch"]) {
   try {
     return Bun.serve({
       hostname: host,

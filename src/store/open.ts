@@ -9,6 +9,8 @@ import { migrate, newestMigrationMs } from "./migrate.ts";
 
 export interface Store {
   db: BunSQLiteDatabase;
+  /** Its file. */
+  path: string;
   close(): void;
 }
 
@@ -40,6 +42,7 @@ export function openStore(path: string): Store {
     client.run("PRAGMA busy_timeout = 50");
     return {
       db,
+      path,
       close() {
         client.run("PRAGMA wal_checkpoint(TRUNCATE)");
         client.close();

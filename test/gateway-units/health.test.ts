@@ -149,6 +149,7 @@ describe("what is shut", () => {
     expect(health.refusal(candidate())).toEqual({
       reason: "key #1 of p is resting: Incorrect API key provided",
       kind: "auth",
+      circuit: "key:p#1",
       backAt: start + 60_000,
     });
   });

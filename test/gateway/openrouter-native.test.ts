@@ -8,7 +8,12 @@ const models = ["v/one:free", "v/two", "v/three", "v/four"];
 
 /** OpenRouter's own id and key source, at the address of the scripted upstream. */
 function setup(method: string, replies: Parameters<typeof startTestGateway>[0]["replies"]) {
-  return { replies, cascade: models, config: { default_provider: "openrouter", fallback_method: method } };
+  return {
+    replies,
+    cascade: models,
+    more: ["openrouter"],
+    config: { default_provider: "openrouter", fallback_method: method },
+  };
 }
 
 const served = (model: string) => json({ ...(whole.chat as JsonObject), model });

@@ -12,6 +12,7 @@ function paid(costUsd: number) {
 
 test("without leave to pay, only what is free is called, and the rest is told", async () => {
   await using gateway = await startTestGateway({
+    more: ["openrouter"],
     replies: { "v/paid": paid(1), "v/free:free": json({ error: { message: "busy" } }, 503) },
     cascade: ["openrouter:v/paid", "openrouter:v/free:free"],
     config: { budgets: { allow_paid: false } },
@@ -25,6 +26,7 @@ test("without leave to pay, only what is free is called, and the rest is told", 
 
 test("when the day's budget is spent, paid models rest until midnight, and free ones go on", async () => {
   await using gateway = await startTestGateway({
+    more: ["openrouter"],
     replies: { "v/paid": paid(0.6), "v/free:free": paid(0) },
     cascade: ["openrouter:v/paid", "openrouter:v/free:free"],
     config: { budgets: { daily_usd: 1 } },
@@ -39,6 +41,7 @@ test("when the day's budget is spent, paid models rest until midnight, and free 
 
 test("a free model that costs something is told once", async () => {
   await using gateway = await startTestGateway({
+    more: ["openrouter"],
     replies: { "v/free:free": paid(0.01) },
     cascade: ["openrouter:v/free:free"],
   });

@@ -36,8 +36,10 @@ describe.each(pairs)("the SDK of %s on a %s upstream", (client, upstream) => {
   const isAnthropic = client === "messages";
 
   test.each(refusals)("throws for an upstream's %i (%s)", async (status, message, ours, TheirClass, oai, OpenClass) => {
-    await using gateway = await startTestGateway({ replies: { bad: json({ error: { message } }, status) } });
     for (const isStream of [true, false]) {
+      // Within its patience the gateway would wait for a rate limit to pass.
+      const setup = { replies: { bad: json({ error: { message } }, status) }, timeouts: { patience_ms: 100 } };
+      await using gateway = await startTestGateway(setup);
       const thrown = await thrownBy(sdkClients[client](gateway.url, `${upstream}:bad`, isStream));
       expect(thrown).toBeInstanceOf(isAnthropic ? TheirClass : OpenClass);
       expect(thrown).toMatchObject({ status: isAnthropic ? ours : oai });

@@ -55,6 +55,8 @@ export interface GatewaySetup {
   /** BIG's models, first to last. */
   cascade?: readonly string[];
   timeouts?: JsonObject;
+  /** Ids of further providers that speak Chat. */
+  more?: readonly string[];
   /** Top-level keys, over the ones made here; providers beside them. A function is told the upstream's base URL. */
   config?: JsonObject | ((baseUrl: string) => JsonObject);
   env?: Record<string, string>;
@@ -71,8 +73,8 @@ export interface GatewaySetup {
 }
 
 /**
- * Providers `messages`, `chat` and `responses`, each speaking the protocol of its name; `other` and `openrouter` speak
- * Chat too, each with a key of its own; `dead` refuses connections.
+ * Providers `messages`, `chat` and `responses`, each speaking the protocol of its name; `other` speaks Chat too, with a key
+ * of its own; `dead` refuses connections.
  */
 export function buildConfig(upstreamPort: number, setup: Omit<GatewaySetup, "replies">): JsonObject {
   const base_url = `http://127.0.0.1:${upstreamPort}/v1`;
@@ -87,7 +89,7 @@ export function buildConfig(upstreamPort: number, setup: Omit<GatewaySetup, "rep
       chat: provider("chat"),
       responses: provider("responses"),
       other: provider("chat"),
-      openrouter: provider("chat"),
+      ...Object.fromEntries((setup.more ?? []).map((id) => [id, provider("chat")])),
       dead: { protocol: "chat", base_url: "http://127.0.0.1:1/v1" },
       ...(isObject(providers) ? providers : {}),
     },

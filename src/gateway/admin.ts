@@ -1,0 +1,138 @@
+/**
+ * `/admin`: what the gateway knows of itself, and the few things that can be done to it while it runs. For programs on this
+ * machine only: by the socket's address, not by what headers say.
+ */
+
+import { type Context, Hono } from "hono";
+import { type KnownCircuit, reportBreakers } from "../explain/breakers.ts";
+import { matchCircuits } from "../explain/circuit-names.ts";
+import { countFree, reportQuota } from "../explain/quota.ts";
+import { explainRequest } from "../explain/why.ts";
+import type { Json } from "../protocols/chat.ts";
+import { isObject } from "../protocols/json.ts";
+import type { Lookups } from "../store/lookups.ts";
+import { version } from "../version.ts";
+import { isLoopback } from "./guard.ts";
+import type { Health } from "./health.ts";
+import type { OpenRouterAccount } from "./openrouter-account.ts";
+import { type Caller, recognise } from "./recognise.ts";
+
+/** Who is at the other end of a request's socket; Bun's server is one. */
+export interface PeerSource {
+  requestIP(request: Request): { address: string } | null;
+}
+
+export interface AdminDeps {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Whether this caller may look and touch; always true when no key is required. */
+  admits(caller: Caller): boolean;
+  health: Pick<Health, "list" | "limits" | "reset">;
+  /** How many failures open a breaker. */
+  failuresLimit(): number;
+  /** Undefined while the config has no key for OpenRouter. */
+  account(): OpenRouterAccount | undefined;
+  ledger: Lookups;
+  /** Writes what waits, so that the ledger tells of requests that have just ended. */
+  flush(): Promise<void>;
+  /** The ledger's file: by it a command knows the gateway of its own home. */
+  database: string;
+  /** How often each routing rule has decided. */
+  routing(): Json;
+}
+
+/** Set by whatever passes requests on; then the socket's address is not the client's. */
+const forwardedHeaders = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"] as const;
+
+/** An admin request says one name at most (bytes). */
+const maxBodyBytes = 10_000;
+
+export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSource> }> {
+  const admin = new Hono<{ Bindings: Partial<PeerSource> }>();
+
+  admin.use(async (c, next) => {
+    if (!isFromHere(c.req.raw, c.env)) return refuse(c, 403, "/admin answers programs on this machine only");
+    if (!deps.admits(recognise(c.req.raw.headers))) return refuse(c, 401, "this gateway requires its key here too");
+    // A page may send forms and plain text to other origins unasked, but no JSON.
+    const isJson = /^application\/json\s*(?:;|$)/i.test(c.req.header("content-type") ?? "");
+    if (c.req.method === "POST" && !isJson) return refuse(c, 415, "send content-type: application/json");
+    return next();
+  });
+
+  admin.get("/", (c) => c.json({ service: "clutch", version, pid: process.pid, database: deps.database }));
+
+  admin.get("/breakers", (c) => c.json({ breakers: listBreakers() }));
+
+  admin.post("/breakers/reset", async (c) => {
+    const match = await readMatch(c);
+    if (match === undefined)
+      return refuse(c, 400, 'send {"match": "all"}, a model, a provider, or an id of /admin/breakers');
+    const reset = deps.health.reset(matchCircuits(match));
+    return c.json({ reset, breakers: listBreakers() });
+  });
+
+  admin.get("/quota", async (c) => {
+    const account = deps.account();
+    await account?.look();
+    const now = deps.now();
+    const [lastHour, today] = await Promise.all([
+      deps.ledger.countAttempts(now - 3_600_000, "openrouter"),
+      deps.ledger.countAttempts(now - (now % 86_400_000), "openrouter"),
+    ]);
+    const report = reportQuota({
+      limits: deps.health.limits(),
+      circuits: known(),
+      account: account?.view(),
+      sentLastHour: countFree(lastHour),
+      sentToday: countFree(today),
+      now,
+    });
+    return c.json(report);
+  });
+
+  admin.get("/why/:id", async (c) => {
+    await deps.flush();
+    const id = c.req.param("id");
+    const found = id === "last" ? await deps.ledger.newestRequest() : await findOne(id, deps.ledger);
+    if (found === undefined) return refuse(c, 404, `no single request has the id ${JSON.stringify(id)}`);
+    return c.json(explainRequest({ request: found, attempts: await deps.ledger.attemptsOf(found.id) }, deps.now()));
+  });
+
+  admin.get("/routing", (c) => c.json(deps.routing()));
+
+  admin.notFound((c) => refuse(c, 404, `${c.req.method} ${c.req.path} is not served here`));
+
+  function known(): KnownCircuit[] {
+    return deps.health.list();
+  }
+
+  function listBreakers() {
+    return reportBreakers(known(), deps.now(), deps.failuresLimit());
+  }
+
+  return admin;
+}
+
+/** An id, or its beginning where only one request has it. */
+async function findOne(id: string, ledger: Lookups) {
+  const found = await ledger.findRequests(id, 2);
+  return found.find((request) => request.id === id) ?? (found.length === 1 ? found[0] : undefined);
+}
+
+function isFromHere(request: Request, peers: Partial<PeerSource> | undefined): boolean {
+  if (forwardedHeaders.some((name) => request.headers.has(name))) return false;
+  const address = peers?.requestIP?.(request)?.address;
+  return address !== undefined && isLoopback(address.replace(/^::ffff:/i, ""));
+}
+
+async function readMatch(c: Context): Promise<string | undefined> {
+  const length = Number(c.req.header("content-length") ?? Number.NaN);
+  if (!(length <= maxBodyBytes)) return undefined;
+  const body = (await c.req.json().catch(() => undefined)) as Json | undefined;
+  const match = isObject(body) ? body["match"] : undefined;
+  return typeof match === "string" ? match : undefined;
+}
+
+function refuse(c: Context, status: 400 | 401 | 403 | 404 | 415, message: string): Response {
+  return c.json({ error: { message } }, status);
+}

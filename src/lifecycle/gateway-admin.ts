@@ -1,0 +1,89 @@
+/** Asks the running gateway of this home under /admin. Nothing here loads the gateway itself. */
+
+import { readFileSync, realpathSync } from "node:fs";
+import { launchSecretFile } from "../launch-token.ts";
+import { fetchDirectly } from "../loopback-direct.ts";
+import type { Json } from "../protocols/chat.ts";
+import { isObject } from "../protocols/json.ts";
+import { probeGateway } from "./gateway-probe.ts";
+
+export interface GatewayPlace {
+  /** Without a trailing slash and without `/v1`. */
+  url: string;
+  /** The ledger that the gateway of this home writes. */
+  database: string;
+  stateDir: string;
+  requireKey: boolean;
+}
+
+/** The gateway's answer, or why there is none to be had. */
+export type AdminAnswer = { ok: true; body: Json } | { ok: false; reason: string };
+
+/** How long an answer may take (ms): `/admin/quota` may ask OpenRouter first. */
+const limitMs = 15_000;
+
+/** @param path below /admin @param body makes it a POST */
+export async function askAdmin(place: GatewayPlace, path: string, body?: Json): Promise<AdminAnswer> {
+  const { url, database } = place;
+  const none = (reason: string) => ({ ok: false, reason }) as const;
+  const state = await probeGateway(url);
+  if (state.kind === "down") return none(`no gateway answers at ${url}`);
+  if (state.kind !== "up" && state.kind !== "draining") return none(`${url} is no gateway (${state.answer})`);
+  const about = await fetchAdmin(place, "");
+  // Another home's gateway may hold the port, and nothing there is meant.
+  const its = isObject(about?.body) ? about.body["database"] : undefined;
+  if (about?.status !== 200 || typeof its !== "string") return none(`the gateway at ${url} ${describeRefusal(about)}`);
+  if (!isSameFile(its, database)) return none(`the gateway at ${url} is another home's (${its})`);
+  const answer = await fetchAdmin(place, path, body);
+  if (answer?.status === 200 && answer.body !== undefined) return { ok: true, body: answer.body };
+  return none(`the gateway at ${url} ${describeRefusal(answer)}`);
+}
+
+interface Fetched {
+  status: number;
+  body: Json | undefined;
+}
+
+async function fetchAdmin(place: GatewayPlace, path: string, body?: Json): Promise<Fetched | undefined> {
+  const secret = place.requireKey ? readSecret(place.stateDir) : undefined;
+  try {
+    const response = await fetchDirectly(`${place.url}/admin${path}`, {
+      ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
+      headers: {
+        ...(body !== undefined && { "content-type": "application/json" }),
+        ...(secret !== undefined && { authorization: `Bearer ${secret}` }),
+      },
+      signal: AbortSignal.timeout(limitMs),
+      redirect: "manual",
+    });
+    return { status: response.status, body: (await response.json().catch(() => undefined)) as Json | undefined };
+  } catch {
+    return undefined;
+  }
+}
+
+function describeRefusal(answer: Fetched | undefined): string {
+  if (answer === undefined) return "did not answer";
+  const error = isObject(answer.body) ? answer.body["error"] : undefined;
+  const message = isObject(error) ? error["message"] : undefined;
+  return `refused (HTTP ${answer.status}${typeof message === "string" ? `: ${message}` : ""})`;
+}
+
+function isSameFile(one: string, other: string): boolean {
+  const real = (path: string) => {
+    try {
+      return realpathSync(path);
+    } catch {
+      return path;
+    }
+  };
+  return real(one) === real(other);
+}
+
+function readSecret(stateDir: string): string | undefined {
+  try {
+    return readFileSync(launchSecretFile(stateDir), "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
