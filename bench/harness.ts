@@ -9,8 +9,11 @@ import { join } from "node:path";
 import { ClutchError } from "../src/errors.ts";
 import type { Dialect } from "./bodies.ts";
 
-/** `same`: Chat in, Chat upstream. `translate`: Messages in, Chat upstream. */
-export type RouteName = "same" | "translate";
+/**
+ * `same`: Chat in, Chat upstream. `translate`: Messages in, Chat upstream. `routed`: the same translation, but the model has
+ * to be found by the rules and sifted; the other two name it.
+ */
+export type RouteName = "same" | "translate" | "routed";
 
 export interface Route {
   path: string;

@@ -38,7 +38,7 @@ import {
   subject,
 } from "./sections.ts";
 import { measureCommands, ownCommands, renderTimes, startRatio } from "./startup.ts";
-import { baselineTargets, clutchTarget, direct, findFault } from "./targets.ts";
+import { baselineTargets, clutchTarget, direct, findFault, unroutedTarget } from "./targets.ts";
 
 interface Settings {
   rounds: number;
@@ -50,6 +50,8 @@ interface Settings {
   coldStarts: number;
   /** Undefined measures the baselines alone. */
   clutch: string | undefined;
+  /** Whose translation routing is held against; the same one when left out. */
+  before: string | undefined;
   withPeers: boolean;
   mustMeetGates: boolean;
   output: string | undefined;
@@ -65,6 +67,7 @@ const help = `usage: npm run bench -- [options]
   --out FILE     every sample as JSON
   --peers        with Portkey's gateway from npm (installs it on first use)
   --clutch FILE  the executable to measure (dist/clutch)
+  --before FILE  an earlier executable, for routed-100k to be held against (the same one)
   --baselines    measure only the direct path and the baselines
 `;
 
@@ -80,6 +83,7 @@ function readSettings(argv: string[]): Settings | undefined {
       out: { type: "string" },
       peers: { type: "boolean", default: false },
       clutch: { type: "string" },
+      before: { type: "string" },
       baselines: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -92,6 +96,7 @@ function readSettings(argv: string[]): Settings | undefined {
     commandRuns: values.quick ? 8 : 40,
     coldStarts: values.quick ? 2 : 9,
     clutch: values.baselines ? undefined : findClutch(values.clutch ?? join(import.meta.dir, "../dist/clutch")),
+    before: values.before === undefined ? undefined : findClutch(values.before),
     withPeers: values.peers,
     mustMeetGates: values.gate,
     output: values.out,
@@ -178,6 +183,9 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
     direct,
     ...baselineTargets(mock.baseUrl),
     ...(settings.clutch === undefined ? [] : [clutchTarget(settings.clutch, home, mock.baseUrl)]),
+    ...(settings.clutch === undefined || !settings.sections.has("routed-100k")
+      ? []
+      : [unroutedTarget(settings.before ?? settings.clutch, join(runFolder, "unrouted"), mock.baseUrl)]),
     ...(settings.withPeers ? [portkeyTarget(mock.baseUrl, runFolder)] : []),
   ];
 
@@ -194,12 +202,13 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
   for (const target of gateways) results.idleMb[target.spec.name] = residentMb(target.pid).now;
 
   let answered = 0;
-  for (const route of ["same", "translate"] as const) {
+  for (const route of ["same", "translate", "routed"] as const) {
     const sections = loadSections.filter((section) => section.route === route && settings.sections.has(section.id));
     if (sections.length > 0) answered += await measureRoute(settings, route, sections, running, runFolder, results);
   }
   for (const target of gateways) results.afterLoadMb[target.spec.name] = residentMb(target.pid);
   if (settings.sections.has("start-memory")) console.log(`${renderMemory(results)}\n`);
+  if (settings.sections.has("state-memory") && settings.clutch !== undefined) results.stateMb = measureState();
   for (const target of running) await target.stop();
   await mock.stop();
   if (settings.clutch !== undefined && answered > 0) {
@@ -210,7 +219,7 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
   const isLedgerWhole = results.ledger === undefined || results.ledger.rows >= results.ledger.answered;
   if (settings.clutch !== undefined) {
     console.log("## Gates\n");
-    for (const issue of [2, 3, 4] as const) console.log(`${renderVerdicts(verdicts, issue)}\n`);
+    for (const issue of [2, 3, 4, 5] as const) console.log(`${renderVerdicts(verdicts, issue)}\n`);
     if (results.ledger !== undefined) {
       const { rows } = results.ledger;
       console.log(
@@ -268,7 +277,9 @@ async function measureColdStarts(
   runFolder: string,
   results: Results,
 ): Promise<void> {
-  const gateways = specs.filter((spec) => spec.launch !== undefined);
+  const gateways = specs.filter(
+    ({ launch, routes }) => launch !== undefined && (routes.same ?? routes.translate) !== undefined,
+  );
   for (const spec of gateways) results.cold[spec.name] = { upMs: [], answerMs: [] };
   for (let start = -1; start < settings.coldStarts; start++) {
     for (const spec of gateways) {
@@ -363,7 +374,11 @@ async function measureRoute(
 }
 
 /** Short answers and streams as fast as they go, until the compiler has seen the hot paths. */
-const warmUps: Record<RouteName, LoadSection[]> = { same: warmUpsFor("same"), translate: warmUpsFor("translate") };
+const warmUps: Record<RouteName, LoadSection[]> = {
+  same: warmUpsFor("same"),
+  translate: warmUpsFor("translate"),
+  routed: warmUpsFor("routed"),
+};
 
 function warmUpsFor(route: RouteName): LoadSection[] {
   const common = { title: "warm-up", route, bytes: 2048, length: 1 };
@@ -371,6 +386,15 @@ function warmUpsFor(route: RouteName): LoadSection[] {
     { ...common, id: `warm-${route}`, parallel: 16 },
     { ...common, id: `warm-${route}-stream`, parallel: 32, stream: { script: "n=200", chunks: 200 } },
   ];
+}
+
+/** In a process of its own, which says it in its one line. */
+function measureState(): number {
+  const done = Bun.spawnSync([process.execPath, join(import.meta.dir, "state.ts")], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  return done.exitCode === 0 ? Number(done.stdout.toString()) : Number.NaN;
 }
 
 function renderMemory(results: Results): string {

@@ -8,7 +8,11 @@ import { median } from "./harness.ts";
 import { decimals, renderTable, signed } from "./report.ts";
 
 /** The gateway with nothing in it that a route is compared with. */
-export const baselineOf: Readonly<Record<RouteName, string>> = { same: "passthrough", translate: "translator" };
+export const baselineOf: Readonly<Record<RouteName, string>> = {
+  same: "passthrough",
+  translate: "translator",
+  routed: "unrouted",
+};
 
 export interface LoadSection {
   id: string;
@@ -70,10 +74,11 @@ export const loadSections: readonly LoadSection[] = [
     stream: paced,
     length: 2,
   },
+  { id: "routed-100k", title: "routing, 100 KB", route: "routed", bytes: 100 * kb, parallel: 16, length: 2 },
 ];
 
 /** Sections that start processes instead of sending load. */
-export const startSections = ["start-command", "start-cold", "start-memory"] as const;
+export const startSections = ["start-command", "start-cold", "start-memory", "state-memory"] as const;
 
 /** One pass over all targets, by target name. */
 export type Round = Readonly<Record<string, Sample>>;
@@ -94,6 +99,8 @@ export interface Results {
   launchMs?: number;
   cold: Record<string, ColdStarts>;
   idleMb: Record<string, number>;
+  /** What 10,000 sessions with an endpoint of their own and 5,000 breakers take. */
+  stateMb?: number;
   afterLoadMb: Record<string, { now: number; peak: number }>;
   /** Rows in the largest table of the ledger, and the requests that were answered 200 through the gateway. */
   ledger?: { rows: number; answered: number };
@@ -145,7 +152,7 @@ function cpuPerUnit(sample: Sample | undefined): number | undefined {
 }
 
 export interface Gate {
-  issue: 2 | 3 | 4;
+  issue: 2 | 3 | 4 | 5;
   section: string;
   what: string;
   measure: Measure;
@@ -236,6 +243,8 @@ export const gates: readonly Gate[] = [
     1.6,
     "x",
   ),
+  gate(5, "routed-100k", "routing, 100 KB: CPU, to none of it", cpuRatio("routed-100k", "unrouted"), "most", 1.1, "x"),
+  gate(5, "state-memory", "10,000 sessions, 5,000 breakers", (r) => r.stateMb ?? Number.NaN, "most", 30, "MB"),
 ];
 
 function gate(

@@ -11,10 +11,20 @@ const chatHeaders = { authorization: "Bearer bench" };
 const plainRoutes = {
   same: { path: "/v1/chat/completions", dialect: "chat", model: "mock-model", headers: chatHeaders },
   translate: { path: "/v1/messages", dialect: "messages", model: "mock-model", headers: messagesHeaders },
+  // A session of its own, so that affinity has something to look up.
+  routed: {
+    path: "/v1/messages",
+    dialect: "messages",
+    model: "claude-opus-5-5",
+    headers: { ...messagesHeaders, "x-claude-code-session-id": "bench" },
+  },
 } as const satisfies Record<RouteName, Route>;
 
 /** The load goes straight to the mock, which speaks both protocols itself. */
-export const direct: TargetSpec = { name: "direct", routes: plainRoutes };
+export const direct: TargetSpec = {
+  name: "direct",
+  routes: { same: plainRoutes.same, translate: plainRoutes.translate },
+};
 
 /** @param upstreamUrl the mock's base URL, without a path */
 export function baselineTargets(upstreamUrl: string): TargetSpec[] {
@@ -28,23 +38,53 @@ export function baselineTargets(upstreamUrl: string): TargetSpec[] {
   ];
 }
 
+/** Every rule that looks into a request, none of which applies to the bench's; a cascade to sift, and a limit to count. */
+const rules = {
+  model_tiers: { BIG: { default: "mock:mock-model", cascade: ["mock:two", "mock:three", "mock:four"] } },
+  fallbacks: ["mock:five", "mock:six"],
+  toolcall_models: ["mock:seven"],
+  routes: {
+    image: "mock:eyes",
+    web_search: "mock:search",
+    think: "mock:thinker",
+    background: "mock:small",
+    long_context: { model: "mock:long", threshold: 1_000_000 },
+  },
+  mappings: { "coder-model": "BIG" },
+  quotas: { "mock:mock-model": { max_requests_per_minute: 10_000_000 } },
+};
+
 /** Clutch with one Chat provider and its ledger on, in a home of its own (created here). */
 export function clutchTarget(clutch: string, home: string, upstreamUrl: string): TargetSpec {
-  mkdirSync(home, { recursive: true });
-  const provider = { protocol: "chat", base_url: `${upstreamUrl}/v1`, api_key: "k" };
-  const config = { providers: { mock: provider }, default_provider: "mock" };
-  writeFileSync(join(home, "config.json"), JSON.stringify(config), { mode: 0o600 });
   return {
     name: "clutch",
-    launch: (port) => ({
-      argv: [clutch, "serve", "--host", "127.0.0.1", "--port", String(port)],
-      env: { HOME: home, CLUTCH_HOME: home },
-    }),
+    launch: launchClutch(clutch, home, upstreamUrl, rules),
     routes: {
       same: { ...plainRoutes.same, model: "mock:mock-model" },
       translate: { ...plainRoutes.translate, model: "mock:mock-model" },
+      routed: plainRoutes.routed,
     },
   };
+}
+
+/** Clutch with nothing to route by, asked for the model itself: what routing and sifting are held against. */
+export function unroutedTarget(clutch: string, home: string, upstreamUrl: string): TargetSpec {
+  return {
+    name: "unrouted",
+    launch: launchClutch(clutch, home, upstreamUrl, {}),
+    routes: { routed: { ...plainRoutes.routed, model: "mock:mock-model" } },
+  };
+}
+
+function launchClutch(clutch: string, home: string, upstreamUrl: string, more: object): TargetSpec["launch"] {
+  mkdirSync(home, { recursive: true });
+  const provider = { protocol: "chat", base_url: `${upstreamUrl}/v1`, api_key: "k" };
+  const config = { providers: { mock: provider }, default_provider: "mock", ...more };
+  writeFileSync(join(home, "config.json"), JSON.stringify(config), { mode: 0o600 });
+  return (port) => ({
+    argv: [clutch, "serve", "--host", "127.0.0.1", "--port", String(port)],
+    env: { HOME: home, CLUTCH_HOME: home },
+  });
 }
 
 const proofChunks = 20;
