@@ -5,6 +5,7 @@ import { buildLaunch, goesToAnthropic, type LaunchRequest, type LaunchWorld } fr
 import { readLauncherSettings } from "../../launcher/settings.ts";
 import { readModelSnapshot } from "../../providers/model-snapshot.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
+import { plainWorld } from "../support/launch-world.ts";
 
 const usd = [0, 0, 0, 0];
 const catalogue = {
@@ -39,19 +40,7 @@ describe("smallestLimits()", () => {
   });
 });
 
-const world: LaunchWorld = {
-  env: {},
-  cwd: "/work",
-  file: "/bin/agent",
-  launchId: "id42",
-  launchDir: "/launch",
-  isRoot: false,
-  hasTerminal: true,
-  hasOwnLogin: false,
-  rivals: [],
-  catalogue,
-  newSession: "UUID",
-};
+const world: LaunchWorld = { ...plainWorld, catalogue };
 
 const tiers = {
   BIG: { default: "v/wide", cascade: ["v/middle"] },
