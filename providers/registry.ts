@@ -145,7 +145,8 @@ function buildProvider(
     headers: buildHeaders(row?.headers ?? {}, own?.headers ?? {}, readKey),
     sessionHeader: row?.sessionHeader,
     rateLimitScope: row?.rateLimitScope ?? "model",
-    pools: row?.pools ?? [],
+    // A custom provider may be OpenRouter under another name.
+    pools: row === undefined ? [{ name: "free", endsWith: [":free"] }] : (row.pools ?? []),
     modelProtocols: row?.modelProtocols ?? [],
     quirks: { ...plainQuirks, ...row?.quirks },
   };

@@ -75,7 +75,7 @@ describe("buildProviders()", () => {
       local: undefined,
       sessionHeader: undefined,
       rateLimitScope: "model",
-      pools: [],
+      pools: [{ name: "free", endsWith: [":free"] }],
       modelProtocols: [],
       quirks: plainQuirks,
     });
