@@ -51,7 +51,7 @@ const rules = {
     long_context: { model: "mock:long", threshold: 1_000_000 },
   },
   mappings: { "coder-model": "BIG" },
-  quotas: { "mock:mock-model": { max_requests_per_minute: 10_000_000 } },
+  quotas: { "mock:two": { max_requests_per_minute: 30 } },
 };
 
 /** Clutch with one Chat provider and its ledger on, in a home of its own (created here). */

@@ -93,7 +93,7 @@ export class Health {
   /** Why the candidate cannot be asked now, if it cannot. Begins nothing. */
   refusal(candidate: Candidate): Refusal | undefined {
     const now = this.#deps.now();
-    const blocking = dependencies(candidate).flatMap((dependency) => {
+    const blocking = this.#dependencies(candidate).flatMap((dependency) => {
       const circuit = this.#circuits.get(dependency.id);
       return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(dependency, circuit, now)];
     });
@@ -107,12 +107,15 @@ export class Health {
     const refusal = this.refusal(candidate);
     if (refusal !== undefined) return { ok: false, refusal };
     const now = this.#deps.now();
-    for (const { id } of dependencies(candidate)) {
+    const probed: string[] = [];
+    for (const { id } of this.#dependencies(candidate)) {
       const circuit = this.#circuits.get(id);
-      if (circuit !== undefined) this.#circuits.set(id, beginProbe(circuit, now));
+      if (circuit === undefined || stateOf(circuit, now) !== "half-open") continue;
+      this.#circuits.set(id, beginProbe(circuit, now));
+      probed.push(id);
     }
     const refund = this.#quotas.spend(candidate, now);
-    return { ok: true, ticket: this.#ticket(candidate, now, refund) };
+    return { ok: true, ticket: this.#ticket(candidate, now, probed, refund) };
   }
 
   /** Everything that is not closed, and what counts failures at the moment. */
@@ -137,20 +140,26 @@ export class Health {
     this.#shut(id, { weight: 1, kind: "quota", reason, retryAfterMs }, shutPolicies.account);
   }
 
-  #ticket(candidate: Candidate, startedAt: number, refund: () => void): Ticket {
+  /** None while everything is in order, which is nearly always. */
+  #dependencies(candidate: Candidate): ReturnType<typeof dependencies> {
+    return this.#circuits.size === 0 ? [] : dependencies(candidate);
+  }
+
+  /** @param probed what this attempt is the probe of; another's probe is not its to end */
+  #ticket(candidate: Candidate, startedAt: number, probed: readonly string[], refund: () => void): Ticket {
     let isSettled = false;
     const once = (settle: () => void) => () => {
       if (isSettled) return;
       isSettled = true;
       settle();
     };
-    const ids = dependencies(candidate).map(({ id }) => id);
     const letGo = () => {
-      for (const id of ids) this.#change(id, endProbe);
+      for (const id of probed) this.#change(id, endProbe);
     };
     return {
       served: once(() => {
-        for (const id of ids) this.#change(id, (circuit) => recordSuccess(circuit, startedAt));
+        for (const { id } of this.#dependencies(candidate))
+          this.#change(id, (circuit) => recordSuccess(circuit, startedAt));
       }),
       servedBadly: ({ kind, message: reason }) =>
         once(() => {

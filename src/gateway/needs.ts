@@ -18,10 +18,12 @@ export function needsOf(exchange: Exchange): Needs {
   const { body } = exchange.input;
   let images: boolean | undefined;
   return {
-    // Images are long in bytes and short in tokens, so then there is no estimate.
-    tokens() {
+    beyond(window) {
+      const tokens = Math.floor(body.size / bytesPerToken) + leastOutputTokens;
+      if (tokens <= window) return undefined;
+      // Images are long in bytes and short in tokens, so then there is no estimate.
       images ??= hasImages(body.bytes);
-      return images ? 0 : Math.floor(body.size / bytesPerToken) + leastOutputTokens;
+      return images ? undefined : tokens;
     },
     hasTools: () => body.hasTools,
     hasImages() {

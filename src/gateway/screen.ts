@@ -6,8 +6,8 @@ import type { Target } from "./router.ts";
 
 /** What a request asks of a model; each is found out only when a candidate makes it matter. */
 export interface Needs {
-  /** At least this many tokens, answer included: an estimate that errs on the small side. */
-  tokens(): number;
+  /** How many tokens, answer included, when they are more than fit into the window: an estimate that errs on the small side. */
+  beyond(window: number): number | undefined;
   hasTools(): boolean;
   hasImages(): boolean;
 }
@@ -66,8 +66,8 @@ function findMisfit(facts: ModelFacts, needs: Needs): Pick<Skip, "reason" | "kin
   // The cheap questions first.
   if (facts.tools === false && needs.hasTools()) return { reason: "it takes no tools", kind: "unsupported" };
   if (facts.image === false && needs.hasImages()) return { reason: "it sees no images", kind: "unsupported" };
-  const tokens = needs.tokens();
-  if (tokens <= facts.context) return undefined;
+  const tokens = needs.beyond(facts.context);
+  if (tokens === undefined) return undefined;
   const reason = `about ${tokens} tokens do not fit into its window of ${facts.context}`;
   return { reason, kind: "context-overflow" };
 }

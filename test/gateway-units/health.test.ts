@@ -208,6 +208,17 @@ describe("a probe", () => {
     expect(isOpen(candidate())).toBe(true);
   });
 
+  test("is not ended by a request that was under way before, however that one ends", () => {
+    const { admit, fail, isOpen, forward } = setup();
+    const [left, wrong] = [admit(candidate()), admit(candidate())];
+    for (let count = 0; count < 3; count++) fail(said("upstream"));
+    forward(minuteMs);
+    admit(candidate());
+    left.unknown();
+    wrong.failed(said("bad-request"));
+    expect(isOpen(candidate())).toBe(false);
+  });
+
   test("of one model leaves the others of its provider alone", () => {
     const { admit, isOpen } = halfOpen();
     admit(candidate());

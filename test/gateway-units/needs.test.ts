@@ -7,7 +7,9 @@ import type { JsonObject } from "../../src/protocols/chat.ts";
 function needs(body: JsonObject) {
   const bytes = Buffer.from(JSON.stringify({ model: "m", ...body }));
   const found = needsOf({ input: { body: new RequestBody(bytes) } } as Exchange);
-  return { tokens: found.tokens(), tools: found.hasTools(), images: found.hasImages(), bytes: bytes.length };
+  const tokens = found.beyond(0);
+  const fitsExactly = found.beyond(tokens ?? 0) === undefined;
+  return { tokens, fitsExactly, tools: found.hasTools(), images: found.hasImages(), bytes: bytes.length };
 }
 
 const said = (content: JsonObject[string]) => ({ messages: [{ role: "user", content }] });
@@ -38,5 +40,6 @@ test.each<[name: string, body: JsonObject, tools: boolean, images: boolean]>([
   const found = needs(body);
   expect({ tools: found.tools, images: found.images }).toEqual({ tools, images });
   // Never more than a tokenizer would find, and the least answer beside it.
-  expect(found.tokens).toBe(images ? 0 : Math.floor(found.bytes / 5) + 1024);
+  expect(found.tokens).toBe(images ? undefined : Math.floor(found.bytes / 5) + 1024);
+  expect(found.fitsExactly).toBe(true);
 });

@@ -23,7 +23,7 @@ interface Ask {
 }
 
 const needsOf = ({ tokens = 0, tools = false, images = false }: Ask): Needs => ({
-  tokens: () => tokens,
+  beyond: (window) => (tokens > window ? tokens : undefined),
   hasTools: () => tools,
   hasImages: () => images,
 });
@@ -79,7 +79,7 @@ describe("what a request needs", () => {
     const never = (): never => {
       throw new Error("asked in vain");
     };
-    const needs: Needs = { tokens: never, hasTools: never, hasImages: never };
+    const needs: Needs = { beyond: never, hasTools: never, hasImages: never };
     expect(screen([targetOf("mybox:m")], needs, factsOf, open).asked).toHaveLength(1);
   });
 });
