@@ -28,8 +28,13 @@ afterEach(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 function configure(more: object = {}): void {
-  const providers = { ...nobodyHere, ollama: { base_url: here.root } };
-  writeFileSync(join(home, "config.json"), JSON.stringify({ providers, ...more }));
+  const dead = { base_url: "http://127.0.0.1:1/v1", api_key: "k" };
+  const providers = { ...nobodyHere, ollama: { base_url: here.root }, dead };
+  const model_tiers = {
+    BIG: { default: "v/one", cascade: ["v/two"] },
+    SMALL: { default: "v/one", cascade: ["dead:m"] },
+  };
+  writeFileSync(join(home, "config.json"), JSON.stringify({ providers, model_tiers, ...more }));
 }
 
 async function run(program: string, ...args: string[]) {
@@ -105,6 +110,8 @@ describe("a running gateway", () => {
       true,
       true,
     ]);
+    // Whoever is told of a failure that passes had better wait for it.
+    expect((await refusal("claude-haiku-4"))[1]).not.toContain(hint);
     // Nothing is sent where nobody has asked for it.
     expect(here.asked.filter((call) => call.startsWith("POST /v1"))).toEqual([]);
     const health = async () => ((await (await fetch(`${url}/health`)).json()) as { problems: string[] }).problems;
