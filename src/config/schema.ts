@@ -173,9 +173,12 @@ export function keysWithoutEffect(raw: Json): string[] {
   if (!isObject(raw)) return [];
   const roles = valueAt(raw, ["agents", "hermes", "roles"]);
   const unseen = isObject(roles) ? Object.keys(roles).filter((role) => Object.hasOwn(unseenHermesRoles, role)) : [];
+  // Bun's fetch has no limit for connecting alone (oven-sh/bun#33338; tried on 1.4.4).
+  const isConnect = valueAt(raw, ["timeouts", "connect_ms"]) !== undefined;
   const isSidecar = valueAt(raw, ["headroom", "mode"]) === "sidecar";
   return [
     ...notInForce.filter((key) => key in raw),
+    ...(isConnect ? ["timeouts.connect_ms"] : []),
     ...(isSidecar ? ["headroom.mode sidecar"] : []),
     ...unseen.map((role) => `agents.hermes.roles.${role}`),
   ];

@@ -1,7 +1,7 @@
 /** Asks one candidate after another until one answers: the only loop of its kind. */
 
 import { type Failure, failure, reactions } from "../../providers/failure.ts";
-import type { ModelFacts } from "../../providers/model-facts.ts";
+import { largestWindow, type ModelFacts } from "../../providers/model-facts.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { poolOf } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
@@ -55,6 +55,8 @@ export interface CascadeDeps extends AttemptDeps {
   /** What is known of a target's model, learnt limits included. */
   factsOf(target: Target): ModelFacts | undefined;
   purse(): Purse;
+  /** The best model that runs on this machine, as a reference; undefined where none is known. */
+  localModel(): string | undefined;
   /** Told as each candidate is left. */
   onLeft(exchange: Exchange, candidate: LeftCandidate): void;
 }
@@ -345,8 +347,16 @@ class Course {
     const last = left.at(-1)?.failure;
     const isPassedOn = last !== undefined && speaksAlone(last, this.#planned);
     const headers = (isPassedOn ? last.headers : undefined) ?? {};
-    const error = explain(this.#exchange.input.id, this.#planned, left, skipped, this.deps.now());
+    const told = explain(this.#exchange.input.id, this.#planned, left, skipped, this.deps.now());
+    const error = left.length > 0 && isForWantOfKeys(left, skipped) ? this.#withHint(told) : told;
     return { ok: false, error, left: this.#left, skipped, headers };
+  }
+
+  /** Whoever has no key has not chosen between models yet. */
+  #withHint(error: GatewayError): GatewayError {
+    const local = this.deps.localModel();
+    if (local === undefined) return error;
+    return { ...error, message: `${error.message}. A model on this machine could answer: -m ${local}` };
   }
 
   /** Who was asked several times is told of once, and of a limit how long it lasts from now on. */
@@ -367,7 +377,7 @@ class Course {
   #isOpen(target: Target): boolean {
     if (this.#spent.has(target)) return false;
     if (this.#overflowed === 0) return true;
-    const window = this.deps.factsOf(target)?.context;
+    const window = largestWindow(this.deps.factsOf(target));
     if (window === undefined || window > this.#overflowed) return true;
     const reason = `its window of ${window} tokens is no larger than the one that was too small`;
     if (!this.#left.some((candidate) => this.#plain(candidate.target) === target))
@@ -527,6 +537,10 @@ export function nameOf({ provider, model }: Target): string {
 /** Why a candidate was not asked, and when it will be again. */
 export function describeSkip({ reason, backAt }: Skip, now: number): string {
   return backAt === undefined ? reason : `${reason} (back in ${renderWait(Math.max(0, backAt - now))})`;
+}
+
+function isForWantOfKeys(left: readonly LeftCandidate[], skipped: readonly Skip[]): boolean {
+  return [...left.map(({ failure: why }) => why), ...skipped].every(({ kind }) => kind === "no-key");
 }
 
 /** One candidate's error is passed on as its own, and so is one that no other candidate would have been spared. */

@@ -222,6 +222,7 @@ describe("keysWithoutEffect()", () => {
       { headroom: { mode: "sidecar" }, fallbacks: [], chain: {} },
       ["chain", "headroom.mode sidecar"],
     ],
+    ["names the limit for connecting", { timeouts: { connect_ms: 10_000, idle_ms: 1 } }, ["timeouts.connect_ms"]],
     ["names no task route", { routes: { image: "a/b", default: "c/d" } }, []],
     [
       "names the roles whose calls look like any other",
