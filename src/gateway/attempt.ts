@@ -7,7 +7,7 @@ import type { ChatEvent, ChatResponse, Json, StreamError, Usage } from "../proto
 import { type CallSignatures, type DecodeContext, MalformedAnswer } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
 import { SseReader } from "../protocols/sse.ts";
-import { AnswerWatch, type Flaw } from "./answer-watch.ts";
+import { AnswerWatch, type Flaw, flawOfWhole } from "./answer-watch.ts";
 import { ask } from "./ask.ts";
 import { commits, isEmptyAnswer } from "./commit.ts";
 import type { Exchange } from "./exchange.ts";
@@ -202,10 +202,7 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
   const { response: answer } = decoded;
   const flaw = isEmptyAnswer(answer)
     ? ({ kind: "empty", message: "the answer was empty" } as const)
-    : answer.hasOpaque === true
-      ? // A hosted tool's work, or a call of a kind that has no place here: not for us to judge.
-        undefined
-      : flawOf(eventsOf(answer), exchange.input.body.forcesTool);
+    : flawOfWhole(answer, () => exchange.input.body.forcesTool);
   // A cut answer is the best there is of it; asked again, it would be cut again.
   if (!isLast && flaw !== undefined && flaw.kind !== "truncated") {
     return { ok: false, failure: failure(flaw.kind, flaw.message, { status }) };

@@ -113,8 +113,14 @@ interface Ended {
 
 /** Asks one candidate, and a second beside it if the first says nothing for too long; the first valid content wins. */
 async function ask(course: Course, first: Choice): Promise<CascadeResult | undefined> {
-  const running = new Map([[first, course.attempt(first)]]);
   const { hedgeMs } = course.deps;
+  if (hedgeMs === 0) {
+    const { outcome } = await course.attempt(first);
+    if (outcome.ok) return course.served(first, outcome.answer);
+    course.leave(first, outcome.failure);
+    return undefined;
+  }
+  const running = new Map([[first, course.attempt(first)]]);
   if (hedgeMs > 0 && course.hasMore()) {
     const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
     const second = early === undefined ? course.next(true) : undefined;
@@ -387,25 +393,27 @@ class Course {
   }
 
   /** The target with each of its keys, the session's own first. */
-  #keysFor(target: Target): Target[] {
+  #keysFor(target: Target): readonly Target[] {
     const { keys } = target.provider;
     if (target.credential === "client" || keys.length === 0) return [target];
+    const known = this.#withKeys.find((entry) => entry.target === target);
+    if (known !== undefined) return known.keyed;
+    const keyed = this.#orderKeys(target).map((key) => ({ ...target, key }));
+    this.#withKeys.push({ target, keyed });
+    return keyed;
+  }
+
+  #orderKeys(target: Target): readonly NonNullable<Target["key"]>[] {
+    const { keys } = target.provider;
+    if (keys.length === 1) return keys;
     const { session } = this.#exchange.input;
     const kept = this.deps.affinity.keyFor(session, target, this.deps.now());
     const at = keys.findIndex((key) => key.id === kept);
-    const ordered = at < 0 ? keys : [...keys.slice(at), ...keys.slice(0, at)];
-    return ordered.map((key) => this.#keyed(target, key));
+    return at <= 0 ? keys : [...keys.slice(at), ...keys.slice(0, at)];
   }
 
-  readonly #withKeys = new Map<Target, Map<string, Target>>();
-
-  #keyed(target: Target, key: NonNullable<Target["key"]>): Target {
-    const known = this.#withKeys.get(target) ?? new Map<string, Target>();
-    this.#withKeys.set(target, known);
-    const keyed = known.get(key.id) ?? { ...target, key };
-    known.set(key.id, keyed);
-    return keyed;
-  }
+  /** One object for each target and key, which is what notes are kept by. */
+  readonly #withKeys: { target: Target; keyed: Target[] }[] = [];
 
   /** The target as it was planned, whichever key it was asked with. */
   #plain(keyed: Target): Target {
