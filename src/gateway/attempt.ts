@@ -50,6 +50,8 @@ export interface LiveAnswer {
   controller: AbortController;
   /** What the stream said up to the commit, so that nothing of it is watched twice. */
   events: ChatEvent[];
+  /** A tool had to be called; the request itself is let go of before the answer has ended. */
+  forcesTool: boolean;
 }
 
 export type Outcome = { ok: true; answer: WholeAnswer | LiveAnswer } | { ok: false; failure: Failure };
@@ -150,10 +152,10 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
   const reader = response.body?.getReader();
   const seen: ChatEvent[] = [];
   // Where a call has to come, words are no answer yet.
-  const forcesTool = !isLast && exchange.input.body.forcesTool;
+  const { forcesTool } = exchange.input.body;
   const live = (rest: typeof reader): Outcome => ({
     ok: true,
-    answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen },
+    answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen, forcesTool },
   });
   const leave = (why: Failure): Outcome => {
     controller.abort(new Error("left for another candidate"));
@@ -169,7 +171,7 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
     let hasContent = false;
     for (const event of events) {
       seen.push(event);
-      hasContent ||= commits(event, seesReasoning, forcesTool);
+      hasContent ||= commits(event, seesReasoning, !isLast && forcesTool);
       if (event.type === "error" && !hasContent) return leave(describeEarlyEnd(event.error, seen, reading));
       if (event.type === "finish" && !isLast) {
         const flaw = hasContent ? undefined : flawOf(seen, forcesTool);
@@ -212,7 +214,8 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
     const events = eventsOf(answer);
     const lane = new TranslateLane(silent, client.streamEncoder(exchange.replyContext));
     lane.pushEvents(events);
-    return { ok: true, answer: { kind: "live", headers, lane, reader: undefined, controller, events } };
+    const { forcesTool } = exchange.input.body;
+    return { ok: true, answer: { kind: "live", headers, lane, reader: undefined, controller, events, forcesTool } };
   }
   const isPassedOn = target.protocol === exchange.input.protocol && !isStream;
   const body = isPassedOn ? read.bytes : JSON.stringify(client.encodeResponse(answer, exchange.replyContext));

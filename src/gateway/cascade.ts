@@ -69,22 +69,18 @@ export async function runCascade(
 ): Promise<CascadeResult> {
   const course = new Course(exchange, targets, deps);
   for (;;) {
-    const served = await walk(course);
-    if (served !== undefined) return served;
+    for (let choice = course.next(); choice !== undefined; choice = course.next()) {
+      // Without a hedge there is nothing to race, and every promise in between costs.
+      const served = deps.hedgeMs === 0 ? course.judge(choice, await course.ask(choice)) : await hedge(course, choice);
+      if (served !== undefined) return served;
+      if (course.isOver) break;
+    }
     const waitMs = course.isOver ? undefined : course.shortWait();
     if (waitMs === undefined || !(await pause(waitMs, exchange))) break;
     exchange.input.trail.waited(waitMs);
     course.begin();
   }
   return course.exhausted();
-}
-
-async function walk(course: Course): Promise<CascadeResult | undefined> {
-  for (let choice = course.next(); choice !== undefined; choice = course.next()) {
-    const served = await ask(course, choice);
-    if (served !== undefined || course.isOver) return served;
-  }
-  return undefined;
 }
 
 /** False when the client has left meanwhile. */
@@ -112,17 +108,10 @@ interface Ended {
 }
 
 /** Asks one candidate, and a second beside it if the first says nothing for too long; the first valid content wins. */
-async function ask(course: Course, first: Choice): Promise<CascadeResult | undefined> {
-  const { hedgeMs } = course.deps;
-  if (hedgeMs === 0) {
-    const { outcome } = await course.attempt(first);
-    if (outcome.ok) return course.served(first, outcome.answer);
-    course.leave(first, outcome.failure);
-    return undefined;
-  }
+async function hedge(course: Course, first: Choice): Promise<CascadeResult | undefined> {
   const running = new Map([[first, course.attempt(first)]]);
-  if (hedgeMs > 0 && course.hasMore()) {
-    const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
+  if (course.hasMore()) {
+    const early = await Promise.race([...running.values(), Bun.sleep(course.deps.hedgeMs)]);
     const second = early === undefined ? course.next(true) : undefined;
     if (second !== undefined) {
       course.trail.askedBeside(second.target);
@@ -132,14 +121,10 @@ async function ask(course: Course, first: Choice): Promise<CascadeResult | undef
   while (running.size > 0) {
     const { choice, outcome } = await Promise.race(running.values());
     running.delete(choice);
-    if (outcome.ok) {
-      for (const [loser, ending] of running) course.abandon(loser, ending);
-      return course.served(choice, outcome.answer);
-    }
-    course.leave(choice, outcome.failure);
-    if (!course.isOver) continue;
+    const served = course.judge(choice, outcome);
+    if (served === undefined && !course.isOver) continue;
     for (const [loser, ending] of running) course.abandon(loser, ending);
-    return undefined;
+    return served;
   }
   return undefined;
 }
@@ -251,14 +236,25 @@ class Course {
     if (known?.backAt === undefined || (skip.backAt ?? 0) < known.backAt) this.#skips.set(skip.target, skip);
   }
 
-  async attempt(choice: Choice): Promise<Ended> {
-    const { target, controller, isLast } = choice;
-    const outcome = await attemptTarget(this.#exchange, target, isLast, controller, this.deps).catch((cause) => {
-      // The client's own mistake: it speaks against nobody, and nobody else will be asked.
-      choice.ticket.unknown();
+  /** @throws {ProtocolError} like `attemptTarget`; it speaks against nobody, and nobody else will be asked */
+  async ask({ target, controller, isLast, ticket }: Choice): Promise<Outcome> {
+    try {
+      return await attemptTarget(this.#exchange, target, isLast, controller, this.deps);
+    } catch (cause) {
+      ticket.unknown();
       throw cause;
-    });
-    return { choice, outcome };
+    }
+  }
+
+  async attempt(choice: Choice): Promise<Ended> {
+    return { choice, outcome: await this.ask(choice) };
+  }
+
+  /** What is to be made of an attempt's end: an answer to hand on, or one candidate less. */
+  judge(choice: Choice, outcome: Outcome): CascadeResult | undefined {
+    if (outcome.ok) return this.served(choice, outcome.answer);
+    this.leave(choice, outcome.failure);
+    return undefined;
   }
 
   leave({ target, ticket, startedAt, controller }: Choice, told: Failure): void {
