@@ -3,7 +3,7 @@
  * the upstreams fail at random in every way of the fault matrix. A run is broken when the agent exits with an error, shows
  * anything but the answer, or has lost the first turn's tool result in the second. Needs `npm run build`; not part of CI.
  *
- *     npm run test:storm -- --runs 60 --seed 7 --agents claude,codex
+ *     npm run test:storm -- --runs 60 --seed 7 --agents claude,codex --share 0.5
  *
  * The seed decides what fails, call by call; agents call in parallel, so two runs of a seed are alike but not the same.
  */
@@ -35,6 +35,8 @@ const { values: flags } = parseArgs({
     runs: { type: "string", default: "60" },
     seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
     agents: { type: "string", default: "claude,codex" },
+    /** Of the calls, how many fail. */
+    share: { type: "string", default: "0.5" },
   },
 });
 
@@ -118,7 +120,7 @@ function startUpstream(agent: Agent, random: () => number, tally: Tally): Promis
   const reply = ({ path, body }: UpstreamRequest): Reply => {
     const upstream = protocolByPath[path.replace(/\?.*/, "")] ?? "chat";
     tally.calls++;
-    if (random() < 0.5) return goodReply(agent, upstream, body);
+    if (random() >= Number(flags.share)) return goodReply(agent, upstream, body);
     const isStream = body["stream"] === true;
     const playable = storm.flatMap((fault) => {
       // The first word of an answer that breaks has reached the agent by then.
@@ -261,7 +263,7 @@ async function main(): Promise<number> {
   const runs = Number(flags.runs);
   const seed = Number(flags.seed);
   console.log(
-    `storm: seed ${seed}, ${runs} runs each of ${names.join(" and ")}, ${storm.length} kinds of fault, half of all calls fail`,
+    `storm: seed ${seed}, ${runs} runs each of ${names.join(" and ")}, ${storm.length} kinds of fault, ${Number(flags.share) * 100} % of all calls fail`,
   );
   const jobs = Array.from({ length: runs }, (_, run) => chosen.map((agent) => ({ agent, run }))).flat();
   const whole = new Map<string, number>();
