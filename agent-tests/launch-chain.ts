@@ -255,7 +255,8 @@ function buildChain({ agent, route, root, env, upstream, terminals, isOwn }: Par
           const shown = terminal.screen();
           // OpenCode 1.18.33 is compiled with a Bun (1.3.14) that now and then crashes while it exits, everything said and done.
           const hasCrashed = shown.includes("oh no: Bun has crashed") && shown.includes("[left with 132]");
-          if (hasCrashed) console.log(`${agent.name} crashed in its own runtime on the way out; xx passed its status on`);
+          if (hasCrashed)
+            console.log(`${agent.name} crashed in its own runtime on the way out; xx passed its status on`);
           else expect(shown).toContain("[left with 0]");
         },
       };
