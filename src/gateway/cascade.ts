@@ -111,15 +111,19 @@ interface Ended {
 
 /** Asks one candidate, and a second beside it if the first says nothing for too long; the first valid content wins. */
 async function ask(course: Course, first: Choice): Promise<CascadeResult | undefined> {
-  const running = new Map([[first, course.attempt(first)]]);
   const { hedgeMs } = course.deps;
-  if (hedgeMs > 0 && course.hasMore()) {
-    const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
-    const second = early === undefined ? course.next(true) : undefined;
-    if (second !== undefined) {
-      course.trail.askedBeside(second.target);
-      running.set(second, course.attempt(second));
-    }
+  if (hedgeMs === 0 || !course.hasMore()) {
+    const { outcome } = await course.attempt(first);
+    if (outcome.ok) return course.served(first, outcome.answer);
+    course.leave(first, outcome.failure);
+    return undefined;
+  }
+  const running = new Map([[first, course.attempt(first)]]);
+  const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
+  const second = early === undefined ? course.next(true) : undefined;
+  if (second !== undefined) {
+    course.trail.askedBeside(second.target);
+    running.set(second, course.attempt(second));
   }
   while (running.size > 0) {
     const { choice, outcome } = await Promise.race(running.values());
@@ -199,6 +203,8 @@ class Course {
       const target = this.#targets[this.#at] as Target;
       if (!this.#isOpen(target)) continue;
       const keys = this.#keysFor(target);
+      // What was said of it in an earlier round is over.
+      if (this.#keysTried === 0) this.#skips.delete(target);
       while (this.#keysTried < keys.length) {
         const keyed = keys[this.#keysTried++] as Target;
         if (this.#isResting(keyed)) continue;
@@ -223,8 +229,9 @@ class Course {
     for (let at = this.#at; at < this.#targets.length; at++) {
       const target = this.#targets[at] as Target;
       if (!this.#isOpen(target)) continue;
-      const keys = this.#keysFor(target).slice(at === this.#at ? this.#keysTried : 0);
-      if (keys.some((keyed) => this.#isAskable(keyed))) return true;
+      const keys = this.#keysFor(target);
+      const tried = at === this.#at ? this.#keysTried : 0;
+      if (keys.some((keyed, index) => index >= tried && this.#isAskable(keyed))) return true;
     }
     return false;
   }
@@ -234,7 +241,8 @@ class Course {
   }
 
   #isResting(keyed: Target): boolean {
-    return this.#spent.has(keyed) || this.deps.now() < (this.#restsUntil.get(keyed) ?? 0);
+    const until = this.#restsUntil.get(keyed);
+    return this.#spent.has(keyed) || (until !== undefined && this.deps.now() < until);
   }
 
   /** Of a target with several keys, what counts is the one that is back first. */
@@ -375,25 +383,25 @@ class Course {
     return false;
   }
 
-  /** The target with each of its keys, the session's own first. */
-  #keysFor(target: Target): Target[] {
-    const { keys } = target.provider;
-    if (target.credential === "client" || keys.length === 0) return [target];
-    const { session } = this.#exchange.input;
-    const kept = this.deps.affinity.keyFor(session, target, this.deps.now());
-    const at = keys.findIndex((key) => key.id === kept);
-    const ordered = at < 0 ? keys : [...keys.slice(at), ...keys.slice(0, at)];
-    return ordered.map((key) => this.#keyed(target, key));
+  readonly #withKeys = new Map<Target, readonly Target[]>();
+
+  /** The target with each of its keys, the session's own first; the same objects at each call. */
+  #keysFor(target: Target): readonly Target[] {
+    const known = this.#withKeys.get(target);
+    if (known !== undefined) return known;
+    const keyed = this.#orderKeys(target).map((key) => ({ ...target, key }));
+    const all = keyed.length === 0 ? [target] : keyed;
+    this.#withKeys.set(target, all);
+    return all;
   }
 
-  readonly #withKeys = new Map<Target, Map<string, Target>>();
-
-  #keyed(target: Target, key: NonNullable<Target["key"]>): Target {
-    const known = this.#withKeys.get(target) ?? new Map<string, Target>();
-    this.#withKeys.set(target, known);
-    const keyed = known.get(key.id) ?? { ...target, key };
-    known.set(key.id, keyed);
-    return keyed;
+  #orderKeys(target: Target): readonly NonNullable<Target["key"]>[] {
+    const { keys } = target.provider;
+    if (target.credential === "client") return [];
+    if (keys.length < 2) return keys;
+    const kept = this.deps.affinity.keyFor(this.#exchange.input.session, target, this.deps.now());
+    const at = keys.findIndex((key) => key.id === kept);
+    return at < 0 ? keys : [...keys.slice(at), ...keys.slice(0, at)];
   }
 
   /** The target as it was planned, whichever key it was asked with. */
