@@ -187,7 +187,7 @@ function findWrongs(answer: Answer, calls: readonly { model: string; tools: numb
     "the ledger's attempts",
     Bun.deepEquals(
       recorded?.attempts.map((row) => row.failureKind),
-      ["rate-limit", "empty", "timeout", null],
+      ["quota", "empty", "timeout", null],
     ),
   );
   return wrong;

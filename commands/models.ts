@@ -2,13 +2,15 @@
 
 import pc from "picocolors";
 import { readChosenTiers, readPinnedLetters, type TierModel } from "../launcher/settings.ts";
+import { findRow } from "../providers/catalog.ts";
 import type { ModelFacts } from "../providers/model-facts.ts";
+import { buildProviders, keyReader } from "../providers/registry.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
-import { exemptLoopback } from "../src/loopback-direct.ts";
-import { freshMs, type ListAge, listTitles } from "../src/models/catalogue.ts";
+import { exemptLoopback, fetchDirectly } from "../src/loopback-direct.ts";
+import { isFreshList, type ListAge, listTitles } from "../src/models/catalogue.ts";
 import { renderDrift } from "../src/models/drift.ts";
 import { writePinMemory } from "../src/models/files.ts";
 import {
@@ -18,9 +20,11 @@ import {
   type ModelPlace,
   publishKnowledge,
   refreshLists,
+  remoteProviders,
   renderFailure,
 } from "../src/models/knowledge.ts";
 import { readLaunchModels } from "../src/models/launch-models.ts";
+import { localLook } from "../src/models/local-servers.ts";
 import { type Measured, type MeasuredModels, measuredMs, type RankedModel, rankModels } from "../src/models/rank.ts";
 import { scanPath } from "../src/models/scan.ts";
 import { describeWorld, type ModelWorld } from "../src/models/world.ts";
@@ -78,7 +82,13 @@ async function setScene(flags: ModelsFlags, env: Env): Promise<Scene> {
   const world = describeWorld(config, readPinnedLetters(raw.value, source), env);
   const place: ModelPlace = { ...homes, scanFile: scanPath(env) };
   const measured = readMeasured(homes.database, Date.now() - measuredMs);
-  const gather = () => gatherKnowledge(place, world, measured, Date.now());
+  // A key that has to be asked for is not worth asking its owner for a list.
+  const providers = buildProviders(
+    config,
+    keyReader(env, () => undefined),
+  );
+  const local = await localLook({ providers: () => providers, fetch: fetchDirectly, now: Date.now })();
+  const gather = () => gatherKnowledge(place, world, measured, Date.now(), local);
   let known = gather();
   const notes: string[] = [];
   if (flags.refresh === true || (flags.check === true && !canCheck(known, world))) {
@@ -94,8 +104,8 @@ async function setScene(flags: ModelsFlags, env: Env): Promise<Scene> {
   return { place, world, measured, known, tiers: readChosenTiers(raw.value, source, chosen), notes };
 }
 
-function hasKeys({ catalogue }: Knowledge, { canUse }: ModelWorld): boolean {
-  return Object.keys(catalogue).some(canUse);
+function hasKeys(known: Knowledge, world: ModelWorld): boolean {
+  return remoteProviders(known, world).length > 0;
 }
 
 /** @returns what went wrong */
@@ -137,6 +147,12 @@ function choose({ known, world, measured }: Scene, flags: ModelsFlags): RankedMo
 }
 
 function noList(provider: string, { catalogue }: Knowledge, world: ModelWorld): ClutchError {
+  const root = world.localRoots.get(provider);
+  if (root !== undefined) {
+    return new ClutchError("failed", `${findRow(provider)?.name ?? provider} does not answer at ${root}`, {
+      hint: `start it, or say where it is with providers.${provider}.base_url`,
+    });
+  }
   const listed = Object.keys(catalogue).sort();
   const near = world.isProvider(provider) ? undefined : nearest(provider, listed);
   return new ClutchError("usage", `no list has models of "${provider}"`, {
@@ -171,8 +187,9 @@ function modelJson(rank: number, row: RankedModel, { lists }: Knowledge, { refer
     provider,
     model,
     name: facts.name ?? null,
-    context_tokens: facts.context,
-    output_tokens: facts.output,
+    context_tokens: facts.context ?? null,
+    max_context_tokens: facts.maxContext ?? null,
+    output_tokens: facts.output ?? null,
     tools: facts.tools ?? null,
     vision: facts.image === true,
     reasoning: facts.reasoning === true,
@@ -197,8 +214,8 @@ function renderTable(rows: readonly Ranked[], total: number, { known, world, tie
   const cells = rows.map(({ rank, provider, model, facts, measured }) => [
     String(rank),
     world.reference(provider, model) + (facts.expires === undefined ? "" : ` (until ${facts.expires})`),
-    renderTokens(facts.context),
-    renderTokens(facts.output),
+    renderWindow(facts),
+    facts.output === undefined ? "?" : renderTokens(facts.output),
     facts.tools === undefined ? "?" : facts.tools ? "yes" : "no",
     facts.image === true ? "yes" : "no",
     renderPrice(facts),
@@ -225,6 +242,12 @@ function successOf({ served, failed }: Measured): number {
   return served / (served + failed);
 }
 
+/** Of a local model that is not in memory, only how large its window could be. */
+function renderWindow({ context, maxContext }: ModelFacts): string {
+  if (context !== undefined) return renderTokens(context);
+  return maxContext === undefined ? "?" : `<= ${renderTokens(maxContext)}`;
+}
+
 /** 262144 is 262K, 1000000 is 1M. */
 function renderTokens(count: number): string {
   return count >= 1e6 ? `${Math.round(count / 1e5) / 10}M` : `${Math.round(count / 1000)}K`;
@@ -238,6 +261,7 @@ function renderPrice({ usd, isFree, isPlan }: ModelFacts): string {
 
 function renderAge(age: ListAge | undefined): string {
   if (age === undefined) return "-";
+  if (age.list === "local") return "local, running";
   return `${age.list} ${new Date(age.checkedAt)
     .toISOString()
     .slice(0, age.list === "snapshot" ? 10 : 16)
@@ -277,9 +301,5 @@ function check(scene: Scene, isJson: boolean): number {
 
 /** Whether a list that a pinned model could be looked up in is fresh; a config without pins needs none. */
 function canCheck({ lists }: Knowledge, { pins }: ModelWorld): boolean {
-  const isFresh = ({ provider }: { provider: string }) => {
-    const age = lists[provider];
-    return age !== undefined && age.list !== "snapshot" && Date.now() - age.checkedAt <= freshMs;
-  };
-  return pins.length === 0 || pins.some(isFresh);
+  return pins.length === 0 || pins.some(({ provider }) => isFreshList(lists[provider], Date.now()));
 }

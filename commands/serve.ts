@@ -13,16 +13,17 @@ import { renderError } from "../src/errors.ts";
 import { describeFailure } from "../src/gateway/cascade.ts";
 import { type Gateway, type GatewayInput, startGateway } from "../src/gateway/server.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
-import { exemptLoopback } from "../src/loopback-direct.ts";
+import { exemptLoopback, fetchDirectly } from "../src/loopback-direct.ts";
 import { ModelKeeper } from "../src/models/keeper.ts";
 import type { LetterModels } from "../src/models/launch-models.ts";
+import { localLook } from "../src/models/local-servers.ts";
 import { measuredMs } from "../src/models/rank.ts";
 import { scanPath } from "../src/models/scan.ts";
 import { describeWorld, type ModelWorld } from "../src/models/world.ts";
 import { readMeasured } from "../src/store/measured.ts";
 import { openStore } from "../src/store/open.ts";
 
-/** Reading what is known of models takes some ten milliseconds, for which nobody who has just started a launch should wait. */
+/** Asking around on this machine and reading what is known of models takes some ten milliseconds, for which nobody who has just started a launch should wait. */
 const modelsAfterMs = 100;
 
 /** How long streams may go on after the first signal. */
@@ -42,16 +43,18 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     now: Date.now,
     random: Math.random,
     measured: () => readMeasured(homes.database, Date.now() - measuredMs),
+    lookAround: localLook({ providers: () => gateway.providers(), fetch: fetchDirectly, now: Date.now }),
     log,
     onChange: () => void takeOverModels(),
   });
-  const gateway = await startGateway({
+  const gateway: Gateway = await startGateway({
     loaded,
     ...(await tierLetters(homes, models.letters())),
     env,
     store,
     fetch,
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
+    localModel: () => models.localModel(),
     stateDir: homes.stateDir,
     launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
     log,
@@ -81,7 +84,10 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   };
   report();
   // What is known of models is read when the first requests are on their way, not before the port is open.
-  const reading = setTimeout(() => models.start(), modelsAfterMs);
+  const reading = setTimeout(async () => {
+    await models.lookAround();
+    models.start();
+  }, modelsAfterMs);
 
   const stopWatching = watchConfigFile(homes, async () => {
     try {

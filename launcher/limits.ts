@@ -10,7 +10,7 @@ export interface Limits {
 }
 
 /**
- * For models that no list knows. An agent that believes in too large a window fails at its end; one that believes in too
+ * For models that no list knows, and local ones that are not in memory, whose window nobody tells. An agent that believes in too large a window fails at its end; one that believes in too
  * small a window shortens too early: this is the window of most models that are served today.
  */
 export const assumedLimits: Limits = { contextTokens: 131_072, outputTokens: 32_768 };
@@ -31,7 +31,11 @@ export function smallestLimits(models: readonly string[], names: ModelNames, cat
     .map((model) => {
       const { provider, model: name } = parseModelReference(model, names.isProvider, names.defaultProvider);
       const facts = findModel(provider, name, catalogue);
-      return facts === undefined ? assumedLimits : { contextTokens: facts.context, outputTokens: facts.output };
+      const { contextTokens, outputTokens } = assumedLimits;
+      return {
+        contextTokens: facts?.context ?? Math.min(contextTokens, facts?.maxContext ?? contextTokens),
+        outputTokens: facts?.output ?? outputTokens,
+      };
     });
   const all = known.length === 0 ? [assumedLimits] : known;
   const contextTokens = Math.min(...all.map((limits) => limits.contextTokens));

@@ -1,6 +1,6 @@
 /**
  * THE table of what servers say when they refuse, and what it means. First rule wins; what no rule knows is told by its
- * HTTP status. Every rule's real message, with its source, is a row of test/providers/failure-rules.test.ts.
+ * HTTP status. Every rule's message, with its source as far as there is one, is a row of test/providers/failure-rules.test.ts.
  */
 
 import type { Failure, FailureKind } from "./failure.ts";

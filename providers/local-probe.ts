@@ -41,6 +41,8 @@ export interface LocalProbeDeps {
   fetch: Fetch;
   /** For the first answer, and once more for details (ms). */
   limitMs?: number;
+  /** Told of what listens there, is well, and is no server of that kind. */
+  onStranger?(server: LocalServer): void;
 }
 
 /** How long a launch can wait for a server that is there (ms). */
@@ -55,18 +57,29 @@ const maxAnswerBytes = 4 * 1024 * 1024;
 /** Those of the providers that are servers of a kind we know how to ask. */
 export function localServers(providers: Iterable<Provider>): LocalServer[] {
   return [...providers].flatMap(({ id, local, urls, key }) => {
-    const [url] = Object.values(urls);
-    if (local === undefined || url === undefined) return [];
-    return [{ id, kind: local, root: url.replace(/\/v1\/[a-z/]+$/, ""), key }];
+    const root = rootOf({ urls });
+    return local === undefined || root === undefined ? [] : [{ id, kind: local, root, key }];
   });
+}
+
+/** The provider's address without the `/v1` and what follows. */
+export function rootOf(provider: Pick<Provider, "urls"> | undefined): string | undefined {
+  const [url] = Object.values(provider?.urls ?? {});
+  return url?.replace(/\/v1\/[a-z/]+$/, "").replace("//localhost:", "//127.0.0.1:");
 }
 
 /** All at once. Only those that answered in time, and as a server of their kind would. Never throws. */
 export async function probeLocal(servers: readonly LocalServer[], deps: LocalProbeDeps): Promise<FoundServer[]> {
   const found = await Promise.all(
     servers.map(async (server) => {
-      const models = await probes[server.kind](askerOf(server, deps));
-      return models === undefined ? [] : [{ id: server.id, models }];
+      let isWell = false;
+      const hear = (status: number) => {
+        isWell ||= status < 500;
+      };
+      const models = await probes[server.kind](askerOf(server, deps, hear));
+      if (models !== undefined) return [{ id: server.id, models }];
+      if (isWell) deps.onStranger?.(server);
+      return [];
     }),
   );
   return found.flat();
@@ -75,7 +88,11 @@ export async function probeLocal(servers: readonly LocalServer[], deps: LocalPro
 /** The JSON behind a path of the server, or undefined when there is none in time. */
 type Ask = (path: string, body?: JsonObject) => Promise<Json | undefined>;
 
-function askerOf({ root, key }: LocalServer, { fetch, limitMs = usualLimitMs }: LocalProbeDeps): Ask {
+function askerOf(
+  { root, key }: LocalServer,
+  { fetch, limitMs = usualLimitMs }: LocalProbeDeps,
+  hear: (status: number) => void,
+): Ask {
   return async (path, body) => {
     try {
       const response = await fetch(root + path, {
@@ -88,6 +105,7 @@ function askerOf({ root, key }: LocalServer, { fetch, limitMs = usualLimitMs }: 
         signal: AbortSignal.timeout(limitMs),
         redirect: "manual",
       });
+      hear(response.status);
       if (response.ok) return JSON.parse(await readText(response)) as Json;
       await response.body?.cancel();
     } catch {
@@ -128,23 +146,28 @@ async function probeOllama(ask: Ask): Promise<LocalModel[] | undefined> {
   const loaded = new Map(
     list(running, "models")?.map((model) => [text(model["name"]), count(model["context_length"])]) ?? [],
   );
-  return Promise.all(
-    names.map(async (id, index) => {
+  const told = await Promise.all(
+    names.map(async (id, index): Promise<LocalModel[]> => {
       const shown = index < maxDetailed ? await ask("/api/show", { model: id }) : undefined;
       const info = isObject(shown) && isObject(shown["model_info"]) ? shown["model_info"] : {};
       const trained = Object.entries(info).find(([name]) => name.endsWith(".context_length"))?.[1];
       const set = /^num_ctx\s+(\d+)/m.exec((isObject(shown) ? text(shown["parameters"]) : undefined) ?? "")?.[1];
       const abilities = isObject(shown) && Array.isArray(shown["capabilities"]) ? shown["capabilities"] : undefined;
-      return compact({
-        id,
-        context: loaded.get(id) ?? (set === undefined ? undefined : Number(set)),
-        maxContext: count(trained),
-        image: abilities?.includes("vision"),
-        tools: abilities?.includes("tools"),
-        isLoaded: loaded.has(id),
-      });
+      // One that only embeds answers nobody.
+      if (abilities?.includes("completion") === false) return [];
+      return [
+        compact({
+          id,
+          context: loaded.get(id) ?? (set === undefined ? undefined : Number(set)),
+          maxContext: count(trained),
+          image: abilities?.includes("vision"),
+          tools: abilities?.includes("tools"),
+          isLoaded: loaded.has(id),
+        }),
+      ];
     }),
   );
+  return told.flat();
 }
 
 /**

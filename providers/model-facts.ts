@@ -1,13 +1,15 @@
 /** What a list of models says about one of them. Pure: the lists are handed in, such as the snapshot in model-snapshot.json. */
 
-/** Who says so: OpenRouter's own list, models.dev, or the snapshot that came with this version. */
-export type ListName = "openrouter" | "models.dev" | "snapshot";
+/** Who says so: OpenRouter's own list, models.dev, the snapshot that came with this version, or a server on this machine. */
+export type ListName = "openrouter" | "models.dev" | "snapshot" | "local";
 
 export interface ModelFacts {
-  /** The window (tokens), input and output together. */
-  context: number;
-  /** The largest answer (tokens). */
-  output: number;
+  /** The window (tokens), input and output together; absent only where a local server does not say. */
+  context?: number;
+  /** Of a local model: the largest window that it could be given, whatever it has now (tokens). */
+  maxContext?: number;
+  /** The largest answer (tokens); absent where the window is. */
+  output?: number;
   /** Takes tools; absent where nobody says. */
   tools?: boolean;
   /** Takes images. */
@@ -18,7 +20,7 @@ export interface ModelFacts {
    * Absent where they are unknown, which is not zero.
    */
   usd?: readonly number[];
-  /** OpenRouter's `:free` at price 0: nobody is ever billed for it. */
+  /** OpenRouter's `:free` at price 0, or a model on this machine: nobody is ever billed for it. */
   isFree?: true;
   /** Price 0 that may mean "part of a plan" or "for now": not the same as free. */
   isPlan?: true;
@@ -44,9 +46,16 @@ export function findModel(provider: string, model: string, catalogue: ModelCatal
   const models = Object.hasOwn(catalogue, provider) ? catalogue[provider] : undefined;
   if (models === undefined) return undefined;
   if (Object.hasOwn(models, model)) return models[model];
+  // Ollama's own reading of a name without a tag.
+  if (Object.hasOwn(models, `${model}:latest`)) return models[`${model}:latest`];
   // `qwen2.5:72b` is no variant of `qwen2.5`.
   const plain = model.replace(/:[a-z]+$/, "");
   return Object.hasOwn(models, plain) ? models[plain] : undefined;
+}
+
+/** The window, or where only that is known, the largest that it could be: what is larger does not fit (tokens). */
+export function largestWindow(facts: ModelFacts | undefined): number | undefined {
+  return facts?.context ?? facts?.maxContext;
 }
 
 /**

@@ -89,11 +89,12 @@ export function buildProviders(config: Config, readKey: ReadKey): Providers {
   return providers;
 }
 
-/** The protocols in which this model of the provider may be called: one, where the model speaks no other. */
-export function protocolsOf(provider: Provider, model: string): Protocol[] {
+/** Whether this model of the provider may be called in this protocol; some models speak one alone. */
+export function speaks(provider: Provider, model: string, protocol: Protocol): boolean {
+  if (provider.urls[protocol] === undefined) return false;
+  if (provider.modelProtocols.length === 0) return true;
   const own = provider.modelProtocols.find(({ startsWith }) => startsWith.some((start) => model.startsWith(start)));
-  const spoken = Object.keys(provider.urls) as Protocol[];
-  return own === undefined ? spoken : spoken.filter((protocol) => protocol === own.protocol);
+  return own === undefined || own.protocol === protocol;
 }
 
 /** The group of models whose limit this one shares, if any. */
@@ -145,7 +146,8 @@ function buildProvider(
     headers: buildHeaders(row?.headers ?? {}, own?.headers ?? {}, readKey),
     sessionHeader: row?.sessionHeader,
     rateLimitScope: row?.rateLimitScope ?? "model",
-    pools: row?.pools ?? [],
+    // A custom provider may be OpenRouter under another name.
+    pools: row === undefined ? [{ name: "free", endsWith: [":free"] }] : (row.pools ?? []),
     modelProtocols: row?.modelProtocols ?? [],
     quirks: { ...plainQuirks, ...row?.quirks },
   };

@@ -69,7 +69,23 @@ const agent = {
   antigravity: z.strictObject({ roles: roles(agentRoles.antigravity) }),
 };
 
-const service = z.looseObject({ id: z.string() });
+/** An entry of the chain: what differs from the built-in service of that id, or a service of the user's own. */
+const service = z.strictObject({
+  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be lower-case letters, digits and hyphens"),
+  name: z.string().optional(),
+  type: z.enum(["http", "cli_wrapper"]).optional(),
+  enabled: z.boolean().optional(),
+  order: z.number().int().optional(),
+  needs: z.array(z.string()).optional(),
+  front: z.boolean().optional(),
+  /** Its words, as a list: nothing is left to a shell. */
+  command: z.array(z.string()).optional(),
+  /** `env:NAME` takes the value from the environment that `clutch up` is called in. */
+  env: z.record(z.string(), z.string()).optional(),
+  port: z.number().int().min(1).max(65535).optional(),
+  health_path: z.string().regex(/^\//, "must begin with /").optional(),
+  ready_seconds: z.number().positive().max(3600).optional(),
+});
 
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -165,17 +181,16 @@ export type ProviderConfig = z.infer<typeof provider>;
 /** Keys whose values are never printed. */
 const secretKeys = ["api_key", "api_keys", "headers"];
 
-/** Accepted so that one config serves every version, but without effect in this one; `serve` names those that are set. */
-const notInForce = ["chain"] as const satisfies (keyof Config)[];
-
-/** Keys that the file sets and this version does not act on. */
+/** Keys that the file sets and this version does not act on; `serve` names them. */
 export function keysWithoutEffect(raw: Json): string[] {
   if (!isObject(raw)) return [];
   const roles = valueAt(raw, ["agents", "hermes", "roles"]);
   const unseen = isObject(roles) ? Object.keys(roles).filter((role) => Object.hasOwn(unseenHermesRoles, role)) : [];
+  // Bun's fetch has no limit for connecting alone (oven-sh/bun#33338; tried on 1.4.4).
+  const isConnect = valueAt(raw, ["timeouts", "connect_ms"]) !== undefined;
   const isSidecar = valueAt(raw, ["headroom", "mode"]) === "sidecar";
   return [
-    ...notInForce.filter((key) => key in raw),
+    ...(isConnect ? ["timeouts.connect_ms"] : []),
     ...(isSidecar ? ["headroom.mode sidecar"] : []),
     ...unseen.map((role) => `agents.hermes.roles.${role}`),
   ];

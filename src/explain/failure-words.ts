@@ -22,6 +22,8 @@ export interface RecordedFailure {
 
 /** Said of a hedged attempt whose rival answered first; the cascade writes it. */
 export const fasterRival = "another candidate was faster";
+/** Said of one whose request ended otherwise: the client left, or its rival was told that the request itself is wrong. */
+export const overBefore = "the request was over before it answered";
 
 /** `429: the account's free models are used up until 00:00 UTC`. */
 export function explainFailure(why: RecordedFailure): string {
@@ -82,7 +84,7 @@ const words: Readonly<Record<FailureKind, (why: RecordedFailure) => string>> = {
   unsupported: () => "the model cannot do what the request needs",
   untranslatable: () => "the request cannot be said in the provider's protocol",
   stopped: () => "the gateway was stopped",
-  aborted: ({ message }) => (message === fasterRival ? "another candidate was faster" : "the client left"),
+  aborted: ({ message }) => (message === fasterRival || message === overBefore ? message : "the client left"),
 };
 
 const noticedHere: ReadonlySet<FailureKind> = new Set([

@@ -8,7 +8,7 @@ import { agentNames, isAgentLetter } from "../launch-code.ts";
 import type { AttemptRow, RequestRow } from "../store/schema.ts";
 import { nameCircuit } from "./circuit-names.ts";
 import { asIso, renderClock } from "./clock.ts";
-import { explainFailure, fasterRival } from "./failure-words.ts";
+import { explainFailure, fasterRival, overBefore } from "./failure-words.ts";
 
 /** `clutch why --json`; times are ISO 8601 in UTC, spans milliseconds. */
 export interface WhyReport {
@@ -279,7 +279,7 @@ function shortName(attempt: Pick<AttemptRow, "provider" | "model">): string {
   return renderModelReference(attempt).slice(0, maxNameCharacters);
 }
 
-/** Lost a race that was started to save time; no failure of its own. */
+/** Left because of what came of a rival, begun to save time; no failure of its own. */
 export function isLostRace({ kind, message }: Pick<AttemptStory, "kind" | "message">): boolean {
-  return kind === "aborted" && message === fasterRival;
+  return kind === "aborted" && (message === fasterRival || message === overBefore);
 }

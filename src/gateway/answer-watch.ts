@@ -1,7 +1,7 @@
 /** Judges an answer that came through whole: it may say all that its protocol asks for, and still not do what it should. */
 
 import { unwrapArguments } from "../protocols/arguments.ts";
-import type { ChatEvent } from "../protocols/chat.ts";
+import type { ChatEvent, ChatResponse } from "../protocols/chat.ts";
 
 /** What an answer was like, beyond having come: each counts half against its model. */
 export interface Flaw {
@@ -47,18 +47,37 @@ export class AnswerWatch {
     if (!this.#hasContent) return { kind: "empty", message: "the answer was empty" };
     // Cut off by the client's own limit, its call cannot be whole.
     if (this.#reason === "length") {
-      return this.#calls.size > 0
-        ? undefined
-        : { kind: "truncated", message: "the answer was cut at the output limit" };
+      return this.#calls.size > 0 ? undefined : cutAnswer;
     }
     for (const { name, json } of this.#calls.values()) {
-      if (isBroken(json)) return { kind: "bad-tool-call", message: `the arguments of ${name} are broken JSON` };
+      if (isBroken(json)) return brokenCall(name);
     }
     if (forcesTool && this.#calls.size === 0 && !this.#hasHosted) {
-      return { kind: "no-tool-call", message: "a tool had to be called, and none was" };
+      return missingCall;
     }
     return undefined;
   }
+}
+
+/** The same of a whole answer that is not empty. */
+export function flawOfWhole(answer: ChatResponse, forcesTool: () => boolean): Flaw | undefined {
+  // A hosted tool's work, or a call of a kind that has no place here: not for us to judge.
+  if (answer.hasOpaque === true) return undefined;
+  let calls = 0;
+  for (const part of answer.parts) {
+    if (part.type !== "tool-call") continue;
+    calls++;
+    if (answer.finish !== "length" && isBroken(part.arguments)) return brokenCall(part.name);
+  }
+  if (answer.finish === "length") return calls > 0 ? undefined : cutAnswer;
+  return calls === 0 && forcesTool() ? missingCall : undefined;
+}
+
+const cutAnswer: Flaw = { kind: "truncated", message: "the answer was cut at the output limit" };
+const missingCall: Flaw = { kind: "no-tool-call", message: "a tool had to be called, and none was" };
+
+function brokenCall(name: string): Flaw {
+  return { kind: "bad-tool-call", message: `the arguments of ${name} are broken JSON` };
 }
 
 /** A tool of free text takes what it likes, so only what was begun as an object has to be one. */

@@ -133,7 +133,8 @@ export function createApp(deps: AppDeps): App {
     return c.json({ status, service: "clutch", ...(isAdmitted(c) ? details : {}) }, draining ? 503 : 200);
   });
 
-  app.route("/admin", deps.admin);
+  // Apart from the rest: its wildcard would take the router's short way from every model request.
+  const admin = new Hono().route("/admin", deps.admin);
 
   app.notFound(notFound);
 
@@ -249,7 +250,9 @@ export function createApp(deps: AppDeps): App {
       if (refusal !== undefined)
         return sendError(protocolOf(pathOf(request.url)), { kind: "permission", message: refusal });
       // Hono would run the GET handler; agents only want to know that somebody is there.
-      return request.method === "HEAD" ? new Response(null, { status: 200 }) : app.fetch(request, peers);
+      if (request.method === "HEAD") return new Response(null, { status: 200 });
+      const isAdmin = request.url.includes("/admin") && /^\/admin(?:\/|$)/.test(pathOf(request.url));
+      return isAdmin ? admin.fetch(request, peers) : app.fetch(request);
     },
     inFlight,
     async drain(limitMs) {

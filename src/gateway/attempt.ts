@@ -7,7 +7,7 @@ import type { ChatEvent, ChatResponse, Json, StreamError, Usage } from "../proto
 import { type CallSignatures, type DecodeContext, MalformedAnswer } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
 import { SseReader } from "../protocols/sse.ts";
-import { AnswerWatch, type Flaw } from "./answer-watch.ts";
+import { AnswerWatch, type Flaw, flawOfWhole } from "./answer-watch.ts";
 import { ask } from "./ask.ts";
 import { commits, isEmptyAnswer } from "./commit.ts";
 import type { Exchange } from "./exchange.ts";
@@ -50,6 +50,8 @@ export interface LiveAnswer {
   controller: AbortController;
   /** What the stream said up to the commit, so that nothing of it is watched twice. */
   events: ChatEvent[];
+  /** A tool had to be called; the request itself is let go of before the answer has ended. */
+  forcesTool: boolean;
 }
 
 export type Outcome = { ok: true; answer: WholeAnswer | LiveAnswer } | { ok: false; failure: Failure };
@@ -150,10 +152,10 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
   const reader = response.body?.getReader();
   const seen: ChatEvent[] = [];
   // Where a call has to come, words are no answer yet.
-  const forcesTool = !isLast && exchange.input.body.forcesTool;
+  const { forcesTool } = exchange.input.body;
   const live = (rest: typeof reader): Outcome => ({
     ok: true,
-    answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen },
+    answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen, forcesTool },
   });
   const leave = (why: Failure): Outcome => {
     controller.abort(new Error("left for another candidate"));
@@ -169,7 +171,7 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
     let hasContent = false;
     for (const event of events) {
       seen.push(event);
-      hasContent ||= commits(event, seesReasoning, forcesTool);
+      hasContent ||= commits(event, seesReasoning, !isLast && forcesTool);
       if (event.type === "error" && !hasContent) return leave(describeEarlyEnd(event.error, seen, reading));
       if (event.type === "finish" && !isLast) {
         const flaw = hasContent ? undefined : flawOf(seen, forcesTool);
@@ -202,10 +204,7 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
   const { response: answer } = decoded;
   const flaw = isEmptyAnswer(answer)
     ? ({ kind: "empty", message: "the answer was empty" } as const)
-    : answer.hasOpaque === true
-      ? // A hosted tool's work, or a call of a kind that has no place here: not for us to judge.
-        undefined
-      : flawOf(eventsOf(answer), exchange.input.body.forcesTool);
+    : flawOfWhole(answer, () => exchange.input.body.forcesTool);
   // A cut answer is the best there is of it; asked again, it would be cut again.
   if (!isLast && flaw !== undefined && flaw.kind !== "truncated") {
     return { ok: false, failure: failure(flaw.kind, flaw.message, { status }) };
@@ -215,7 +214,8 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
     const events = eventsOf(answer);
     const lane = new TranslateLane(silent, client.streamEncoder(exchange.replyContext));
     lane.pushEvents(events);
-    return { ok: true, answer: { kind: "live", headers, lane, reader: undefined, controller, events } };
+    const { forcesTool } = exchange.input.body;
+    return { ok: true, answer: { kind: "live", headers, lane, reader: undefined, controller, events, forcesTool } };
   }
   const isPassedOn = target.protocol === exchange.input.protocol && !isStream;
   const body = isPassedOn ? read.bytes : JSON.stringify(client.encodeResponse(answer, exchange.replyContext));

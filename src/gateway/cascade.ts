@@ -1,7 +1,7 @@
 /** Asks one candidate after another until one answers: the only loop of its kind. */
 
 import { type Failure, failure, reactions } from "../../providers/failure.ts";
-import type { ModelFacts } from "../../providers/model-facts.ts";
+import { largestWindow, type ModelFacts } from "../../providers/model-facts.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { poolOf } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
@@ -55,6 +55,8 @@ export interface CascadeDeps extends AttemptDeps {
   /** What is known of a target's model, learnt limits included. */
   factsOf(target: Target): ModelFacts | undefined;
   purse(): Purse;
+  /** The best model that runs on this machine, as a reference; undefined where none is known. */
+  localModel(): string | undefined;
   /** Told as each candidate is left. */
   onLeft(exchange: Exchange, candidate: LeftCandidate): void;
 }
@@ -67,22 +69,18 @@ export async function runCascade(
 ): Promise<CascadeResult> {
   const course = new Course(exchange, targets, deps);
   for (;;) {
-    const served = await walk(course);
-    if (served !== undefined) return served;
+    for (let choice = course.next(); choice !== undefined; choice = course.next()) {
+      // Without a hedge there is nothing to race, and every promise in between costs.
+      const served = deps.hedgeMs === 0 ? course.judge(choice, await course.ask(choice)) : await hedge(course, choice);
+      if (served !== undefined) return served;
+      if (course.isOver) break;
+    }
     const waitMs = course.isOver ? undefined : course.shortWait();
     if (waitMs === undefined || !(await pause(waitMs, exchange))) break;
     exchange.input.trail.waited(waitMs);
     course.begin();
   }
   return course.exhausted();
-}
-
-async function walk(course: Course): Promise<CascadeResult | undefined> {
-  for (let choice = course.next(); choice !== undefined; choice = course.next()) {
-    const served = await ask(course, choice);
-    if (served !== undefined || course.isOver) return served;
-  }
-  return undefined;
 }
 
 /** False when the client has left meanwhile. */
@@ -110,32 +108,23 @@ interface Ended {
 }
 
 /** Asks one candidate, and a second beside it if the first says nothing for too long; the first valid content wins. */
-async function ask(course: Course, first: Choice): Promise<CascadeResult | undefined> {
-  const { hedgeMs } = course.deps;
-  if (hedgeMs === 0 || !course.hasMore()) {
-    const { outcome } = await course.attempt(first);
-    if (outcome.ok) return course.served(first, outcome.answer);
-    course.leave(first, outcome.failure);
-    return undefined;
-  }
+async function hedge(course: Course, first: Choice): Promise<CascadeResult | undefined> {
   const running = new Map([[first, course.attempt(first)]]);
-  const early = await Promise.race([...running.values(), Bun.sleep(hedgeMs)]);
-  const second = early === undefined ? course.next(true) : undefined;
-  if (second !== undefined) {
-    course.trail.askedBeside(second.target);
-    running.set(second, course.attempt(second));
+  if (course.hasMore()) {
+    const early = await Promise.race([...running.values(), Bun.sleep(course.deps.hedgeMs)]);
+    const second = early === undefined ? course.next(true) : undefined;
+    if (second !== undefined) {
+      course.trail.askedBeside(second.target);
+      running.set(second, course.attempt(second));
+    }
   }
   while (running.size > 0) {
     const { choice, outcome } = await Promise.race(running.values());
     running.delete(choice);
-    if (outcome.ok) {
-      for (const [loser, ending] of running) course.abandon(loser, ending);
-      return course.served(choice, outcome.answer);
-    }
-    course.leave(choice, outcome.failure);
-    if (!course.isOver) continue;
+    const served = course.judge(choice, outcome);
+    if (served === undefined && !course.isOver) continue;
     for (const [loser, ending] of running) course.abandon(loser, ending);
-    return undefined;
+    return served;
   }
   return undefined;
 }
@@ -229,9 +218,8 @@ class Course {
     for (let at = this.#at; at < this.#targets.length; at++) {
       const target = this.#targets[at] as Target;
       if (!this.#isOpen(target)) continue;
-      const keys = this.#keysFor(target);
-      const tried = at === this.#at ? this.#keysTried : 0;
-      if (keys.some((keyed, index) => index >= tried && this.#isAskable(keyed))) return true;
+      const keys = this.#keysFor(target).slice(at === this.#at ? this.#keysTried : 0);
+      if (keys.some((keyed) => this.#isAskable(keyed))) return true;
     }
     return false;
   }
@@ -241,8 +229,7 @@ class Course {
   }
 
   #isResting(keyed: Target): boolean {
-    const until = this.#restsUntil.get(keyed);
-    return this.#spent.has(keyed) || (until !== undefined && this.deps.now() < until);
+    return this.#spent.has(keyed) || this.deps.now() < (this.#restsUntil.get(keyed) ?? 0);
   }
 
   /** Of a target with several keys, what counts is the one that is back first. */
@@ -251,14 +238,25 @@ class Course {
     if (known?.backAt === undefined || (skip.backAt ?? 0) < known.backAt) this.#skips.set(skip.target, skip);
   }
 
-  async attempt(choice: Choice): Promise<Ended> {
-    const { target, controller, isLast } = choice;
-    const outcome = await attemptTarget(this.#exchange, target, isLast, controller, this.deps).catch((cause) => {
-      // The client's own mistake: it speaks against nobody, and nobody else will be asked.
-      choice.ticket.unknown();
+  /** @throws {ProtocolError} like `attemptTarget`; it speaks against nobody, and nobody else will be asked */
+  async ask({ target, controller, isLast, ticket }: Choice): Promise<Outcome> {
+    try {
+      return await attemptTarget(this.#exchange, target, isLast, controller, this.deps);
+    } catch (cause) {
+      ticket.unknown();
       throw cause;
-    });
-    return { choice, outcome };
+    }
+  }
+
+  async attempt(choice: Choice): Promise<Ended> {
+    return { choice, outcome: await this.ask(choice) };
+  }
+
+  /** What is to be made of an attempt's end: an answer to hand on, or one candidate less. */
+  judge(choice: Choice, outcome: Outcome): CascadeResult | undefined {
+    if (outcome.ok) return this.served(choice, outcome.answer);
+    this.leave(choice, outcome.failure);
+    return undefined;
   }
 
   leave({ target, ticket, startedAt, controller }: Choice, told: Failure): void {
@@ -295,12 +293,13 @@ class Course {
   /** A hedged candidate whose rival was faster, or whose request is over. */
   abandon({ target, ticket, startedAt, controller }: Choice, ending: Promise<Ended>): void {
     ticket.unknown();
-    controller.abort(new Error("another candidate was faster"));
+    const message = this.isOver ? "the request was over before it answered" : "another candidate was faster";
+    controller.abort(new Error(message));
     this.#exchange.endAttempt(controller);
     void ending.then(({ outcome }) => {
       if (outcome.ok && outcome.answer.kind === "live") void outcome.answer.reader?.cancel().catch(() => {});
     }, ignore);
-    const why = failure("aborted", "another candidate was faster");
+    const why = failure("aborted", message);
     recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
   }
 
@@ -352,8 +351,16 @@ class Course {
     const last = left.at(-1)?.failure;
     const isPassedOn = last !== undefined && speaksAlone(last, this.#planned);
     const headers = (isPassedOn ? last.headers : undefined) ?? {};
-    const error = explain(this.#exchange.input.id, this.#planned, left, skipped, this.deps.now());
+    const told = explain(this.#exchange.input.id, this.#planned, left, skipped, this.deps.now());
+    const error = left.length > 0 && isForWantOfKeys(left, skipped) ? this.#withHint(told) : told;
     return { ok: false, error, left: this.#left, skipped, headers };
+  }
+
+  /** Whoever has no key has not chosen between models yet. */
+  #withHint(error: GatewayError): GatewayError {
+    const local = this.deps.localModel();
+    if (local === undefined) return error;
+    return { ...error, message: `${error.message}. A model on this machine could answer: -m ${local}` };
   }
 
   /** Who was asked several times is told of once, and of a limit how long it lasts from now on. */
@@ -374,7 +381,7 @@ class Course {
   #isOpen(target: Target): boolean {
     if (this.#spent.has(target)) return false;
     if (this.#overflowed === 0) return true;
-    const window = this.deps.factsOf(target)?.context;
+    const window = largestWindow(this.deps.factsOf(target));
     if (window === undefined || window > this.#overflowed) return true;
     const reason = `its window of ${window} tokens is no larger than the one that was too small`;
     if (!this.#left.some((candidate) => this.#plain(candidate.target) === target))
@@ -383,26 +390,28 @@ class Course {
     return false;
   }
 
-  readonly #withKeys = new Map<Target, readonly Target[]>();
-
-  /** The target with each of its keys, the session's own first; the same objects at each call. */
+  /** The target with each of its keys, the session's own first. */
   #keysFor(target: Target): readonly Target[] {
-    const known = this.#withKeys.get(target);
-    if (known !== undefined) return known;
+    const { keys } = target.provider;
+    if (target.credential === "client" || keys.length === 0) return [target];
+    const known = this.#withKeys.find((entry) => entry.target === target);
+    if (known !== undefined) return known.keyed;
     const keyed = this.#orderKeys(target).map((key) => ({ ...target, key }));
-    const all = keyed.length === 0 ? [target] : keyed;
-    this.#withKeys.set(target, all);
-    return all;
+    this.#withKeys.push({ target, keyed });
+    return keyed;
   }
 
   #orderKeys(target: Target): readonly NonNullable<Target["key"]>[] {
     const { keys } = target.provider;
-    if (target.credential === "client") return [];
-    if (keys.length < 2) return keys;
-    const kept = this.deps.affinity.keyFor(this.#exchange.input.session, target, this.deps.now());
+    if (keys.length === 1) return keys;
+    const { session } = this.#exchange.input;
+    const kept = this.deps.affinity.keyFor(session, target, this.deps.now());
     const at = keys.findIndex((key) => key.id === kept);
-    return at < 0 ? keys : [...keys.slice(at), ...keys.slice(0, at)];
+    return at <= 0 ? keys : [...keys.slice(at), ...keys.slice(0, at)];
   }
+
+  /** One object for each target and key, which is what notes are kept by. */
+  readonly #withKeys: { target: Target; keyed: Target[] }[] = [];
 
   /** The target as it was planned, whichever key it was asked with. */
   #plain(keyed: Target): Target {
@@ -534,6 +543,10 @@ export function nameOf({ provider, model }: Target): string {
 /** Why a candidate was not asked, and when it will be again. */
 export function describeSkip({ reason, backAt }: Skip, now: number): string {
   return backAt === undefined ? reason : `${reason} (back in ${renderWait(Math.max(0, backAt - now))})`;
+}
+
+function isForWantOfKeys(left: readonly LeftCandidate[], skipped: readonly Skip[]): boolean {
+  return [...left.map(({ failure: why }) => why), ...skipped].every(({ kind }) => kind === "no-key");
 }
 
 /** One candidate's error is passed on as its own, and so is one that no other candidate would have been spared. */

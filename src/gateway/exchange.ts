@@ -29,7 +29,7 @@ export class Exchange {
   readonly input: ExchangeInput;
   #decoded: ChatRequest | undefined;
   /** Those under way: two at most, where a second candidate was started beside a slow first. */
-  readonly #attempts = new Set<AbortController>();
+  #attempts: AbortController[] = [];
   #cancelled: Error | undefined;
 
   constructor(input: ExchangeInput) {
@@ -77,13 +77,13 @@ export class Exchange {
   startAttempt(): AbortController {
     const controller = new AbortController();
     if (this.#cancelled !== undefined) controller.abort(this.#cancelled);
-    this.#attempts.add(controller);
+    this.#attempts.push(controller);
     return controller;
   }
 
   /** The attempt has failed, or was left for another. One that serves stays until the client's answer has ended. */
   endAttempt(controller: AbortController): void {
-    this.#attempts.delete(controller);
+    this.#attempts = this.#attempts.filter((attempt) => attempt !== controller);
   }
 
   /** Ends the attempts under way and every later one: the client has left, or the gateway must stop. */

@@ -93,6 +93,8 @@ export class Health {
   /** Why the candidate cannot be asked now, if it cannot. Begins nothing. */
   refusal(candidate: Candidate): Refusal | undefined {
     const now = this.#deps.now();
+    // Nearly always everything is in order.
+    if (this.#circuits.size === 0) return this.#quotas.refusal(candidate, now);
     const blocking = this.#dependencies(candidate).flatMap((dependency) => {
       const circuit = this.#circuits.get(dependency.id);
       return circuit === undefined || isPassable(circuit, now) ? [] : [refuse(dependency, circuit, now)];
@@ -107,15 +109,41 @@ export class Health {
     const refusal = this.refusal(candidate);
     if (refusal !== undefined) return { ok: false, refusal };
     const now = this.#deps.now();
-    const probed: string[] = [];
+    let probed = nothingProbed;
     for (const { id } of this.#dependencies(candidate)) {
       const circuit = this.#circuits.get(id);
       if (circuit === undefined || stateOf(circuit, now) !== "half-open") continue;
       this.#circuits.set(id, beginProbe(circuit, now));
-      probed.push(id);
+      probed = [...probed, id];
     }
     const refund = this.#quotas.spend(candidate, now);
-    return { ok: true, ticket: this.#ticket(candidate, now, probed, refund) };
+    return { ok: true, ticket: new Admitted(this, candidate, now, probed, refund) };
+  }
+
+  /** How an admitted attempt has ended, told by its ticket. */
+  settle(attempt: Admitted, ending: Ending): void {
+    const { candidate, startedAt, probed, refund } = attempt;
+    if (ending.kind === "served") {
+      for (const { id } of this.#dependencies(candidate))
+        this.#change(id, (circuit) => recordSuccess(circuit, startedAt));
+      return;
+    }
+    // What was half-open and did not fail itself has told nothing.
+    for (const id of probed) this.#change(id, endProbe);
+    switch (ending.kind) {
+      case "served badly":
+        this.#count(modelId(candidate), { weight: 0.5, kind: ending.flaw.kind, reason: ending.flaw.message });
+        return;
+      case "failed":
+        if (!ending.failure.spendsQuota) refund();
+        this.#blame(candidate, ending.failure);
+        return;
+      case "unknown":
+        refund();
+        return;
+      default:
+        ending satisfies never;
+    }
   }
 
   /** Everything that is not closed, and what counts failures at the moment. */
@@ -143,41 +171,6 @@ export class Health {
   /** None while everything is in order, which is nearly always. */
   #dependencies(candidate: Candidate): ReturnType<typeof dependencies> {
     return this.#circuits.size === 0 ? [] : dependencies(candidate);
-  }
-
-  /** @param probed what this attempt is the probe of; another's probe is not its to end */
-  #ticket(candidate: Candidate, startedAt: number, probed: readonly string[], refund: () => void): Ticket {
-    let isSettled = false;
-    const once = (settle: () => void) => () => {
-      if (isSettled) return;
-      isSettled = true;
-      settle();
-    };
-    const letGo = () => {
-      for (const id of probed) this.#change(id, endProbe);
-    };
-    return {
-      served: once(() => {
-        for (const { id } of this.#dependencies(candidate))
-          this.#change(id, (circuit) => recordSuccess(circuit, startedAt));
-      }),
-      servedBadly: ({ kind, message: reason }) =>
-        once(() => {
-          letGo();
-          this.#count(modelId(candidate), { weight: 0.5, kind, reason });
-        })(),
-      failed: (failure) =>
-        once(() => {
-          // What was half-open and did not fail itself has told nothing.
-          letGo();
-          if (!failure.spendsQuota) refund();
-          this.#blame(candidate, failure);
-        })(),
-      unknown: once(() => {
-        letGo();
-        refund();
-      }),
-    };
   }
 
   #blame(candidate: Candidate, failure: Failure): void {
@@ -257,6 +250,56 @@ const limitPolicies: Partial<Record<FailureKind, Blamed["limits"]>> = {
   "ramp-up": shutPolicies.rampUp,
   quota: shutPolicies.quota,
 };
+
+const nothingProbed: readonly string[] = [];
+
+type Ending =
+  | { kind: "served" }
+  | { kind: "served badly"; flaw: Flaw }
+  | { kind: "failed"; failure: Failure }
+  | { kind: "unknown" };
+
+/** One object rather than a closure for each ending: there is one for every attempt. */
+class Admitted implements Ticket {
+  #isSettled = false;
+
+  readonly health: Health;
+  readonly candidate: Candidate;
+  readonly startedAt: number;
+  readonly probed: readonly string[];
+  readonly refund: () => void;
+
+  /** @param probed what this attempt is the probe of; another's probe is not its to end */
+  constructor(health: Health, candidate: Candidate, startedAt: number, probed: readonly string[], refund: () => void) {
+    this.health = health;
+    this.candidate = candidate;
+    this.startedAt = startedAt;
+    this.probed = probed;
+    this.refund = refund;
+  }
+
+  served(): void {
+    this.#settle({ kind: "served" });
+  }
+
+  servedBadly(flaw: Flaw): void {
+    this.#settle({ kind: "served badly", flaw });
+  }
+
+  failed(failure: Failure): void {
+    this.#settle({ kind: "failed", failure });
+  }
+
+  unknown(): void {
+    this.#settle({ kind: "unknown" });
+  }
+
+  #settle(ending: Ending): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.health.settle(this, ending);
+  }
+}
 
 function refuse({ id, what, isMany }: Dependency, circuit: Circuit, now: number): Refusal {
   const isProbing = stateOf(circuit, now) === "half-open";

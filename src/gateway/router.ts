@@ -2,7 +2,7 @@
 
 import type { ProviderKey } from "../../providers/key-pool.ts";
 import { parseModelReference } from "../../providers/model-reference.ts";
-import { type Provider, type Providers, protocolsOf } from "../../providers/registry.ts";
+import { type Provider, type Providers, speaks } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
@@ -234,8 +234,7 @@ function buildTarget(
   client: Protocol,
   credential: Target["credential"],
 ): Target | undefined {
-  const spoken = protocolsOf(provider, model);
-  const protocol = preferred[client].find((candidate) => spoken.includes(candidate));
+  const protocol = preferred[client].find((candidate) => speaks(provider, model, candidate));
   return protocol === undefined ? undefined : { provider, model, protocol, credential };
 }
 

@@ -2,7 +2,7 @@
 
 import { type AgentId, agentIds } from "../agent-roles.ts";
 import { tierNames } from "../model-tiers.ts";
-import type { Routing } from "./router.ts";
+import { type Routing, routableModels } from "./router.ts";
 import { resolveName, unknownProvider } from "./rules.ts";
 
 /** One line per mistake; the rules they stand in are passed over, or the model is left out of its list. */
@@ -34,7 +34,14 @@ export function ruleProblems(routing: Routing): string[] {
       [`model_tiers.${tier}.cascade`, config.model_tiers?.[tier].cascade ?? []],
     ]),
   ];
+  const askable = new Set(routableModels(routing));
   return [
+    ...Object.keys(config.quotas).flatMap((name) => {
+      const unknown = unknownProvider(name, routing);
+      if (unknown !== undefined) return `quotas names ${name}: there is no provider ${unknown}`;
+      const isName = name.includes("/") || name.includes(":") || askable.has(name);
+      return isName ? [] : `quotas names ${name}, which is no model that this config can ask for`;
+    }),
     ...withoutEchoes([...named, ...mapped].flatMap(([key, name]) => problemOf(key, name ?? "", routing))),
     ...lists.flatMap(([key, names]) =>
       names.flatMap((name) => {

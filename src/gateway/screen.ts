@@ -1,7 +1,7 @@
 /** Which candidates a request suits at all, before any is called: window, tools, images, money. Pure; each skip has a reason. */
 
 import type { FailureKind } from "../../providers/failure.ts";
-import { isPaid, type ModelFacts } from "../../providers/model-facts.ts";
+import { isPaid, largestWindow, type ModelFacts } from "../../providers/model-facts.ts";
 import type { Target } from "./router.ts";
 
 /** What a request asks of a model; each is found out only when a candidate makes it matter. */
@@ -59,16 +59,17 @@ export function screen(targets: readonly Target[], needs: Needs, factsOf: Facts,
 }
 
 function windowOf({ target }: Skip, factsOf: Facts): number {
-  return factsOf(target)?.context ?? 0;
+  return largestWindow(factsOf(target)) ?? 0;
 }
 
 function findMisfit(facts: ModelFacts, needs: Needs): Pick<Skip, "reason" | "kind"> | undefined {
   // The cheap questions first.
   if (facts.tools === false && needs.hasTools()) return { reason: "it takes no tools", kind: "unsupported" };
   if (facts.image === false && needs.hasImages()) return { reason: "it sees no images", kind: "unsupported" };
-  const tokens = needs.beyond(facts.context);
+  const window = largestWindow(facts);
+  const tokens = window === undefined ? undefined : needs.beyond(window);
   if (tokens === undefined) return undefined;
-  const reason = `about ${tokens} tokens do not fit into its window of ${facts.context}`;
+  const reason = `about ${tokens} tokens do not fit into its window of ${window}`;
   return { reason, kind: "context-overflow" };
 }
 

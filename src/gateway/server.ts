@@ -52,6 +52,8 @@ export interface GatewayInput {
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
   factsOf: CascadeDeps["factsOf"];
+  /** Named where nobody else can be asked; no model when left out. */
+  localModel?: CascadeDeps["localModel"];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
   stateDir?: string;
   /** One line for the person who runs the gateway. */
@@ -68,6 +70,8 @@ export interface Gateway {
   inFlight(): number;
   /** Replaces config and providers; requests under way keep theirs. @throws {ClutchError} and then changes nothing */
   reload(loaded: LoadedConfig, letters: Pick<GatewayInput, "tierLetters" | "formerLetters">): Promise<void>;
+  /** Those of the config in force, their keys read. */
+  providers(): Providers;
   /** How often each routing rule has decided, the configured ones first. */
   ruleHits(): RuleHit[];
   /** Things a person should know; they stand in /health until replaced. */
@@ -168,6 +172,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         health,
         affinity,
         factsOf: input.factsOf,
+        localModel: input.localModel ?? (() => undefined),
         purse: () => {
           const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
           const spent = spending.spent(daily_usd);
@@ -215,6 +220,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
     },
+    providers: () => routing.providers,
     ruleHits: () => hits.list(),
     report(lines) {
       problems = lines;

@@ -51,7 +51,6 @@ export class StreamReply {
   #usage: Usage | undefined;
   #firstTokenMs: number | undefined;
   readonly #judge = new AnswerWatch();
-  #forcesTool = false;
   #isOver = false;
   #isSettling = false;
   #isReading = false;
@@ -98,7 +97,6 @@ export class StreamReply {
     const { answer, target, attemptStartedAt, ticket } = result;
     if (answer.kind !== "live") throw new Error("a whole answer cannot be streamed");
     this.#serving = { answer, target, attemptStartedAt, ticket };
-    this.#forcesTool = this.#exchange.input.body.forcesTool;
     this.#firstTokenMs = this.#deps.now() - this.#exchange.input.startedAt;
     if (this.#opener !== undefined) answer.lane.skipOpening();
     this.#exchange.release();
@@ -253,7 +251,7 @@ export class StreamReply {
     if (isOurs) ticket.unknown();
     else if (why !== undefined) ticket.failed(why);
     else {
-      const flaw = this.#judge.flaw(this.#forcesTool);
+      const flaw = this.#judge.flaw(this.#serving?.answer.forcesTool === true);
       if (flaw === undefined) ticket.served();
       else ticket.servedBadly(flaw);
     }

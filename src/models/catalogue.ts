@@ -3,7 +3,7 @@
 import type { ListName, ModelCatalogue, ModelFacts } from "../../providers/model-facts.ts";
 
 /** Lists that are fetched. */
-export type FetchedList = Exclude<ListName, "snapshot">;
+export type FetchedList = Exclude<ListName, "snapshot" | "local">;
 
 /** One list as it was fetched. */
 export interface ListCopy {
@@ -35,6 +35,7 @@ export const listTitles = {
   openrouter: "OpenRouter's list",
   "models.dev": "models.dev",
   snapshot: "the list that came with this version",
+  local: "the servers on this machine",
 } as const satisfies Record<ListName, string>;
 
 /** After this a list is no ground for saying that a model is gone. */
@@ -69,6 +70,20 @@ export function mergeLists(snapshot: ModelCatalogue, snapshotAt: number, copies:
     }
   }
   return { catalogue, lists };
+}
+
+/** With what the servers on this machine have now, which is the last word on them. */
+export function addLocal({ catalogue, lists }: ModelBook, local: ModelCatalogue, nowMs: number): ModelBook {
+  const ages = Object.entries(local).map(([provider, rows]): [string, ListAge] => [
+    provider,
+    { list: "local", name: listTitles.local, checkedAt: nowMs, models: Object.keys(rows).length },
+  ]);
+  return { catalogue: { ...catalogue, ...local }, lists: { ...lists, ...Object.fromEntries(ages) } };
+}
+
+/** Whether what it says of a model now can be held against what was said of it before. A local server's owner knows. */
+export function isFreshList(age: ListAge | undefined, nowMs: number): age is ListAge {
+  return age !== undefined && age.list !== "snapshot" && age.list !== "local" && nowMs - age.checkedAt <= freshMs;
 }
 
 /** Prices belong together: those of another list are no part of this one's. */

@@ -1,7 +1,7 @@
 /** What has become of the models that a config names: gone, no longer free, without tools, of another window, or soon to go. Pure. */
 
 import type { ModelCatalogue, ModelFacts } from "../../providers/model-facts.ts";
-import { freshMs, type ListAge } from "./catalogue.ts";
+import { isFreshList, type ListAge } from "./catalogue.ts";
 import type { Pin } from "./pins.ts";
 import type { RankedModel } from "./rank.ts";
 
@@ -74,7 +74,7 @@ export function findDrift(input: DriftInput): DriftReport {
     const key = `${pin.provider}:${pin.model}`;
     const known = Object.hasOwn(input.memory, key) ? input.memory[key] : undefined;
     const age = input.lists[pin.provider];
-    if (age === undefined || age.list === "snapshot" || input.nowMs - age.checkedAt > freshMs) {
+    if (!isFreshList(age, input.nowMs)) {
       if (known !== undefined) memory[key] = known;
       continue;
     }
@@ -118,7 +118,7 @@ function observe(known: PinRecord | undefined, facts: ModelFacts | undefined, no
     // Once free or with tools, it stays measured by that until the pin is changed.
     isFree: known?.isFree === true || costs(facts) === 0,
     hasTools: known?.hasTools === true || facts.tools === true,
-    context: facts.context,
+    context: facts.context ?? 0,
     ...(facts.usd !== undefined && { price: costs(facts) }),
     ...(changed !== undefined && !isTold && { window: changed }),
   };

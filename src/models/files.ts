@@ -32,7 +32,9 @@ export function writeLaunchModels(cacheDir: string, letters: LetterModels, catal
   const models = Object.fromEntries(
     Object.entries(catalogue).map(([provider, rows]) => [
       provider,
-      Object.fromEntries(Object.entries(rows).map(([id, { context, output }]) => [id, { context, output }])),
+      Object.fromEntries(
+        Object.entries(rows).map(([id, { context, maxContext, output }]) => [id, { context, maxContext, output }]),
+      ),
     ]),
   );
   writePrivate(launchModelsPath(cacheDir), { schema: launchModelsSchema, letters, models });

@@ -10,6 +10,7 @@ import { type FetchedList, freshMs, type ListCopies } from "./catalogue.ts";
 import { type Drift, renderDrift } from "./drift.ts";
 import { listsPath, readLists, stampOf, writePinMemory } from "./files.ts";
 import {
+  bestLocal,
   checkPins,
   gatherKnowledge,
   type Knowledge,
@@ -19,6 +20,7 @@ import {
   renderFailure,
 } from "./knowledge.ts";
 import { type LetterModels, launchModelsPath, readLaunchModels } from "./launch-models.ts";
+import type { LocalLook } from "./local-servers.ts";
 import type { MeasuredModels } from "./rank.ts";
 import type { ScanSnapshot } from "./scan.ts";
 import type { ModelWorld } from "./world.ts";
@@ -30,6 +32,7 @@ export interface KeeperDeps {
   /** 0 to 1, so that many gateways do not ask at the same moment. */
   random(): number;
   measured(): MeasuredModels;
+  lookAround: LocalLook;
   log(line: string): void;
   /** The letters or the problems are others now. */
   onChange(): void;
@@ -39,6 +42,8 @@ export interface KeeperDeps {
 const refreshMs = 6 * 3_600_000;
 /** After a failure, doubling up to `refreshMs`. */
 const retryMs = 5 * 60_000;
+/** How often the servers on this machine are asked what they have. */
+const lookAroundMs = 60_000;
 /** How often to look whether another process, or model-scan, has written something. */
 const lookMs = 2_000;
 
@@ -53,6 +58,9 @@ export class ModelKeeper {
   #failedTimes = 0;
   #nextAt = 0;
   #isFetching = false;
+  #local: ModelCatalogue = {};
+  #lookAroundAt = 0;
+  #looks = 0;
   #stamps = "";
   #said = new Set<string>();
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -84,6 +92,11 @@ export class ModelKeeper {
     return this.#known.letters;
   }
 
+  /** The best model that runs on this machine, as a reference; undefined where none is known. */
+  localModel(): string | undefined {
+    return this.#gathered === undefined ? undefined : bestLocal(this.#gathered, this.#world);
+  }
+
   /** Lines for /health: what has become of pinned models, and lists that are old because they cannot be fetched. */
   problems(): string[] {
     const { scan } = this.#known;
@@ -94,12 +107,16 @@ export class ModelKeeper {
     ];
   }
 
-  /** From here on it fetches; what is on disk is read and told at once. */
+  /** From here on it fetches, and looks around again and again; what is on disk is read and told at once. */
   start(): void {
+    if (this.#stopped.signal.aborted) return;
     const { now } = this.#deps;
     this.#regather();
     this.#nextAt = Math.min(...this.#copies().map((copy) => (copy?.checkedAt ?? 0) + refreshMs), now() + refreshMs);
-    this.#timer = setInterval(() => void this.#look(), lookMs);
+    this.#timer = setInterval(() => {
+      void this.#look();
+      if (now() >= this.#lookAroundAt) void this.lookAround();
+    }, lookMs);
     this.#timer.unref();
     void this.#look();
   }
@@ -117,6 +134,23 @@ export class ModelKeeper {
     // A provider that can be used now has a list that was never asked for.
     if (isNew && this.#timer !== undefined) this.#nextAt = 0;
     this.#regather();
+    if (this.#timer !== undefined) void this.lookAround(true);
+  }
+
+  /**
+   * Asks the servers on this machine what they have: it comes and goes with them. The first time before `start`, so that the
+   * letters do not change twice.
+   * @param isAnew nothing is known of what else listens there
+   */
+  async lookAround(isAnew = false): Promise<void> {
+    const { now, lookAround } = this.#deps;
+    this.#lookAroundAt = now() + lookAroundMs;
+    const look = ++this.#looks;
+    const local = await lookAround(isAnew);
+    // One that began later knows the newer config.
+    if (look !== this.#looks || this.#stopped.signal.aborted || Bun.deepEquals(local, this.#local)) return;
+    this.#local = local;
+    if (this.#timer !== undefined) this.#regather();
   }
 
   async #look(): Promise<void> {
@@ -167,7 +201,7 @@ export class ModelKeeper {
 
   #gather(): Knowledge {
     const { place, measured, now } = this.#deps;
-    const known = gatherKnowledge(place, this.#world, measured(), now(), this.#lastScan);
+    const known = gatherKnowledge(place, this.#world, measured(), now(), this.#local, this.#lastScan);
     if (known.scan.kind === "fresh") this.#lastScan = known.scan.snapshot;
     return known;
   }

@@ -4,6 +4,7 @@ import type { ModelCatalogue } from "../../providers/model-facts.ts";
 import { readWholeSnapshot } from "../../providers/model-snapshot.ts";
 import type { Fetch } from "../../providers/upstream.ts";
 import {
+  addLocal,
   type FetchedList,
   freshMs,
   type ListCopy,
@@ -16,7 +17,7 @@ import { type DriftReport, findDrift } from "./drift.ts";
 import { defaultLimits, type FetchOutcome, fetchList } from "./fetch-list.ts";
 import { readLists, readPinMemory, writeLaunchModels, writeLists } from "./files.ts";
 import { type LetterModels, readLaunchModels } from "./launch-models.ts";
-import { resolveLetters } from "./letters.ts";
+import { isLocalModel, resolveLetters } from "./letters.ts";
 import { parseModelsDevList, parseOpenRouterList } from "./lists.ts";
 import { type MeasuredModels, type RankedModel, rankModels } from "./rank.ts";
 import { readScan, type ScanReading, type ScanSnapshot } from "./scan.ts";
@@ -30,13 +31,14 @@ export interface ModelPlace {
 }
 
 export interface Knowledge extends ModelBook {
-  /** The best first, of the providers that can be used (of the default provider where none can). */
+  /** The best first, of the providers that can be used (of the default provider where none can), and of local servers. */
   ranked: RankedModel[];
   letters: LetterModels;
   scan: ScanReading;
 }
 
 /**
+ * @param local what the servers on this machine have now
  * @param lastScan used where the file has become invalid
  */
 export function gatherKnowledge(
@@ -44,13 +46,14 @@ export function gatherKnowledge(
   world: ModelWorld,
   measured: MeasuredModels,
   nowMs: number,
+  local: ModelCatalogue,
   lastScan?: ScanSnapshot,
 ): Knowledge {
   const { takenAt, catalogue: snapshot } = readWholeSnapshot();
-  const book = mergeLists(snapshot, Date.parse(takenAt), readLists(place.cacheDir));
+  const book = addLocal(mergeLists(snapshot, Date.parse(takenAt), readLists(place.cacheDir)), local, nowMs);
   const { catalogue, lists } = book;
-  const usable = Object.keys(catalogue).filter(world.canUse);
-  const included = usable.length > 0 ? usable : [world.defaultProvider];
+  const usable = remoteProviders(book, world);
+  const included = [...(usable.length > 0 ? usable : [world.defaultProvider]), ...Object.keys(local)];
   const ranked = rankModels(catalogue, (provider) => included.includes(provider), measured, nowMs);
   const scan = readScan(place.scanFile, nowMs);
   const letters = resolveLetters({
@@ -58,11 +61,24 @@ export function gatherKnowledge(
     lists,
     scan: scan.kind === "fresh" ? scan.snapshot : scan.kind === "invalid" ? stillFresh(lastScan, nowMs) : undefined,
     canUse: world.canUse,
+    hasRemote: usable.length > 0,
     allowsPaid: world.allowsPaid,
     reference: world.reference,
     before: readLaunchModels(place.cacheDir)?.letters ?? {},
   });
   return { ...book, ranked, letters, scan };
+}
+
+/** Those elsewhere whose models are known and can be asked. */
+export function remoteProviders({ catalogue, lists }: ModelBook, { canUse }: ModelWorld): string[] {
+  return Object.keys(catalogue).filter((provider) => lists[provider]?.list !== "local" && canUse(provider));
+}
+
+/** The best one on this machine that may take tools, as a reference. */
+export function bestLocal({ ranked }: Knowledge, { reference }: ModelWorld): string | undefined {
+  const free = ranked.filter(({ facts }) => isLocalModel(facts) && facts.tools !== false);
+  const found = free.find(({ facts }) => facts.tools === true) ?? free[0];
+  return found === undefined ? undefined : reference(found.provider, found.model);
 }
 
 /** Hands the launcher what it needs of it. */
@@ -71,8 +87,10 @@ export function publishKnowledge(place: ModelPlace, { letters, catalogue }: Know
 }
 
 export function checkPins(place: ModelPlace, world: ModelWorld, known: Knowledge, nowMs: number): DriftReport {
-  const { catalogue, lists, ranked } = known;
+  const { catalogue, lists } = known;
   const { pins, reference } = world;
+  // Nobody wants a model on this machine in the place of a hired one without having asked for it.
+  const ranked = known.ranked.filter(({ facts }) => facts.list !== "local");
   return findDrift({ pins, memory: readPinMemory(place.stateDir), catalogue, lists, ranked, reference, nowMs });
 }
 

@@ -1,5 +1,6 @@
 /** What the tier letters `m` (the best) and `f` (the best free) stand for now. Pure. */
 
+import { findRow } from "../../providers/catalog.ts";
 import { isPaid, type ModelFacts } from "../../providers/model-facts.ts";
 import { parseModelReference, renderModelReference } from "../../providers/model-reference.ts";
 import { type ListAge, renderMoment } from "./catalogue.ts";
@@ -13,6 +14,8 @@ export interface LetterInput {
   lists: Readonly<Record<string, ListAge>>;
   scan: ScanSnapshot | undefined;
   canUse(provider: string): boolean;
+  /** Some provider elsewhere can be used: models on this machine are not the only ones. */
+  hasRemote: boolean;
   /** False: models that cost money are out of the question. */
   allowsPaid: boolean;
   reference(provider: string, model: string): string;
@@ -24,11 +27,14 @@ const formerKept = 5;
 
 /**
  * model-scan's choice where there is a fresh one that can be used; otherwise the ranking's. Without benchmarks nobody
- * knows what is best, and `m` stays open: a guess among paid models could be a dear one.
+ * knows what is best, and `m` stays open: a guess among paid models could be a dear one. A model on this machine is taken
+ * only where there is no other: they are slow, and few of them can do an agent's work.
  */
 export function resolveLetters(input: LetterInput): LetterModels {
-  const m = scanned(input, "best") ?? best(input);
-  const f = scanned(input, "free") ?? bestFree(input);
+  const isAlone = !input.hasRemote && bestLocal(input, "") !== undefined;
+  const m = scanned(input, "best") ?? (isAlone ? bestLocal(input, noKey) : best(input));
+  const f =
+    scanned(input, "free") ?? (isAlone ? bestLocal(input, noKey) : (bestFree(input) ?? bestLocal(input, noFree)));
   return {
     ...(m !== undefined && { m: withFormer(m, input.before.m) }),
     ...(f !== undefined && { f: withFormer(f, input.before.f) }),
@@ -43,6 +49,22 @@ export function shortReference(isProvider: (id: string) => boolean, defaultProvi
     // A bare word is taken for a name that an agent made up.
     return isShort && model.includes("/") ? model : renderModelReference({ provider, model });
   };
+}
+
+const noKey = "no key is configured";
+const noFree = "no free model can be used elsewhere";
+
+/** On this machine itself, so that nobody counts its calls. */
+export function isLocalModel({ list, isFree }: ModelFacts): boolean {
+  return list === "local" && isFree === true;
+}
+
+function bestLocal({ ranked, reference }: LetterInput, why: string): LetterModel | undefined {
+  const found = ranked.find(({ facts }) => isLocalModel(facts) && facts.tools === true);
+  if (found === undefined) return undefined;
+  const { provider, model } = found;
+  const server = findRow(provider)?.name ?? provider;
+  return { model: reference(provider, model), reason: `${why}: the best that ${server} has on this machine` };
 }
 
 function scanned({ scan, canUse, allowsPaid, reference }: LetterInput, want: "best" | "free"): LetterModel | undefined {
@@ -62,6 +84,7 @@ function best({ ranked, lists, scan, allowsPaid, reference }: LetterInput): Lett
   const found = ranked.find(
     ({ provider, model, facts, benchmark }) =>
       benchmark !== undefined &&
+      facts.list !== "local" &&
       facts.tools === true &&
       (allowsPaid ? facts.usd !== undefined : isPaid(model, facts) === false) &&
       scan?.isBlocked(provider, model) !== true,
@@ -74,7 +97,10 @@ function best({ ranked, lists, scan, allowsPaid, reference }: LetterInput): Lett
 function bestFree({ ranked, lists, scan, reference }: LetterInput): LetterModel | undefined {
   const found = ranked.find(
     ({ provider, model, facts }) =>
-      facts.isFree === true && facts.tools === true && scan?.isBlocked(provider, model) !== true,
+      facts.isFree === true &&
+      facts.tools === true &&
+      facts.list !== "local" &&
+      scan?.isBlocked(provider, model) !== true,
   );
   if (found === undefined) return undefined;
   const { provider, model } = found;

@@ -81,8 +81,8 @@ function score(
 function promises(facts: ModelFacts, nowMs: number): number {
   const tools = facts.tools === true ? 14 : 0;
   const reasoning = facts.reasoning === true ? 8 : 0;
-  const window = 20 * logShare(facts.context, 4096, 262_144);
-  const output = 12 * logShare(facts.output, 1024, 65_536);
+  const window = 20 * logShare(facts.context ?? 4096, 4096, 262_144);
+  const output = 12 * logShare(facts.output ?? 1024, 1024, 65_536);
   return (tools + reasoning + window + output + novelty(facts.created, nowMs)) / 74;
 }
 
@@ -125,7 +125,8 @@ function plainName(model: string): string {
 }
 
 /** Input weighs three times as much as output in an agent's bill; unknown counts as dear. */
-function priceOf({ usd }: ModelFacts): number {
+function priceOf({ usd, isFree }: ModelFacts): number {
+  if (isFree === true) return 0;
   return usd === undefined ? Number.POSITIVE_INFINITY : ((usd[0] ?? 0) * 3 + (usd[1] ?? 0)) / 4;
 }
 

@@ -1,6 +1,7 @@
 /** What a config says about whom to ask for models: which providers can be used, and where their lists are. */
 
 import { catalog } from "../../providers/catalog.ts";
+import { localServers } from "../../providers/local-probe.ts";
 import { buildProviders, keyReader, type Provider } from "../../providers/registry.ts";
 import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
@@ -20,6 +21,8 @@ export interface ModelWorld {
   pins: Pin[];
   /** The lists that are worth fetching unasked, with their URLs: those of providers that this config can use. */
   wanted: Partial<Record<FetchedList, string>>;
+  /** The address of each server on this machine that may have models, by provider, whether it is there or not. */
+  localRoots: ReadonlyMap<string, string>;
   /** OpenRouter's list, when a person asks for it: no key is needed to read it. */
   openRouterUrl: string | undefined;
 }
@@ -51,6 +54,7 @@ export function describeWorld(config: Config, letters: Readonly<Record<string, s
     isProvider,
     canUse,
     listed: new Set([...Object.keys(catalog), ...providers.keys()].filter((id) => !isLocal(providers.get(id)))),
+    localRoots: new Map(localServers(providers.values()).map(({ id, root }) => [id, root])),
     reference: shortReference(isProvider, config.default_provider),
     pins: pinnedModels(config, letters, isProvider),
     wanted: {

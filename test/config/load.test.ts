@@ -83,7 +83,7 @@ describe("loadConfig() notices", () => {
       "keys without effect",
       { chain: {}, headroom: { mode: "sidecar" }, fallbacks: [] },
       0o600,
-      (path) => [`${path}: ${idle}: chain, headroom.mode sidecar`],
+      (path) => [`${path}: ${idle}: headroom.mode sidecar`],
     ],
     [
       "roles without effect, all but those that are seen",

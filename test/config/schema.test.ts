@@ -219,9 +219,10 @@ describe("keysWithoutEffect()", () => {
     ["names none in an empty file", {}, []],
     [
       "names those that are set, in its own order",
-      { headroom: { mode: "sidecar" }, fallbacks: [], chain: {} },
-      ["chain", "headroom.mode sidecar"],
+      { headroom: { mode: "sidecar" }, fallbacks: [], chain: {}, timeouts: { connect_ms: 1 } },
+      ["timeouts.connect_ms", "headroom.mode sidecar"],
     ],
+    ["names the limit for connecting", { timeouts: { connect_ms: 10_000, idle_ms: 1 } }, ["timeouts.connect_ms"]],
     ["names no task route", { routes: { image: "a/b", default: "c/d" } }, []],
     [
       "names the roles whose calls look like any other",

@@ -600,6 +600,12 @@ describe("explainFailure()", () => {
       "429: the account's free models have had their requests of this minute until 2026-11-23 10:42 UTC",
     ],
     [{ kind: "timeout" }, "nothing came for 60 s"],
+    [{ kind: "aborted", message: "another candidate was faster" }, "another candidate was faster"],
+    [
+      { kind: "aborted", message: "the request was over before it answered" },
+      "the request was over before it answered",
+    ],
+    [{ kind: "aborted", message: "the client closed the connection" }, "the client left"],
     [{ kind: "timeout", status: 504 }, "504: the provider ran out of time itself"],
   ] as const)("%o", (more, told) => {
     expect(explainFailure({ ...plain, ...more })).toBe(told);

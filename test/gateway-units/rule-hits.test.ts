@@ -115,6 +115,14 @@ describe("ruleProblems()", () => {
     ],
     ["tells a mapping to an empty route", { mappings: { a: "think" } }, ["mappings.a -> think names no model"]],
     [
+      "names limits of what nobody can ask for",
+      { quotas: { "v/model:free": {}, "nowhere:m": {}, gpt5: {} } },
+      [
+        "quotas names nowhere:m: there is no provider nowhere",
+        "quotas names gpt5, which is no model that this config can ask for",
+      ],
+    ],
+    [
       "lets other default providers name models as they like",
       { default_provider: "ollama", fallbacks: ["qwen3:8b"] },
       [],

@@ -10,6 +10,8 @@ const known: Record<string, ModelFacts> = {
   "openrouter:free:free": { context: 100_000, output: 1_000, isFree: true, usd: [0, 0] },
   "openrouter:variant:free": { context: 100_000, output: 1_000, usd: [3, 9] },
   "openrouter:halffree": { context: 100_000, output: 1_000, usd: [0, 9] },
+  "openrouter:idle": { maxContext: 40_000, tools: true },
+  "openrouter:vague": { isFree: true },
   "openrouter:priceless": { context: 100_000, output: 1_000 },
 };
 
@@ -51,6 +53,13 @@ describe("what a request needs", () => {
       ["small", "large"],
       ["large"],
       { small: "about 8001 tokens do not fit into its window of 8000" },
+    ],
+    [
+      "a window that a local model does not tell: what it was trained for is the most",
+      { tokens: 40_001 },
+      ["idle", "vague"],
+      ["vague"],
+      { idle: "about 40001 tokens do not fit into its window of 40000" },
     ],
     [
       "the benefit of the doubt",

@@ -3,7 +3,15 @@ import { rmSync } from "node:fs";
 import type { WhyReport } from "../../src/explain/why.ts";
 import { answerText, at, protocols, streamed, summarise, whole } from "../support/answers.ts";
 import { json, silent, sse } from "../support/fake-upstream.ts";
-import { eventually, makeHome, startTestGateway } from "../support/gateway.ts";
+import {
+  ask,
+  buildConfig,
+  eventually,
+  makeHome,
+  readLedger,
+  startServe,
+  startTestGateway,
+} from "../support/gateway.ts";
 import { runClutch } from "../support/run-clutch.ts";
 
 const slowDown = json({ error: { message: "slow down" } }, 429, { "retry-after": "120" });
@@ -25,12 +33,12 @@ describe("clutch why", () => {
       },
       cascade: ["chat:limited", "other:picky", "other:unasked"],
     });
-    const ask = () =>
+    const askAgain = () =>
       gateway.ask("messages", "claude-opus-5-5", true, {
         body: { temperature: 0.5 },
         headers: { authorization: "Bearer xx-cip-k3j9", "x-claude-code-session-id": "1f3a" },
       });
-    const first = await ask();
+    const first = await askAgain();
     expect(summarise("messages", await first.text())).toMatchObject({ text: answerText, successes: 1 });
     const id = first.headers.get("x-clutch-request-id") ?? "";
     await gateway.request(id);
@@ -53,7 +61,7 @@ describe("clutch why", () => {
       { number: 2, kind: null, repairs: ["left out temperature: it refused the request as it was"] },
     ]);
 
-    const second = await ask();
+    const second = await askAgain();
     await second.text();
     await gateway.request(second.headers.get("x-clutch-request-id"));
     const last = await tell(gateway.home, "last");
@@ -103,6 +111,40 @@ describe("clutch why", () => {
       outcome: "not-reached",
       reason: "the request was over before its turn came",
     });
+  });
+
+  test("does not call a race lost that the client has ended", async () => {
+    await using gateway = await startTestGateway({
+      replies: { silent, also: silent },
+      cascade: ["chat:silent", "other:also"],
+      config: { hedge: { after_ms: 20 } },
+    });
+    const leaving = new AbortController();
+    const asked = gateway.ask("chat", "anything", false, { signal: leaving.signal }).catch(() => undefined);
+    await gateway.upstream.received(2);
+    leaving.abort();
+    await asked;
+    await gateway.onlyRequest();
+    const { attempts } = await tell(gateway.home);
+    expect(attempts.map(({ target, meaning, hedged }) => [target, meaning, hedged]).toSorted()).toEqual([
+      ["chat:silent", "the client left", false],
+      ["other:also", "the request was over before it answered", true],
+    ]);
+  });
+
+  test("tells of a gateway that was killed", async () => {
+    const home = makeHome();
+    const server = await startServe({
+      home,
+      config: { ...buildConfig(1, { cascade: ["dead:m"] }), server: {} },
+      args: ["--port", "0"],
+    });
+    const id = (await ask(server.url, "chat", "anything", false)).headers.get("x-clutch-request-id") ?? "";
+    await readLedger(`${home}/clutch.db`).request(id);
+    server.kill("SIGKILL");
+    await server.exited;
+    expect((await tell(home, id)).candidates).toMatchObject([{ target: "dead:m", outcome: "failed", kind: "network" }]);
+    rmSync(home, { recursive: true });
   });
 
   test.each(protocols)("is named where nobody answers a %s client, keys left out", async (protocol) => {

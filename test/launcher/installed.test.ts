@@ -15,6 +15,7 @@ import {
 import { buildLaunch, flagsUsed, helpCommands, type LaunchRequest, type LaunchWorld } from "../../launcher/plan.ts";
 import { readLauncherSettings } from "../../launcher/settings.ts";
 import { renderError } from "../../src/errors.ts";
+import { plainWorld } from "../support/launch-world.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-installed-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -112,19 +113,7 @@ describe("what a help says", () => {
   ])("%j is version %p", (text, version) => expect(parseVersion(text)).toBe(version));
 });
 
-const world: LaunchWorld = {
-  env: {},
-  cwd: "/work",
-  file: "/bin/agent",
-  launchId: "id42",
-  launchDir: "/launch",
-  isRoot: false,
-  hasTerminal: true,
-  hasOwnLogin: false,
-  rivals: [],
-  catalogue: {},
-  newSession: "UUID",
-};
+const world: LaunchWorld = plainWorld;
 
 function request(code: string, more: Partial<LaunchRequest> = {}): LaunchRequest {
   return { code: parseLaunchCode(code), namesRoute: namesRoute(code), isSafe: false, rest: [], ...more };

@@ -5,6 +5,7 @@ import { buildLaunch, goesToAnthropic, type LaunchRequest, type LaunchWorld } fr
 import { readLauncherSettings } from "../../launcher/settings.ts";
 import { readModelSnapshot } from "../../providers/model-snapshot.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
+import { plainWorld } from "../support/launch-world.ts";
 
 const usd = [0, 0, 0, 0];
 const catalogue = {
@@ -14,6 +15,11 @@ const catalogue = {
     "v/small": { context: 40_000, output: 40_000, usd },
   },
   anthropic: { opus: { context: 1_000_000, output: 128_000, usd } },
+  ollama: {
+    "qwen3:8b": { context: 32_768, output: 32_768, maxContext: 40_960 },
+    "idle:latest": { maxContext: 40_960 },
+    vast: { maxContext: 1_000_000 },
+  },
 };
 const names = { isProvider: (id: string) => id in catalogue, defaultProvider: "openrouter" };
 
@@ -25,6 +31,9 @@ describe("smallestLimits()", () => {
     ["a free variant as its model", ["v/wide:free"], 1_000_000, 65_536],
     ["a model at its own provider", ["anthropic:opus", "v/wide"], 1_000_000, 65_536],
     ["what most models have, for one that is not known", ["v/wide", "v/unknown"], 131_072, 32_768],
+    ["what a local model is served with", ["ollama:qwen3:8b"], 32_768, 8_192],
+    ["what it was trained for at most, where nobody tells", ["ollama:idle"], 40_960, 10_240],
+    ["and no more than most have", ["ollama:vast"], 131_072, 32_768],
     ["the same for none at all", [""], 131_072, 32_768],
   ])("gives %s", (_why, models, contextTokens, outputTokens) => {
     expect(smallestLimits(models, names, catalogue)).toEqual({ contextTokens, outputTokens });
@@ -39,19 +48,7 @@ describe("smallestLimits()", () => {
   });
 });
 
-const world: LaunchWorld = {
-  env: {},
-  cwd: "/work",
-  file: "/bin/agent",
-  launchId: "id42",
-  launchDir: "/launch",
-  isRoot: false,
-  hasTerminal: true,
-  hasOwnLogin: false,
-  rivals: [],
-  catalogue,
-  newSession: "UUID",
-};
+const world: LaunchWorld = { ...plainWorld, catalogue };
 
 const tiers = {
   BIG: { default: "v/wide", cascade: ["v/middle"] },

@@ -3,23 +3,12 @@ import { namesRoute, parseLaunchCode } from "../../launcher/code.ts";
 import { applyEnvDelta, buildLaunch, type LaunchRequest, type LaunchWorld } from "../../launcher/plan.ts";
 import { readLauncherSettings } from "../../launcher/settings.ts";
 import { ClutchError } from "../../src/errors.ts";
+import { plainWorld } from "../support/launch-world.ts";
 
 const config = { launcher: { profiles: { "0": { model: "mybox:m" }, "1": {} } } };
 const settings = readLauncherSettings(config, "config.json", {});
 
-const world: LaunchWorld = {
-  env: { HOME: "/home/me", PATH: "/usr/bin" },
-  cwd: "/work",
-  file: "/usr/bin/agent",
-  launchId: "id42",
-  launchDir: "/state/launch/2026-11-20",
-  isRoot: false,
-  hasTerminal: true,
-  hasOwnLogin: false,
-  rivals: [],
-  catalogue: {},
-  newSession: "UUID",
-};
+const world: LaunchWorld = { ...plainWorld, env: { HOME: "/home/me", PATH: "/usr/bin" } };
 
 function launch(code: string, request: Partial<LaunchRequest> = {}, changed: Partial<LaunchWorld> = {}) {
   const whole = { code: parseLaunchCode(code), namesRoute: namesRoute(code), isSafe: false, rest: [], ...request };

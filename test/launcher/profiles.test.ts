@@ -4,6 +4,7 @@ import { buildLaunch, type LaunchRequest, type LaunchWorld } from "../../launche
 import { readLauncherSettings } from "../../launcher/settings.ts";
 import { renderError } from "../../src/errors.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
+import { plainWorld } from "../support/launch-world.ts";
 
 const profiles = {
   "0": { model: "mybox:m" },
@@ -14,19 +15,7 @@ const profiles = {
 };
 const config = { providers: { mybox: { base_url: "http://127.0.0.1:1/v1" } }, launcher: { profiles } };
 
-const world: LaunchWorld = {
-  env: {},
-  cwd: "/work",
-  file: "/bin/agent",
-  launchId: "id42",
-  launchDir: "/launch",
-  isRoot: false,
-  hasTerminal: true,
-  hasOwnLogin: false,
-  rivals: [],
-  catalogue: {},
-  newSession: "UUID",
-};
+const world: LaunchWorld = plainWorld;
 
 function launch(code: string, request: Partial<LaunchRequest> = {}, from: JsonObject = config) {
   const whole = { code: parseLaunchCode(code), namesRoute: namesRoute(code), isSafe: true, rest: [], ...request };

@@ -8,6 +8,7 @@ import { readLaunchModels } from "../../src/models/launch-models.ts";
 import { openStore } from "../../src/store/open.ts";
 import { requestQueries } from "../../src/store/requests.ts";
 import { ask, eventually, type ServeProcess, startServe, within } from "../support/gateway.ts";
+import { nobodyHere } from "../support/local-servers.ts";
 import { free, openRouterList, openRouterModel, scanCandidate, scanSnapshot } from "./samples.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-models-"));
@@ -64,7 +65,7 @@ beforeEach(() => {
 
 function configure(more: object): void {
   const config = {
-    providers: { openrouter: { base_url: `http://127.0.0.1:${server.port}/api/v1`, api_key: "k" } },
+    providers: { ...nobodyHere, openrouter: { base_url: `http://127.0.0.1:${server.port}/api/v1`, api_key: "k" } },
     model_tiers: { BIG: { default: "v/pinned:free" } },
     // All other letters would be pins of their own.
     launcher: { tiers: { d: "v/best", n: "v/best", k: "v/best", q: "v/best" } },

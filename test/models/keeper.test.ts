@@ -2,6 +2,7 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ModelCatalogue } from "../../providers/model-facts.ts";
 import { parseConfig } from "../../src/config/schema.ts";
 import { ModelKeeper } from "../../src/models/keeper.ts";
 import { readLaunchModels } from "../../src/models/launch-models.ts";
@@ -14,6 +15,8 @@ const root = mkdtempSync(join(tmpdir(), "clutch-keeper-"));
 let list: object = {};
 let status = 200;
 let asked = 0;
+/** What the servers on this machine have. */
+let local: ModelCatalogue = {};
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
@@ -28,6 +31,7 @@ afterEach(() => {
   for (const keeper of running) keeper.stop();
   running.clear();
   status = 200;
+  local = {};
 });
 afterAll(async () => {
   await server.stop(true);
@@ -60,6 +64,7 @@ function newKeeper(config: Json = {}, home = join(root, String(count++))) {
     now: () => clock.nowMs,
     random: () => 0.5,
     measured: () => new Map(),
+    lookAround: async () => local,
     log: (line) => lines.push(line),
     onChange: () => {
       changes += 1;
@@ -201,6 +206,46 @@ describe("ModelKeeper", () => {
     await eventually("the list", () => asked === 1, 5000);
     await eventually("the letters", () => letters(keeper)[0] === "v/best");
   }, 10_000);
+
+  test("what runs on this machine is there for as long as it runs, and looked for every minute and after an edit", async () => {
+    list = usual;
+    const { keeper, place, clock, lines, changed } = newKeeper();
+    const rows = { "qwen3:8b": { context: 32_768, output: 32_768, tools: true, isFree: true, list: "local" } } as const;
+    const told = () => [
+      keeper.catalogue()["ollama"],
+      readLaunchModels(place.cacheDir)?.catalogue["ollama"],
+      keeper.localModel(),
+    ];
+    local = { ollama: rows };
+    await keeper.lookAround();
+    keeper.start();
+    const written = { "qwen3:8b": { context: 32_768, output: 32_768 } };
+    expect(told()).toEqual([rows, written, "ollama:qwen3:8b"]);
+    await changed();
+    expect(told()).toEqual([rows, written, "ollama:qwen3:8b"]);
+    expect(letters(keeper)).toEqual(["v/best", "v/free:free"]);
+
+    local = {};
+    keeper.configure(world());
+    await changed();
+    expect(told()).toEqual([undefined, undefined, undefined]);
+
+    local = { ollama: rows };
+    clock.nowMs += 60_000;
+    await changed();
+    expect(told()).toEqual([rows, written, "ollama:qwen3:8b"]);
+    expect([lines, keeper.problems()]).toEqual([[], []]);
+  }, 10_000);
+
+  test("a pinned model of this machine that is away is nobody's notice", async () => {
+    list = usual;
+    const { keeper, lines, changed } = newKeeper({ routes: { background: "ollama:gone" } });
+    local = { ollama: { here: { isFree: true, list: "local" } } };
+    await keeper.lookAround();
+    keeper.start();
+    await changed();
+    expect([lines, keeper.problems()]).toEqual([[], []]);
+  });
 
   test("a folder that cannot be written is told once and stops nothing", () => {
     const home = join(root, "blocked");

@@ -7,7 +7,7 @@ import { parseScan } from "../../src/models/scan.ts";
 import { scanCandidate, scanSnapshot } from "./samples.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
-const reference = shortReference((id) => ["openrouter", "groq", "anthropic"].includes(id), "openrouter");
+const reference = shortReference((id) => ["openrouter", "groq", "anthropic", "ollama"].includes(id), "openrouter");
 
 const facts = (index: number | undefined, more: Partial<ModelFacts> = {}): ModelFacts => ({
   context: 200_000,
@@ -43,6 +43,7 @@ function resolve(more: Partial<LetterInput> = {}, models: typeof catalogue | obj
     ranked: rankModels(models as typeof catalogue, () => true, new Map(), nowMs),
     lists,
     scan: undefined,
+    hasRemote: true,
     canUse: (provider) => provider === "openrouter",
     allowsPaid: true,
     reference,
@@ -76,6 +77,38 @@ describe("resolveLetters()", () => {
     });
     expect(resolve({}, { openrouter: { "v/a": facts(10) } }).f).toBeUndefined();
     expect(resolve({}, {})).toEqual({});
+  });
+
+  describe("what runs on this machine", () => {
+    const here: Record<string, ModelFacts> = {
+      "wise:70b": { isFree: true, list: "local", scores: { coding: 95 } },
+      "qwen3:8b": { tools: true, isFree: true, list: "local", scores: { coding: 70 } },
+      "qwen3:480b-cloud": { tools: true, isPlan: true, list: "local", scores: { coding: 99 } },
+    };
+    const both = { ...catalogue, ollama: here };
+    test("is no rival of what can be used elsewhere", () => {
+      expect(resolve({}, both)).toEqual(resolve());
+    });
+    test("is the free one where nothing free can be used elsewhere", () => {
+      const paid = { openrouter: { "v/best": catalogue.openrouter["v/best"] }, ollama: here };
+      const { m, f } = resolve({}, paid);
+      expect(m?.model).toBe("v/best");
+      expect(f).toEqual({
+        model: "ollama:qwen3:8b",
+        reason: "no free model can be used elsewhere: the best that Ollama has on this machine",
+      });
+    });
+    test("is both without any key, its best one with tools", () => {
+      const own = {
+        model: "ollama:qwen3:8b",
+        reason: "no key is configured: the best that Ollama has on this machine",
+      };
+      expect(resolve({ hasRemote: false }, both)).toEqual({ m: own, f: own });
+    });
+    test("is neither without tools: the lists' choice stays", () => {
+      const toolless = { ...catalogue, ollama: { "wise:70b": here["wise:70b"] } };
+      expect(resolve({ hasRemote: false }, toolless)).toEqual(resolve());
+    });
   });
 
   test("model-scan's choice wins where it can be used", () => {

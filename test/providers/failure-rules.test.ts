@@ -1,6 +1,7 @@
 /**
- * What real servers said, and where it was seen: an issue of that repository, or a page of the vendor's. Names of people,
- * accounts and keys in the messages are left out or made up.
+ * What real servers said, and where it was seen: an issue of that repository, or a page of the vendor's. Where only a code
+ * is known from there and the sentence is ours, the source says so. Some sentences were met in public programs that quote
+ * them, and carry the vendor's page. Names of people, accounts and keys are left out or made up.
  */
 
 import { describe, expect, test } from "bun:test";
@@ -195,7 +196,7 @@ const rows: Row[] = [
   ],
   [
     "Qwen's own API by its code",
-    "https://help.aliyun.com/en/model-studio/error-code-start",
+    "codes of https://help.aliyun.com/en/model-studio/error-code-start, words not seen",
     { status: 429, body: { code: "Throttling.BurstRate", message: "Too many requests.", request_id: "r" } },
     { kind: "ramp-up", scope: "provider", ...innocent, code: "Throttling.BurstRate" },
   ],
@@ -485,7 +486,7 @@ const rows: Row[] = [
   ],
   [
     "OpenCode Zen, with a status of a wrong key",
-    "anomalyco/opencode packages/console/app/src/routes/zen/util/handler.ts",
+    "codes of anomalyco/opencode packages/console/app/src/routes/zen/util/handler.ts, words not seen",
     { status: 401, body: { type: "error", error: { type: "CreditsError", message: "Insufficient balance." } } },
     { kind: "billing", scope: "account", ...innocent },
   ],
@@ -537,7 +538,7 @@ const rows: Row[] = [
   ],
   [
     "DeepSeek",
-    "continuedev/continue#11387, https://api-docs.deepseek.com/quick_start/error_codes",
+    "codes of continuedev/continue#11387, https://api-docs.deepseek.com/quick_start/error_codes, words not seen",
     {
       status: 402,
       body: {
@@ -579,7 +580,7 @@ const rows: Row[] = [
   ],
   [
     "Z.ai's locked account",
-    "https://docs.bigmodel.cn/cn/api/api-code",
+    "codes of https://docs.bigmodel.cn/cn/api/api-code, words not seen",
     { status: 429, body: fails("1112", "Your account has been locked, please contact customer service to unlock") },
     { kind: "permission", scope: "account", ...innocent },
   ],
@@ -605,7 +606,7 @@ const rows: Row[] = [
   ],
   [
     "Kimi Code's clients",
-    "https://www.kimi.com/code/docs/en/kimi-code/error-reference.html",
+    "codes of https://www.kimi.com/code/docs/en/kimi-code/error-reference.html, words not seen",
     {
       status: 403,
       body: {
@@ -687,7 +688,7 @@ const rows: Row[] = [
   ],
   [
     "OpenCode Zen's missing model, with a status of a wrong key",
-    "anomalyco/opencode packages/console/app/src/routes/zen/util/handler.ts",
+    "codes of anomalyco/opencode packages/console/app/src/routes/zen/util/handler.ts, words not seen",
     { status: 401, body: { type: "error", error: { type: "ModelError", message: "Model glm-9 is not supported" } } },
     { kind: "not-found", scope: "model", ...refused },
   ],
@@ -733,7 +734,7 @@ const rows: Row[] = [
   // ---- too many others
   [
     "llama.cpp at its start",
-    "ggml-org/llama.cpp tools/server/README.md",
+    "codes of ggml-org/llama.cpp tools/server/README.md, words not seen",
     { status: 503, body: fails(503, "Loading model", { type: "unavailable_error" }) },
     { kind: "overloaded", scope: "model", countsForBreaker: "soft", spendsQuota: true },
   ],
@@ -767,7 +768,7 @@ const rows: Row[] = [
   ],
   [
     "Z.ai's crowded model",
-    "https://docs.bigmodel.cn/cn/api/api-code",
+    "codes of https://docs.bigmodel.cn/cn/api/api-code, words not seen",
     { status: 429, body: fails("1305", "The service may be temporarily overloaded, please try again later") },
     { kind: "overloaded", scope: "model", ...asked },
   ],
@@ -962,7 +963,7 @@ const rows: Row[] = [
   ],
   [
     "Groq's flex tier",
-    "https://console.groq.com/docs/errors",
+    "codes of https://console.groq.com/docs/errors, words not seen",
     { status: 498, body: fails("capacity_exceeded", "Flex tier capacity exceeded") },
     { kind: "overloaded", scope: "model", ...asked },
   ],
@@ -1021,7 +1022,7 @@ const inStreams: [provider: string, source: string, code: string | undefined, me
   ],
   [
     "DeepSeek's finish reason for an answer that it broke off",
-    "https://api-docs.deepseek.com/api/create-chat-completion",
+    "codes of https://api-docs.deepseek.com/api/create-chat-completion, words not seen",
     "insufficient_system_resource",
     "the upstream broke off its answer: insufficient_system_resource (server error)",
     { kind: "overloaded", scope: "model", ...asked },

@@ -4,56 +4,23 @@ import { type LocalModel, localServers, probeLocal } from "../../providers/local
 import { buildProviders } from "../../providers/registry.ts";
 import { parseConfig } from "../../src/config/schema.ts";
 import { fetchDirectly } from "../../src/loopback-direct.ts";
-import type { Json } from "../../src/protocols/chat.ts";
-
-type Replies = Record<string, Json | ((body: Json) => Json | undefined)>;
+import { type LocalServerScript, ollama, type Replies, serveLocal } from "../support/local-servers.ts";
 
 const running: ReturnType<typeof Bun.serve>[] = [];
 afterEach(async () => {
   await Promise.all(running.splice(0).map((server) => server.stop(true)));
 });
 
-/** A server on a free port that answers these paths, and 404 to all others. */
-function serve(replies: Replies): { root: string; asked: string[] } {
-  const asked: string[] = [];
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    async fetch(request) {
-      const path = new URL(request.url).pathname;
-      asked.push(`${request.method} ${path} ${request.headers.get("authorization") ?? ""}`.trim());
-      const reply = replies[path];
-      const body = typeof reply === "function" ? reply((await request.json()) as Json) : reply;
-      return body === undefined ? new Response("not found", { status: 404 }) : Response.json(body);
-    },
-  });
-  running.push(server);
-  return { root: `http://127.0.0.1:${server.port}`, asked };
+function serve(replies: Replies): LocalServerScript {
+  const script = serveLocal(replies);
+  running.push(script.server);
+  return script;
 }
 
 async function probe(kind: LocalKind, root: string, key?: string) {
   const servers = [{ id: kind, kind, root, key }];
   return probeLocal(servers, { fetch: fetchDirectly, limitMs: 2000 });
 }
-
-const ollama: Replies = {
-  "/api/tags": {
-    models: [{ name: "qwen3:8b" }, { name: "llama3:8b" }, { name: "llava:7b" }, { name: "gone:1b" }],
-  },
-  "/api/ps": { models: [{ name: "qwen3:8b", context_length: 32768 }] },
-  "/api/show": (body) => {
-    const { model } = body as { model: string };
-    return {
-      "qwen3:8b": { capabilities: ["completion", "tools", "thinking"], model_info: { "qwen3.context_length": 40960 } },
-      "llama3:8b": {
-        capabilities: ["completion"],
-        parameters: 'num_keep 24\nnum_ctx                        16384\nstop "x"',
-        model_info: { "general.architecture": "llama", "llama.context_length": 8192 },
-      },
-      "llava:7b": { capabilities: ["completion", "vision"], model_info: { "llama.context_length": 32768 } },
-    }[model];
-  },
-};
 
 const llamaProps = {
   default_generation_settings: { id: 0, n_ctx: 65536 },
@@ -75,6 +42,17 @@ describe("probeLocal() finds", () => {
         { id: "llava:7b", maxContext: 32768, image: true, tools: false, isLoaded: false },
         { id: "gone:1b", isLoaded: false },
       ],
+    ],
+    [
+      "none that only embeds",
+      "ollama",
+      {
+        "/api/tags": { models: [{ name: "nomic-embed-text:latest" }, { name: "q" }] },
+        "/api/show": (body) => ({
+          capabilities: (body as { model: string }).model === "q" ? ["completion"] : ["embedding"],
+        }),
+      },
+      [{ id: "q", image: false, tools: false, isLoaded: false }],
     ],
     ["Ollama without models", "ollama", { "/api/tags": { models: [] } }, []],
     [

@@ -1,13 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { catalog } from "../../providers/catalog.ts";
-import {
-  buildProviders,
-  keyReader,
-  type Provider,
-  poolOf,
-  protocolsOf,
-  type ReadKey,
-} from "../../providers/registry.ts";
+import { buildProviders, keyReader, type Provider, poolOf, type ReadKey, speaks } from "../../providers/registry.ts";
 import { parseConfig } from "../../src/config/schema.ts";
 import { renderError } from "../../src/errors.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
@@ -75,7 +68,7 @@ describe("buildProviders()", () => {
       local: undefined,
       sessionHeader: undefined,
       rateLimitScope: "model",
-      pools: [],
+      pools: [{ name: "free", endsWith: [":free"] }],
       modelProtocols: [],
       quirks: plainQuirks,
     });
@@ -290,9 +283,12 @@ describe("buildProviders()", () => {
   });
 });
 
-describe("protocolsOf()", () => {
+describe("speaks()", () => {
+  const spokenBy = (of: Provider, model: string): string[] =>
+    (["messages", "chat", "responses"] as const).filter((protocol) => speaks(of, model, protocol));
+
   const cases: [id: string, model: string, protocols: string[]][] = [
-    ["openrouter", "anthropic/claude-opus-5", ["chat", "messages", "responses"]],
+    ["openrouter", "anthropic/claude-opus-5", ["messages", "chat", "responses"]],
     ["zen", "claude-opus-5", ["messages"]],
     ["zen", "qwen3.6-plus", ["messages"]],
     ["zen", "gpt-6.1-sol", ["responses"]],
@@ -300,11 +296,11 @@ describe("protocolsOf()", () => {
     ["zen", "qwen3.8-max", ["chat"]],
   ];
   test.each(cases)("at %s, %s speaks %j", (id, model, protocols) => {
-    expect(protocolsOf(provider(id, {}), model) as string[]).toEqual(protocols);
+    expect(spokenBy(provider(id, {}), model)).toEqual(protocols);
   });
 
   test("has none for a model whose only protocol the config rules out", () => {
-    expect(protocolsOf(provider("zen", { protocol: "chat" }), "claude-opus-5")).toEqual([]);
+    expect(spokenBy(provider("zen", { protocol: "chat" }), "claude-opus-5")).toEqual([]);
   });
 });
 
