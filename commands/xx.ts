@@ -12,14 +12,6 @@ import {
   readLaunchSecret,
   writeLaunchFiles,
 } from "../launcher/exec.ts";
-import {
-  askInstalled,
-  flagsOf,
-  type Inquiry,
-  type Installed,
-  isAnswered,
-  recallInstalled,
-} from "../launcher/installed.ts";
 import { parseXxOptions, type XxOptions } from "../launcher/options.ts";
 import {
   buildLaunch,
@@ -34,6 +26,7 @@ import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
 import { findBinary } from "../src/find-binary.ts";
+import { askInstalled, flagsOf, type Inquiry, type Installed, isAnswered, recallInstalled } from "../src/installed.ts";
 import { type LaunchCode, type Route, renderLaunchCode } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import { chooseFront, type Front } from "../src/lifecycle/front.ts";
