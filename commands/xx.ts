@@ -116,7 +116,9 @@ async function launch(
   };
   const inquiry = { subcommands: helpCommands(request, settings, world), question: row.question };
   if (options.isDryRun) {
-    const plan = buildLaunch(request, settings, withInstalled(world, recall(file, homes), inquiry));
+    const { front, settings: reached } = await chooseWay(request, settings, options, world);
+    const plan = buildLaunch(request, reached, withInstalled(world, recall(file, homes), inquiry));
+    if (front.note !== undefined) plan.notes.push(front.note);
     const { renderPlanJson, renderPlanText } = await import("../launcher/dry-run.ts");
     return console.log(options.isJson ? renderPlanJson(plan) : renderPlanText(plan));
   }
@@ -125,7 +127,7 @@ async function launch(
   if (file === undefined) throw notInstalled(row);
   const [installed, reached] = await Promise.all([
     inquire(file, row, inquiry, homes, env),
-    route === "d" ? settings : reachGateway(request, settings, options, homes, env),
+    route === "d" ? settings : reachGateway(request, settings, options, world, homes),
   ]);
   const plan = buildLaunch(
     request,
@@ -206,24 +208,40 @@ function withInstalled(world: LaunchWorld, installed: Installed | undefined, inq
   return { ...world, ...(knownFlags !== undefined && { knownFlags }), ...(learnt !== undefined && { learnt }) };
 }
 
-/** The settings with the address that the agent is to be pointed at: the gateway, or Headroom in front of it. */
+/** The settings with the address that the agent is to be pointed at: the gateway's own, or its way through Headroom. */
 async function reachGateway(
   request: LaunchRequest,
   settings: LauncherSettings,
   options: XxOptions,
-  homes: Homes,
-  env: Env,
+  world: LaunchWorld,
+  { stateDir }: Homes,
 ): Promise<LauncherSettings> {
-  const { gatewayUrl, autoStart, wantsFront } = settings;
-  // The prompt cache of Anthropic's own models is worth more than what compression saves.
-  const mayHaveFront = wantsFront && !options.skipsFront && !goesToAnthropic(request, settings);
-  const straight: Front = { url: gatewayUrl };
-  const [front] = await Promise.all([
-    mayHaveFront ? chooseFront(gatewayUrl, () => findBinary("headroom", env) !== undefined) : straight,
-    ensureGateway({ url: gatewayUrl, mayStart: autoStart, stateDir: homes.stateDir, env, tell }),
+  const { gatewayUrl: url, autoStart: mayStart } = settings;
+  const [{ front, settings: reached }] = await Promise.all([
+    chooseWay(request, settings, options, world),
+    ensureGateway({ url, mayStart, stateDir, env: world.env, tell }),
   ]);
   if (front.note !== undefined) tell(front.note);
-  return { ...settings, gatewayUrl: front.url };
+  return reached;
+}
+
+/** Asks Headroom, where the launch may go through it. */
+async function chooseWay(
+  request: LaunchRequest,
+  settings: LauncherSettings,
+  options: XxOptions,
+  world: LaunchWorld,
+): Promise<{ front: Front; settings: LauncherSettings }> {
+  const { gatewayUrl, frontPort: port } = settings;
+  const { route } = settledCode(request, settings);
+  // An agent's own login goes to its own vendor and nowhere else, and the prompt cache of Anthropic's own models is worth
+  // more than what compression saves.
+  const isVendors = (route === "b" && world.hasOwnLogin) || (route !== "d" && goesToAnthropic(request, settings));
+  if (route === "d" || port === undefined || options.skipsFront || isVendors)
+    return { front: { url: gatewayUrl }, settings };
+  const isInstalled = () => findBinary("headroom", world.env) !== undefined;
+  const front = await chooseFront({ gatewayUrl, port, isInstalled });
+  return { front, settings: { ...settings, gatewayUrl: front.url } };
 }
 
 /** To stderr: stdout is the agent's. */
