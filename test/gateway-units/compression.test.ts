@@ -64,6 +64,12 @@ describe("takeOver()", () => {
       "refused: it changed which tools there are",
     ],
     [
+      "takes the same tools in another order",
+      JSON.stringify({ model: "m", tools: [tool("b", long), tool("a", long)], messages: [long] }),
+      JSON.stringify({ tools: [tool("a", ""), tool("b", "")], messages: [long] }),
+      JSON.stringify({ model: "m", tools: [tool("a", ""), tool("b", "")], messages: [long] }),
+    ],
+    [
       "refuses a tool that was only Headroom's",
       JSON.stringify({ model: "m", tools: [tool("a", long)], messages: [long] }),
       JSON.stringify({ tools: [tool("a", ""), tool("headroom_retrieve", "")], messages: ["y"] }),
