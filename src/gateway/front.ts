@@ -31,6 +31,9 @@ const arrivalMsPerByte = 1 / 500;
 /** How long Headroom may go on with its copy when the agent has its answer (ms). */
 const bookkeepingMs = 5_000;
 
+/** Each holds a connection to Headroom until its answer has ended, and a process has 256 for all it asks. More go without. */
+const maxPassages = 100;
+
 export interface FrontDeps {
   fetch: Fetch;
   /** Headroom's address, such as `http://127.0.0.1:8787`; undefined where it stands in front of nothing. */
@@ -58,6 +61,7 @@ interface Waiting {
 export class Front {
   readonly #deps: FrontDeps;
   readonly #waiting = new Map<string, Waiting>();
+  #passages = 0;
 
   constructor(deps: FrontDeps) {
     this.#deps = deps;
@@ -69,7 +73,7 @@ export class Front {
     const ending = new AbortController();
     return {
       compress: async () => {
-        if (base === undefined || isVendors(raw.headers, caller)) return undefined;
+        if (base === undefined || isVendors(raw.headers, caller) || this.#passages >= maxPassages) return undefined;
         const visit = this.#deps.watch.enter();
         if (visit === undefined) return undefined;
         const id = crypto.randomUUID();
@@ -112,6 +116,8 @@ export class Front {
           clearTimeout(timer);
           raw.signal.removeEventListener("abort", onLeft);
           this.#waiting.delete(id);
+          // One that arrived in the same moment is not kept waiting.
+          if (answered === undefined) reply.resolve(new Response(null, { status: 499 }));
         }
       },
       share: async (answer) => {
@@ -152,13 +158,18 @@ export class Front {
     ending: AbortController,
   ): Promise<{ kind: "network" | "timeout" | "upstream"; why: string }> {
     const { signal } = ending;
+    this.#passages += 1;
+    const leave = () => {
+      this.#passages -= 1;
+    };
     try {
       const init = { method: "POST", headers: outerHeaders(raw.headers, id, caller), body: body.bytes, signal };
       const response = await this.#deps.fetch(url, { ...init, redirect: "manual", timeout: false } as RequestInit);
       // By now the request has arrived, or Headroom has answered it by itself.
-      void drop(response);
+      void drop(response).then(leave);
       return { kind: "upstream", why: `answers by itself (HTTP ${response.status})` };
     } catch (cause) {
+      leave();
       const why = classifyThrown(cause, signal);
       if (why.kind === "timeout") return { kind: "timeout", why: why.message };
       return { kind: "network", why: `does not answer (${why.message})` };

@@ -1,4 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { RequestBody } from "../../src/gateway/body.ts";
+import { Front } from "../../src/gateway/front.ts";
+import { HeadroomWatch } from "../../src/gateway/headroom-watch.ts";
+import { recognise } from "../../src/gateway/recognise.ts";
 import type { JsonObject, Protocol } from "../../src/protocols/chat.ts";
 import { answerText, paths, pieces, protocols, requestBody, streamed, summarise, whole } from "../support/answers.ts";
 import { json, sse } from "../support/fake-upstream.ts";
@@ -137,6 +141,51 @@ describe("a request through Headroom", () => {
     const refused = await world.send("messages", true);
     expect(refused.status).toBe(401);
     expect(world.headroom.requests).toHaveLength(1);
+  });
+
+  test("60 at once are all answered, each from its own conversation", async () => {
+    await using world = await start("compress");
+    const all = Array.from({ length: 60 }, async (_, index) => {
+      const response = await world.send("messages", index % 2 === 0, {
+        more: { metadata: { user_id: `user-${index}` } },
+      });
+      return [response.status, (await response.text()).length > 0];
+    });
+    expect(new Set((await Promise.all(all)).map(String))).toEqual(new Set(["200,true"]));
+    expect(new Set(world.gateway.upstream.requests.map(({ text }) => /user-\d+/.exec(text)?.[0])).size).toBe(60);
+    expect(world.gateway.upstream.requests.every(({ text }) => !text.includes("~~"))).toBe(true);
+    expect(world.gateway.lines).toEqual([]);
+  });
+
+  test("more than 100 at once go without it: each holds a connection, and a process has 256", async () => {
+    const asked: string[] = [];
+    const never = (url: string) => {
+      asked.push(url);
+      return new Promise<Response>(() => {});
+    };
+    const watch = new HeadroomWatch(Date.now, () => {});
+    const front = new Front({ fetch: never, url: () => "http://127.0.0.1:1", watch, arrivalLimitMs: 60_000 });
+    const raw = () => new Request("http://127.0.0.1/front/v1/messages?beta=true", { method: "POST" });
+    const body = new RequestBody(Buffer.from('{"model":"m"}'));
+    const open = () => front.open("messages", "/v1/messages", raw(), body, recognise(new Headers())).compress();
+    for (let count = 0; count < 100; count++) void open();
+    expect(await within(100, "the 101st", open())).toBeUndefined();
+    expect(new Set(asked)).toEqual(new Set(["http://127.0.0.1:1/v1/messages?beta=true"]));
+    expect(asked).toHaveLength(100);
+  });
+
+  test("one under way is finished while the gateway drains, through Headroom as well", async () => {
+    const go = Promise.withResolvers<void>();
+    await using world = await start("compress");
+    const { gateway, headroom } = world;
+    headroom.hold = go.promise;
+    const answer = world.send("messages", true);
+    await eventually("the request at Headroom", () => headroom.requests.length === 1);
+    const stopped = gateway.stop(5_000);
+    await Bun.sleep(50);
+    go.resolve();
+    await expectServed(world, "messages", true, await answer);
+    await stopped;
   });
 
   test("the agent's leaving ends the model's answer", async () => {

@@ -8,6 +8,8 @@ export interface HeadroomStandIn extends AsyncDisposable {
   /** Where it sends to; to be set before it is asked. */
   gatewayUrl: string;
   does: Behaviour;
+  /** It waits for this before it does anything. */
+  hold?: Promise<void>;
   /** What it was asked, without the bodies. */
   requests: { path: string; headers: Record<string, string>; bytes: string }[];
   /** What the gateway has answered it, as far as it has read it. */
@@ -59,6 +61,7 @@ export function startHeadroomStandIn(does: Behaviour = "compress"): HeadroomStan
       const body = await request.text();
       const headers = Object.fromEntries(request.headers);
       standIn.requests.push({ path: pathname + search, headers, bytes: body });
+      await standIn.hold;
       const { does: now } = standIn;
       if (now === "hang")
         return new Promise<Response>((resolve) =>
