@@ -24,6 +24,8 @@ export class DetachedStage implements Stage {
         detached: true,
         stdio: ["ignore", log, log],
       });
+      // They outlive a supervisor that is told to end.
+      child.unref();
       this.#children.set(id, child);
       if (child.pid === undefined) throw new Error(`${file} did not start`);
       return child.pid;

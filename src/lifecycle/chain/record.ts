@@ -127,7 +127,7 @@ export function makeChainDirs(stateDir: string): void {
     for (const dir of [stateDir, chainDir(stateDir), `${chainDir(stateDir)}/env`, `${stateDir}/logs`]) {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
     }
-    const probe = `${chainDir(stateDir)}/.probe`;
+    const probe = `${chainDir(stateDir)}/.probe.${process.pid}`;
     writeFileSync(probe, "", { mode: 0o600 });
     rmSync(probe);
   } catch (cause) {

@@ -26,6 +26,7 @@ const calmTickMs = 250;
 /** What runs is asked so often whether it still answers; an adopted one has no process that we would see end. */
 const adoptedProbeMs = 2_000;
 const tendMs = 1_000;
+const problemShownMs = 60_000;
 const probeLimitMs = 2_000;
 
 export interface SupervisorPlace {
@@ -55,6 +56,7 @@ class Supervisor {
   #logProblem: string | undefined;
   #written = "";
   #isOver = false;
+  #logProblemAtMs = 0;
   #tendedAtMs = 0;
   #tmuxServer: ChainRecord["tmuxServer"];
 
@@ -162,7 +164,11 @@ class Supervisor {
         problems.push(`the log of ${id} could not be kept (${(cause as NodeJS.ErrnoException).code ?? cause})`);
       }
     }
-    this.#logProblem = problems.find((problem) => problem !== undefined);
+    const problem = problems.find((told) => told !== undefined);
+    // The next try to write shows only after the next line whether it works again.
+    if (problem === undefined && nowMs - this.#logProblemAtMs < problemShownMs) return;
+    this.#logProblem = problem;
+    this.#logProblemAtMs = nowMs;
   }
 
   #isEager(nowMs: number): boolean {

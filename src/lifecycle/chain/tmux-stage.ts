@@ -208,7 +208,9 @@ export class TmuxStage implements Stage {
   endOf(id: string, pid: number): Omit<RunEnd, "atMs"> | undefined {
     const window = this.#window(id);
     if (window === undefined || window.pid !== pid) return { code: undefined, signal: undefined };
-    if (window.isDead) return { code: window.code, signal: window.signal };
+    const { isDead, code, signal } = window;
+    // A pane is dead as soon as its terminal is closed, which may be before tmux has collected the process.
+    if (isDead && (code ?? signal) !== undefined) return { code, signal };
     if (isZombie(pid)) process.kill(window.serverPid, "SIGCHLD");
     return undefined;
   }

@@ -18,6 +18,7 @@ import {
   type ChainPlan,
   chainDir,
   envFile,
+  forgetChain,
   logFile,
   makeChainDirs,
   type PlannedService,
@@ -129,8 +130,10 @@ async function planAndStart(wanted: readonly Service[], options: UpOptions, deps
   const { place, tell } = deps;
   const { stateDir } = place;
   const former = readPlan(stateDir);
-  const record = readRecord(stateDir);
-  const runs = former === undefined ? [] : (record?.runs ?? []);
+  // What was written down before the machine was started anew says nothing any more.
+  if (former === undefined) forgetChain(stateDir);
+  makeChainDirs(stateDir);
+  const runs = readRecord(stateDir)?.runs ?? [];
   const starts = prepareStarts(place);
   let hasFailed = false;
   const fresh: PlannedService[] = [];
@@ -276,6 +279,13 @@ async function ensureSupervisor(stage: Chosen, { place, tell }: UpDeps): Promise
     });
   }
   if (isWatched) return;
+  await startSupervisor(stage, place);
+  // Whoever takes the lock next has to see it.
+  const endsAtMs = Date.now() + supervisorLimitMs;
+  while (!isSupervised(readRecord(stateDir)) && Date.now() < endsAtMs) await Bun.sleep(5);
+}
+
+async function startSupervisor(stage: Chosen, { stateDir, env }: ChainPlace): Promise<void> {
   const command = [...ownCommand(), "supervise", stateDir];
   if (stage.kind === "tmux") {
     // It is started again if it ends by itself, since all others depend on it for that.
