@@ -227,10 +227,16 @@ async function reachGateway(
   const straight: Front = { url: gatewayUrl };
   const [front] = await Promise.all([
     mayHaveFront ? chooseFront(gatewayUrl, () => findBinary("headroom", env) !== undefined) : straight,
-    ensureGateway({ url: gatewayUrl, mayStart: autoStart, stateDir: homes.stateDir, env, tell }),
+    ensureGateway({ url: gatewayUrl, mayStart: autoStart, startChain: () => startChain(gatewayUrl, homes, env), tell }),
   ]);
   if (front.note !== undefined) tell(front.note);
   return { ...settings, gatewayUrl: front.url };
+}
+
+/** Loaded when no gateway answers, and not before. */
+async function startChain(url: string, homes: Homes, env: Env): Promise<void> {
+  const { startChainFor } = await import("./chain-place.ts");
+  await startChainFor(url, homes, env, tell);
 }
 
 /** To stderr: stdout is the agent's. */

@@ -264,7 +264,7 @@ function isUsable(version: string | undefined): boolean {
 }
 
 async function ensureSupervisor(stage: Chosen, { place, tell }: UpDeps): Promise<void> {
-  const { stateDir, env } = place;
+  const { stateDir } = place;
   const record = readRecord(stateDir);
   const socketExists = () => exists(chainSocket(stateDir));
   const isWatched = isSupervised(record);
