@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ChainRecord, Run } from "../../src/lifecycle/chain/record.ts";
 import { eventually } from "../support/gateway.ts";
+import { startTerminal } from "../support/terminal.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-chain-"));
 const entry = join(import.meta.dir, "../../src/main.ts");
@@ -304,6 +305,70 @@ for (const stage of ["tmux", "detached"] as const) {
   });
 }
 
+describe("a chain that is up", () => {
+  test("says when the config has changed since, takes one service down alone, and tells all as JSON", async () => {
+    const home = newHome([]);
+    await clutch(home, ["up", "--detach"]);
+    const gateway = pidOf(home, "gateway");
+    const command = [process.execPath, fakeService, `--port=${home.dbPort}`, "--chatty=20"];
+    writeConfig(home, [{ id: "db", command, port: home.dbPort }]);
+    const again = await clutch(home, ["up", "--json"]);
+    expect(JSON.parse(again.stdout)).toEqual({
+      services: [
+        { id: "gateway", state: "ready", how: "already", took_ms: 0 },
+        { id: "db", state: "ready", how: "already", took_ms: 0 },
+      ],
+      notes: ["db runs with its former settings: clutch restart db"],
+    });
+    expect((await clutch(home, ["restart", "db"])).code).toBe(0);
+    await eventually("the new settings", () =>
+      readFileSync(join(home.path, "state/logs/db.log"), "utf8").includes("still"),
+    );
+    expect((await clutch(home, ["down", "db"])).stdout).toBe("db           stopped\n");
+    expect((await clutch(home, ["down", "db"])).stdout).toBe("not up: db\n");
+    expect([pidOf(home, "gateway"), await answers(home.dbPort)]).toEqual([gateway, false]);
+    const { stdout } = await clutch(home, ["up"]);
+    expect(stdout).toMatch(/^gateway {6}ready \(was up\)\ndb {11}ready after/);
+  }, 60_000);
+
+  test("shows what its services said, since when, and what they go on saying", async () => {
+    const home = newHome(["--chatty=50"]);
+    await clutch(home, ["up", "--detach"]);
+    await Bun.sleep(1_500);
+    const all = await clutch(home, ["logs", "-n", "2"]);
+    expect(all.stdout).toMatch(
+      /^gateway {6}\| .*\ngateway {6}\| .*\ndb {11}\| still here at \d+\ndb {11}\| still here at \d+\n$/,
+    );
+    const since = (await clutch(home, ["logs", "db", "--since", "1s"])).stdout.match(/\d{13}/g)?.map(Number) ?? [];
+    expect(since.length).toBeGreaterThan(5);
+    // The index is written once a second.
+    expect(Math.min(...since)).toBeGreaterThan(Date.now() - 4_000);
+    const child = Bun.spawn([process.execPath, entry, "logs", "db", "-f", "-n", "0"], {
+      env: { PATH: process.env["PATH"] ?? "", CLUTCH_HOME: home.path },
+      stdout: "pipe",
+    });
+    let said = "";
+    for await (const chunk of child.stdout) {
+      said += new TextDecoder().decode(chunk);
+      if (said.split("\n").length > 5) break;
+    }
+    child.kill("SIGINT");
+    expect(said.split("\n").slice(0, 5)).toEqual(
+      Array.from({ length: 5 }, () => expect.stringMatching(/^still here at \d+$/)),
+    );
+    const wrong: [string[], string][] = [
+      [["logs", "dv"], '2 clutch: there is no service "dv": did you mean db?'],
+      [["logs", "rtk"], "1 clutch: rtk has no log: it was not started here: clutch status tells how it is"],
+      [["logs", "--since", "soon"], '2 clutch: --since is "soon", which is no span of time: as in 90s, 10m, 2h or 1d'],
+      [["logs", "-n", "few"], '2 clutch: -n is "few", which is no number of lines: as in -n 200'],
+    ];
+    for (const [args, told] of wrong) {
+      const { code, stderr } = await clutch(home, args);
+      expect(`${code} ${stderr.trim()}`).toBe(told);
+    }
+  }, 60_000);
+});
+
 describe("clutch up refuses", () => {
   test("what is no chain, and says why", async () => {
     const home = newHome([]);
@@ -408,6 +473,32 @@ describe.skipIf(tmuxFile === null)("the tmux session", () => {
     rmSync(join(home.path, "state/chain.sock"));
     expect((await clutch(home, ["down"])).stdout).toBe("db           stopped\ngateway      stopped\n");
     await nothingLeft(home, pids as number[]);
+  }, 30_000);
+
+  test("is shown at a terminal, scrolls with the mouse wheel, and stays when it is left", async () => {
+    home = newHome(["--chatty=10"]);
+    await clutch(home, ["up"]);
+    const env = { PATH: process.env["PATH"] ?? "", HOME: home.path, CLUTCH_HOME: home.path, SHELL: "/bin/sh" };
+    const shell = ["sh", "-c", `'${process.execPath}' '${entry}' attach db; echo "[left with $?]"; read -r _`];
+    const terminal = startTerminal(shell, env, home.path);
+    try {
+      await terminal.shows(/clutch .*2:db\*.*leave: Ctrl-b d/);
+      await terminal.shows(/still here at/);
+      await Bun.sleep(1_000);
+      // What a terminal sends for the wheel at column 10, row 10 (SGR mouse reporting).
+      for (let turn = 0; turn < 3; turn++) terminal.type("\x1b[<64;10;10M");
+      await terminal.shows(/\[\d+\/\d+\]/);
+      terminal.type("q");
+      await eventually("the end of scrolling", () => !/\[\d+\/\d+\]/.test(terminal.screen()));
+      terminal.press("C-b");
+      terminal.type("d");
+      await terminal.shows(/\[left with 0\]/);
+      expect(isAlive(pidOf(home, "db"))).toBe(true);
+    } finally {
+      terminal.stop();
+    }
+    const { code, stderr } = await clutch(home, ["attach"]);
+    expect([code, stderr]).toEqual([1, "clutch: attach needs a terminal: clutch logs shows what the services said\n"]);
   }, 30_000);
 
   test("lets a service go on whose log cannot be written, and says so", async () => {

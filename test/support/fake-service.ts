@@ -14,7 +14,7 @@ if (flags.has("--exit")) {
 }
 if (flags.has("--deaf")) for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 else process.on("SIGTERM", () => process.exit(0));
-if (flags.has("--chatty")) setInterval(() => console.log(`still here at ${Date.now()}`), 100);
+if (flags.has("--chatty")) setInterval(() => console.log(`still here at ${Date.now()}`), number("--chatty") || 100);
 await Bun.sleep(number("--after"));
 Bun.serve({
   hostname: "127.0.0.1",

@@ -97,7 +97,7 @@ function offsetOf(file: string, length: number, sinceMs: number): number {
 export function lastLines(text: string, count: number, keepsColour = false): string[] {
   const lines = tidy(text, keepsColour).split("\n");
   while (lines.length > 0 && lines.at(-1)?.trim() === "") lines.pop();
-  return lines.slice(-count);
+  return lines.slice(Math.max(0, lines.length - count));
 }
 
 /** Pure. A terminal's lines end in CR LF, and one that is redrawn in place holds several versions. */
