@@ -1,12 +1,11 @@
 /** How a service says that it is well. */
 
-import { judgeFront } from "../front.ts";
-import type { ProbeAnswer } from "./probe.ts";
-import { isOkay, probe } from "./probe.ts";
+import { judgeHeadroom } from "./headroom.ts";
+import { isOkay, type ProbeAnswer, probe } from "./probe.ts";
 import type { PlannedService } from "./record.ts";
 
 export interface Verdict {
-  state: "ready" | "unhealthy" | "foreign" | "silent";
+  state: "ready" | "starting" | "unhealthy" | "foreign" | "silent";
   version: string | undefined;
   /** One line, in the service's own words where it has any. */
   detail: string;
@@ -39,12 +38,7 @@ export function judgeHealth(id: string, answer: ProbeAnswer, gatewayUrl: string)
     if (body["draining"] === true) return verdict("unhealthy", "ending its last streams", version);
     return verdict("ready", `${body["in_flight"]} in flight`, version);
   }
-  if (id === "headroom") {
-    if (body["service"] !== "headroom-proxy")
-      return verdict("foreign", `HTTP ${answer.status}, and not Headroom's answer`);
-    const { note } = judgeFront(gatewayUrl, body);
-    return note === undefined ? verdict("ready", "compresses", version) : verdict("unhealthy", note, version);
-  }
+  if (id === "headroom") return judgeHeadroom(answer.body, gatewayUrl);
   return isOkay(answer)
     ? verdict("ready", `HTTP ${answer.status}`, version)
     : verdict("unhealthy", `HTTP ${answer.status}`, version);

@@ -6,6 +6,7 @@ import type { Config } from "../../config/schema.ts";
 import { findBinary } from "../../find-binary.ts";
 import { ownCommand } from "../../own-command.ts";
 import type { Json } from "../../protocols/chat.ts";
+import { buildHeadroomStart, headroomPort, probeHeadroom } from "./headroom.ts";
 import { gatherKeys, listNamedVariables } from "./keys.ts";
 import type { Service } from "./services.ts";
 
@@ -55,10 +56,7 @@ export function prepareStarts(place: StartPlace): (service: Service) => Promise<
     if (command.length > 0) return startOwn(command, base, env);
     if (id === "gateway")
       return startGateway(service, place, { ...plainEnv(env), ...keysOfToday(env), ...keys, ...base });
-    if (id === "headroom") {
-      const { startHeadroom } = await import("./headroom-start.ts");
-      return startHeadroom(service, place, base);
-    }
+    if (id === "headroom") return startHeadroom(service, place, ownEnv(service, env, keys));
     return { kind: "absent", program: "cli-proxy-api", hint: "see https://github.com/router-for-me/CLIProxyAPI" };
   };
 }
@@ -75,6 +73,19 @@ function startGateway({ port }: Service, { config }: StartPlace, env: Record<str
   // Lifted here, the limit needs no second start of the program (see src/main.ts).
   const lifted = { BUN_CONFIG_MAX_HTTP_REQUESTS: "4096", ...env };
   return { kind: "ready", argv: [...ownCommand(), "serve", ...address], env: lifted };
+}
+
+async function startHeadroom(service: Service, place: StartPlace, env: Record<string, string>): Promise<Start> {
+  const file = findBinary("headroom", place.env);
+  if (file === undefined) {
+    return { kind: "absent", program: "headroom", hint: 'uv tool install --python 3.12 "headroom-ai[proxy]"' };
+  }
+  const { flags } = await probeHeadroom(file, place.cacheDir, place.env);
+  const { port = headroomPort } = service;
+  const { gatewayUrl, cacheDir } = place;
+  const tokenizerDir = `${cacheDir}/tiktoken`;
+  const start = buildHeadroomStart({ file, flags, port, gatewayUrl, env: place.env, tokenizerDir });
+  return { kind: "ready", argv: start.argv, env: { ...start.env, ...env } };
 }
 
 function ownEnv({ env }: Service, callers: Env, keys: Readonly<Record<string, string>>): Record<string, string> {
