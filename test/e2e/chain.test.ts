@@ -396,6 +396,23 @@ describe("clutch up refuses", () => {
     expect(existsSync(join(home.path, "state/chain/plan.json"))).toBe(false);
   });
 
+  test("nothing because of a lock whose holder was killed, and waits for one who lives", async () => {
+    const home = newHome();
+    mkdirSync(join(home.path, "state/chain"), { recursive: true });
+    const lock = join(import.meta.dir, "../../src/lifecycle/chain/lock.ts");
+    const hold = `import { withChainLock } from "${lock}";
+      await withChainLock("${home.path}/state", () => {}, async () => { console.log("held"); await Bun.sleep(60_000); });`;
+    const holder = Bun.spawn([process.execPath, "-e", hold], { stdout: "pipe" });
+    for await (const chunk of holder.stdout) if (new TextDecoder().decode(chunk).includes("held")) break;
+    const waiting = clutch(home, ["up", "--detach"]);
+    await Bun.sleep(500);
+    expect(existsSync(join(home.path, "state/chain/plan.json"))).toBe(false);
+    holder.kill("SIGKILL");
+    const { code, stdout } = await waiting;
+    expect(stdout).toMatch(/^another clutch up or down is at work: waiting for it\ngateway {6}ready after/);
+    expect(code).toBe(0);
+  }, 30_000);
+
   test("a program that is not there, and starts the rest", async () => {
     const home = newHome([]);
     writeConfig(home, [{ id: "db", command: ["no-such-program"], port: home.dbPort }]);

@@ -5,7 +5,7 @@ import type { Env } from "../../config/paths.ts";
 import { DetachedStage } from "./detached-stage.ts";
 import { askHealth } from "./health.ts";
 import { tendLog } from "./logs.ts";
-import { isSameProcess, markOf } from "./processes.ts";
+import { isAlive, isSameProcess, markOf } from "./processes.ts";
 import {
   type ChainPlan,
   type ChainRecord,
@@ -63,7 +63,10 @@ class Supervisor {
   constructor(place: SupervisorPlace) {
     this.#place = place;
     // What an earlier supervisor started goes on: its processes are no children of a supervisor in tmux.
-    for (const run of readRecord(place.stateDir)?.runs ?? []) this.#runs.set(run.id, run);
+    for (const run of readRecord(place.stateDir)?.runs ?? []) {
+      const isStranger = run.pid !== undefined && !isSameProcess(run.pid, run.pidMark);
+      this.#runs.set(run.id, isStranger ? { ...run, pid: undefined, pidMark: undefined } : run);
+    }
   }
 
   stop(): void {
@@ -120,7 +123,8 @@ class Supervisor {
   #sight(nowMs: number): Sight {
     return {
       nowMs,
-      isAlive: ({ pid, pidMark }) => pid !== undefined && isSameProcess(pid, pidMark),
+      // Looked at four times a second, its pid cannot have come to mean another process meanwhile.
+      isAlive: ({ pid }) => pid !== undefined && isAlive(pid),
       endOf: ({ id, pid }) => (pid === undefined ? undefined : this.#stage?.endOf(id, pid)),
       isReady: (id) => this.#ready.get(id),
     };

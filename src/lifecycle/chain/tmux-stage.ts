@@ -87,7 +87,10 @@ export function openSession(place: TmuxPlace, supervisor: readonly string[]): vo
   const first = open();
   // A server may just have ended with its last session.
   const { ok, stderr } = first.ok ? first : open();
-  if (ok) return;
+  if (ok) {
+    runTmux(tmux, [pipe(supervisorWindow)], serverEnv(place));
+    return;
+  }
   throw new ClutchError("failed", `tmux did not start (${stderr})`, {
     hint: "check that tmux itself runs here, or start without it: clutch up --detach",
   });
