@@ -125,7 +125,8 @@ class Supervisor {
       nowMs,
       // Looked at four times a second, its pid cannot have come to mean another process meanwhile.
       isAlive: ({ pid }) => pid !== undefined && isAlive(pid),
-      endOf: ({ id, pid }) => (pid === undefined ? undefined : this.#stage?.endOf(id, pid)),
+      endOf: ({ id, pid }) =>
+        pid === undefined ? { code: undefined, signal: undefined } : this.#stage?.endOf(id, pid),
       isReady: (id) => this.#ready.get(id),
     };
   }
