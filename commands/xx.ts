@@ -116,7 +116,8 @@ async function launch(
   };
   const inquiry = { subcommands: helpCommands(request, settings, world), question: row.question };
   if (options.isDryRun) {
-    const { front, settings: reached } = await chooseWay(request, settings, options, world);
+    const front = await chooseWay(request, settings, options, world);
+    const reached = { ...settings, gatewayUrl: front.url };
     const plan = buildLaunch(request, reached, withInstalled(world, recall(file, homes), inquiry));
     if (front.note !== undefined) plan.notes.push(front.note);
     const { renderPlanJson, renderPlanText } = await import("../launcher/dry-run.ts");
@@ -214,15 +215,17 @@ async function reachGateway(
   settings: LauncherSettings,
   options: XxOptions,
   world: LaunchWorld,
-  { stateDir }: Homes,
+  homes: Homes,
 ): Promise<LauncherSettings> {
   const { gatewayUrl: url, autoStart: mayStart } = settings;
-  const [{ front, settings: reached }] = await Promise.all([
+  const [way, how] = await Promise.all([
     chooseWay(request, settings, options, world),
-    ensureGateway({ url, mayStart, stateDir, env: world.env, tell }),
+    ensureGateway({ url, mayStart, startChain: () => startChain(url, homes, world.env), tell }),
   ]);
+  // Headroom is just being started with the chain: until it answers, the gateway goes on without it by itself.
+  const front = how === "started" && way.isComing === true ? { url: `${url}/front` } : way;
   if (front.note !== undefined) tell(front.note);
-  return reached;
+  return { ...settings, gatewayUrl: front.url };
 }
 
 /** Asks Headroom, where the launch may go through it. */
@@ -231,17 +234,21 @@ async function chooseWay(
   settings: LauncherSettings,
   options: XxOptions,
   world: LaunchWorld,
-): Promise<{ front: Front; settings: LauncherSettings }> {
+): Promise<Front> {
   const { gatewayUrl, frontPort: port } = settings;
   const { route } = settledCode(request, settings);
   // An agent's own login goes to its own vendor and nowhere else, and the prompt cache of Anthropic's own models is worth
   // more than what compression saves.
   const isVendors = (route === "b" && world.hasOwnLogin) || (route !== "d" && goesToAnthropic(request, settings));
-  if (route === "d" || port === undefined || options.skipsFront || isVendors)
-    return { front: { url: gatewayUrl }, settings };
+  if (route === "d" || port === undefined || options.skipsFront || isVendors) return { url: gatewayUrl };
   const isInstalled = () => findBinary("headroom", world.env) !== undefined;
-  const front = await chooseFront({ gatewayUrl, port, isInstalled });
-  return { front, settings: { ...settings, gatewayUrl: front.url } };
+  return chooseFront({ gatewayUrl, port, isInstalled });
+}
+
+/** Loaded when no gateway answers, and not before. */
+async function startChain(url: string, homes: Homes, env: Env): Promise<void> {
+  const { startChainFor } = await import("./chain-place.ts");
+  await startChainFor(url, homes, env, tell);
 }
 
 /** To stderr: stdout is the agent's. */

@@ -11,6 +11,8 @@ export interface Front {
   url: string;
   /** Why not through Headroom, when that is a surprise. */
   note?: string;
+  /** It is installed and does not answer. */
+  isComing?: true;
 }
 
 export interface FrontInput {
@@ -25,7 +27,11 @@ export async function chooseFront({ gatewayUrl, port = headroomPort, isInstalled
   const answer = await getJson(`http://127.0.0.1:${port}/health`, probeLimitMs);
   if (answer === undefined) {
     return isInstalled()
-      ? { url: gatewayUrl, note: "Headroom does not answer, so straight to the gateway: clutch up starts it" }
+      ? {
+          url: gatewayUrl,
+          isComing: true,
+          note: "Headroom does not answer, so straight to the gateway: clutch up starts it",
+        }
       : { url: gatewayUrl };
   }
   const { state, detail } = judgeHeadroom(answer.body, gatewayUrl);
