@@ -6,6 +6,7 @@
 import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Config } from "../../config/schema.ts";
 import { ClutchError } from "../../errors.ts";
+import { fetchDirectly } from "../../loopback-direct.ts";
 import { builtInServices, listServices, readChainSettings, type Service } from "./services.ts";
 
 export const cliProxyProgram = "cli-proxy-api";
@@ -194,7 +195,7 @@ export async function probeCliProxy(
   port: number,
   key: string | undefined,
   limitMs: number,
-  fetch: (url: string, init: RequestInit) => Promise<Response> = globalThis.fetch,
+  fetch: (url: string, init: RequestInit) => Promise<Response> = fetchDirectly,
 ): Promise<CliProxyHealth> {
   const signal = AbortSignal.timeout(limitMs);
   const ask = async (path: string, headers: Record<string, string>): Promise<CliProxyAnswer | undefined> => {
