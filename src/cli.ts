@@ -35,9 +35,10 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .description("find out what is wrong here, and how to put it right")
     .argument("[agents...]", "with --agents: these alone, by program or letter")
     .option("--agents", "launch each installed agent against a canary and tell where it really talks to")
+    .option("--rtk", "run failing commands through RTK and compare how they end")
     .option("--json", "print the results as JSON")
-    .addHelpText("after", "\nExample:\n  clutch doctor --agents claude hermes")
-    .action(async (names: string[], flags: { agents?: boolean; json?: boolean }) => {
+    .addHelpText("after", "\nExamples:\n  clutch doctor --agents claude hermes\n  clutch doctor --rtk")
+    .action(async (names: string[], flags: import("../commands/doctor.ts").DoctorFlags) => {
       const { doctor } = await import("../commands/doctor.ts");
       status = await doctor(names, flags, env);
     });
