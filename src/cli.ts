@@ -5,6 +5,8 @@ import type { AliasFlags } from "../commands/aliases.ts";
 import type { ResumeFlags } from "../commands/resume.ts";
 import { shells } from "../launcher/shells.ts";
 import { type Env, resolveHomes } from "./config/paths.ts";
+import { ClutchError } from "./errors.ts";
+import { nearest } from "./nearest.ts";
 import { version } from "./version.ts";
 
 /** @returns the exit status */
@@ -83,6 +85,107 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       const { quota } = await import("../commands/quota.ts");
       status = await quota(flags, env);
     });
+
+  const chain = program
+    .command("chain")
+    .description("the services around the gateway: which there are, in which order, how each is started")
+    .addHelpText("after", "\nExamples:\n  clutch chain list\n  clutch chain disable headroom --dry-run")
+    .allowExcessArguments()
+    .action(async (_flags: unknown, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("chain", word, commands);
+      const { listServicesOf } = await import("../commands/chain.ts");
+      status = await listServicesOf({}, env);
+    });
+  const edits = (command: Command, example: string) =>
+    command
+      .option("--dry-run", "show the difference, and write nothing")
+      .option("--json", "as one JSON object")
+      .addHelpText("after", `\nExample:\n  clutch chain ${example}`);
+  chain
+    .command("list")
+    .description("in the order of their start: who needs whom, and why something is off")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch chain list")
+    .action(async (flags: { json?: boolean }) => {
+      const { listServicesOf } = await import("../commands/chain.ts");
+      status = await listServicesOf(flags, env);
+    });
+  chain
+    .command("validate")
+    .description("whether it could be started here: order, programs, ports; status 3 if not")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch chain validate")
+    .action(async (flags: { json?: boolean }) => {
+      const { validateServices } = await import("../commands/chain.ts");
+      status = await validateServices(flags, env);
+    });
+  for (const [name, description] of [
+    ["enable", "switch a service on"],
+    ["disable", "switch a service off; headroom by headroom.mode"],
+  ] as const) {
+    const command = chain.command(name).description(description).argument("<service>", "its id");
+    edits(command, `${name} cliproxyapi`).action(
+      async (id: string, flags: import("../commands/chain.ts").EditFlags) => {
+        const { switchService } = await import("../commands/chain.ts");
+        status = await switchService(id, name === "enable", flags, env);
+      },
+    );
+  }
+  edits(
+    chain
+      .command("move")
+      .description("put a service elsewhere in the order")
+      .argument("<service>", "its id")
+      .argument("[position]", "from 1 on")
+      .option("--before <service>", "directly before this one")
+      .option("--after <service>", "directly behind this one"),
+    "move db --before headroom",
+  ).action(async (id: string, position: string | undefined, flags: import("../commands/chain.ts").MoveFlags) => {
+    const { moveService } = await import("../commands/chain.ts");
+    status = await moveService(id, position, flags, env);
+  });
+  edits(
+    chain
+      .command("set")
+      .description(
+        "change values of a service: port, command, env.NAME, needs, ready_seconds, name, health_path, front, order",
+      )
+      .argument("<service>", "its id")
+      .argument("[key=value...]", "what to change; needs= is none")
+      .option("--unset <key...>", "go back to the default"),
+    "set headroom port=8788 ready_seconds=60",
+  ).action(async (id: string, assignments: string[], flags: import("../commands/chain.ts").SetFlags) => {
+    const { setService } = await import("../commands/chain.ts");
+    status = await setService(id, assignments, flags, env);
+  });
+  edits(
+    chain
+      .command("add")
+      .description("add a service of your own")
+      .argument("<service>", "an id for it")
+      .argument("[command...]", "behind --: its program and arguments")
+      .option("--port <port>", "the port that it listens on")
+      .option("--health-path <path>", "answers 2xx once it is ready (default: /health)")
+      .option("--needs <ids>", "services that must be ready before it, with commas between them")
+      .option("--env <NAME=value...>", "for its environment; NAME=env:OTHER takes it from that of clutch up")
+      .option("--name <name>", "for people")
+      .option("--order <n>", "the least first (default: 10)")
+      .option("--ready-seconds <n>", "how long it may take until it is ready (default: 30)")
+      .option("--front", "it stands between the agents and the gateway")
+      .option("--disabled", "do not start it yet"),
+    "add db --port 9000 -- my-server --port 9000",
+  ).action(async (id: string, command: string[], flags: import("../commands/chain.ts").AddFlags) => {
+    const { addService } = await import("../commands/chain.ts");
+    status = await addService(id, command, flags, env);
+  });
+  edits(
+    chain.command("remove").description("take out a service of your own").argument("<service>", "its id"),
+    "remove db",
+  ).action(async (id: string, flags: import("../commands/chain.ts").EditFlags) => {
+    const { removeService } = await import("../commands/chain.ts");
+    status = await removeService(id, flags, env);
+  });
 
   program
     .command("demo")
@@ -209,4 +312,13 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     return error.exitCode === 0 ? 0 : 2;
   }
   return status;
+}
+
+/** A group that does something by itself takes a mistyped command for an argument. */
+function noCommand(group: string, word: string, commands: readonly Command[]): ClutchError {
+  const names = commands.map((command) => command.name());
+  const near = nearest(word, names);
+  return new ClutchError("usage", `there is no clutch ${group} ${word}`, {
+    hint: near === undefined ? `use one of ${names.join(", ")}` : `did you mean ${near}?`,
+  });
 }
