@@ -187,6 +187,40 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     status = await removeService(id, flags, env);
   });
 
+  const service = program
+    .command("service")
+    .description("have the chain, or the gateway alone, started at login: by systemd or launchd")
+    .addHelpText("after", "\nExamples:\n  clutch service install --dry-run\n  clutch service status");
+  for (const [name, description, isEdit] of [
+    ["install", "write the unit and start it; shows what it does", true],
+    ["uninstall", "stop it and take the unit away", true],
+    ["status", "whether it is installed, and how it fares; status 3 if not well", false],
+  ] as const) {
+    const command = service
+      .command(name)
+      .description(description)
+      .option("--gateway-only", "the gateway alone, kept running by the system, in place of the chain")
+      .option("--json", "as one JSON object")
+      .addHelpText("after", `\nExample:\n  clutch service ${name} --gateway-only`);
+    if (isEdit) command.option("--dry-run", "say what would be done, and do nothing");
+    command.action(async (flags: import("../commands/service.ts").ServiceFlags) => {
+      const { installService, showService, uninstallService } = await import("../commands/service.ts");
+      status = await { install: installService, uninstall: uninstallService, status: showService }[name](flags, env);
+    });
+  }
+  service
+    .command("logs")
+    .description("what it printed at login; the services' own logs are those of clutch logs")
+    .option("--gateway-only", "of the gateway alone")
+    .option("-f, --follow", "go on as it prints")
+    .option("-n, --lines <n>", "so many of the last lines (default: 50)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch service logs -n 100")
+    .action(async (flags: import("../commands/service.ts").LogFlags) => {
+      const { showServiceLogs } = await import("../commands/service.ts");
+      status = await showServiceLogs(flags, env);
+    });
+
   program
     .command("demo")
     .description("watch a cascade fail over, without keys or network")
