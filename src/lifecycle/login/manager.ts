@@ -229,12 +229,13 @@ export interface DoneStep {
 /** launchd needs some seconds between the end of a job and its next start, and answers 5 or 37 until then. */
 const retry = { codes: [5, 37], everyMs: 1_000, times: 15 };
 
-/** In their order, up to the first that fails. A file that is not there is removed already, and no step of its own. */
+/** In their order, up to the first that fails. A file that is gone already is no step worth telling. */
 export async function doSteps(steps: readonly Step[], world: LoginWorld): Promise<DoneStep[]> {
   const done: DoneStep[] = [];
   for (const step of steps) {
-    if (step.do === "remove" && !existsSync(step.path)) continue;
+    const isGone = step.do === "remove" && !existsSync(step.path);
     const fault = await doStep(step, world);
+    if (isGone && fault === undefined) continue;
     const isFine = fault === undefined || (step.do === "run" && step.isOptional === true);
     done.push({ step, fault: isFine ? undefined : fault });
     if (!isFine) break;
@@ -284,15 +285,14 @@ function writeDefinition(path: string, content: string): void {
 /** With the folders of systemd's that it was alone in. */
 function removeDefinition(path: string): void {
   rmSync(path, { force: true });
-  for (
-    let folder = dirname(path);
-    /\/systemd(\/user(\/default\.target\.wants)?)?$/.test(folder);
-    folder = dirname(folder)
-  ) {
+  for (let folder = dirname(path); ownFolder.test(folder); folder = dirname(folder)) {
+    if (!existsSync(folder)) continue;
     if (readdirSync(folder).length > 0) return;
     rmdirSync(folder);
   }
 }
+
+const ownFolder = /\/systemd(\/user(\/default\.target\.wants)?)?$/;
 
 export async function call(world: LoginWorld, argv: readonly string[], limitMs: number): Promise<BriefEnd> {
   const [program = "", ...words] = argv;
