@@ -1,12 +1,12 @@
 /** `clutch resume`: lists the launches of the crash guard and brings back those whose terminal or machine went down. */
 
 import { statSync } from "node:fs";
-import { findBinary } from "../launcher/exec.ts";
 import { inspectCommand, planReturn } from "../launcher/relaunch.ts";
 import { readLauncherSettings } from "../launcher/settings.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
+import { findBinary } from "../src/find-binary.ts";
 import { isAgentLetter, type LaunchCode, renderLaunchCode } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import {
@@ -118,7 +118,11 @@ function gatewayStarter(homes: Homes, env: Env): Context["ensureGateway"] {
     const { path, value } = await readConfigFile(homes);
     const { gatewayUrl: url, autoStart: mayStart } = readLauncherSettings(value, path ?? homes.configFile, env);
     const tell = (line: string) => console.error(`clutch: ${line}`);
-    await ensureGateway({ url, mayStart, stateDir: homes.stateDir, env, tell });
+    const startChain = async () => {
+      const { startChainFor } = await import("./chain-place.ts");
+      await startChainFor(url, homes, env, tell);
+    };
+    await ensureGateway({ url, mayStart, startChain, tell });
   };
 }
 

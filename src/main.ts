@@ -20,6 +20,10 @@ async function main(): Promise<number> {
     const { runGuarded } = await import("../commands/run.ts");
     return runGuarded(args.slice(1), process.env);
   }
+  if (args[0] === "supervise") {
+    const { runSupervisor } = await import("../commands/supervise.ts");
+    return runSupervisor(args.slice(1), process.env);
+  }
   if (args[0] === "serve") liftFetchLimit();
   const { runClutch } = await import("./cli.ts");
   return runClutch(args.length === 0 ? ["--help"] : args, process.env);

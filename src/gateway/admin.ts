@@ -39,6 +39,8 @@ export interface AdminDeps {
   database: string;
   /** How often each routing rule has decided. */
   routing(): Json;
+  /** Whether Headroom compresses, and what that is worth by session. */
+  headroom(): object;
 }
 
 /** Set by whatever passes requests on; then the socket's address is not the client's. */
@@ -99,6 +101,8 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
   });
 
   admin.get("/routing", (c) => c.json(deps.routing()));
+
+  admin.get("/headroom", (c) => c.json(deps.headroom()));
 
   admin.notFound((c) => refuse(c, 404, `${c.req.method} ${c.req.path} is not served here`));
 

@@ -6,6 +6,7 @@
 import type { Usage } from "../protocols/chat.ts";
 import type { RequestQueries } from "../store/requests.ts";
 import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import { type Compressed, estimateTokens } from "./compression.ts";
 
 /** Longest time a row waits in memory, in ms. */
 export const flushMs = 25;
@@ -107,6 +108,8 @@ export class Ledger {
 /** One request's row while it is under way. */
 export class LedgerEntry {
   readonly row: RequestRow;
+  /** Set before the answer begins, if the request has been made smaller. */
+  compressed: Compressed | undefined;
   readonly #now: () => number;
   readonly #changed: (attempt?: AttemptRow) => void;
   #isFinished = false;
@@ -142,6 +145,12 @@ export class LedgerEntry {
       row.reasoningTokens = usage.reasoning;
       row.usageEstimated = usage.estimated ?? false;
       row.costUsd = usage.costUsd ?? null;
+    }
+    if (this.compressed !== undefined) {
+      const { way, bytesBefore, body } = this.compressed;
+      const isCounted = usage !== undefined && usage.estimated !== true;
+      const counted = isCounted ? usage.input + usage.cacheRead + usage.cacheWrite : undefined;
+      Object.assign(row, { compression: way, ...estimateTokens(bytesBefore, body.size, counted) });
     }
     this.#changed();
   }

@@ -9,6 +9,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
+import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { lookups } from "../store/lookups.ts";
@@ -22,8 +23,11 @@ import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
 import { TokenCounter } from "./count-endpoint.ts";
 import { CustomRoute } from "./custom-route.ts";
+import { Front } from "./front.ts";
 import { isLoopback } from "./guard.ts";
+import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
+import { markHops } from "./hops.ts";
 import { Ledger } from "./ledger.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
@@ -32,6 +36,8 @@ import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
+import { SessionSavings } from "./session-savings.ts";
+import { compressBeside } from "./sidecar.ts";
 import { SignatureMemory } from "./signature-memory.ts";
 import { Spending, startOfDay } from "./spending.ts";
 import { SubagentFinder } from "./subagents.ts";
@@ -91,7 +97,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const now = input.now ?? Date.now;
   let problems: string[] = [];
   const commandKeys = new CommandKeys();
-  let routing = await buildRouting(input.loaded, input, input.env, commandKeys);
+  const instance = crypto.randomUUID();
+  let routing = await buildRouting(input.loaded, input, input.env, commandKeys, instance);
+  let headroom = findHeadroom(input.loaded.config);
+  const watch = new HeadroomWatch(now, input.log);
+  const savings = new SessionSavings(input.log);
   const { HOME: home, CLAUDE_CONFIG_DIR: claudeFolder = home === undefined ? undefined : `${home}/.claude` } =
     input.env;
   const script = new CustomRoute({ log: input.log });
@@ -117,7 +127,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const ledger = new Ledger({
     queries,
     now,
-    onFinish: ({ servedBy, costUsd }) => {
+    onFinish: (row) => {
+      savings.note(row);
+      const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
       if (notice === undefined) return;
       notices.add(notice);
@@ -194,13 +206,27 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       flush: () => ledger.flush(),
       database: input.store.path,
       routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
+      headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
     }),
+    front: new Front({
+      fetch: input.fetch,
+      watch,
+      url: () => (headroom.mode === "front" ? headroom.url : undefined),
+    }),
+    sidecar: () => {
+      const { mode, url } = headroom;
+      if (mode !== "sidecar") return undefined;
+      return (protocol, body, session) => compressBeside(protocol, body, session, { fetch: input.fetch, url, watch });
+    },
+    isHarmful: (session) => savings.isHarmful(session),
+    instance,
     problems: () => [
       ...problems,
       ...notices,
       ...ruleMistakes,
       ...script.problems(),
       ...hits.problems(),
+      ...(headroom.mode === "off" ? [] : watch.problems()),
       ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
     ],
     helpers,
@@ -215,7 +241,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     inFlight: app.inFlight,
     async reload(loaded, letters) {
       const before = routing;
-      routing = await buildRouting(loaded, letters, input.env, commandKeys);
+      const services = findHeadroom(loaded.config);
+      routing = await buildRouting(loaded, letters, input.env, commandKeys, instance);
+      headroom = services;
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
@@ -248,6 +276,7 @@ async function buildRouting(
   { tierLetters, formerLetters = {} }: Pick<GatewayInput, "tierLetters" | "formerLetters">,
   env: Env,
   commandKeys: CommandKeys,
+  instance: string,
 ): Promise<Routing> {
   const { config } = loaded;
   const specs = Object.values(config.providers).flatMap(({ api_key, api_keys }) => [
@@ -259,7 +288,24 @@ async function buildRouting(
     config,
     keyReader(env, (command) => commandKeys.find(command)),
   );
-  return { config, providers, tierLetters, formerLetters, quotas: quotaRules(config, providers) };
+  return {
+    config,
+    providers: markHops(providers, instance),
+    tierLetters,
+    formerLetters,
+    quotas: quotaRules(config, providers),
+  };
+}
+
+/** Where the chain has Headroom, and in which mode. @throws {ClutchError} `config-invalid` for a chain that is none */
+function findHeadroom(config: Config): { mode: "front" | "sidecar" | "off"; url: string } {
+  const settings = readChainSettings(config);
+  const service = listServices(settings).find(({ id }) => id === "headroom");
+  const mode = service?.enabled === true ? settings.headroomMode : "off";
+  return {
+    mode: mode === "front" && service?.isFront !== true ? "off" : mode,
+    url: `http://127.0.0.1:${service?.port}`,
+  };
 }
 
 /** What was refused with another key says nothing of a new one. */

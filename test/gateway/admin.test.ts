@@ -158,6 +158,7 @@ describe("who may use /admin", () => {
       flush: async () => {},
       database: store.path,
       routing: () => ({ rules: [{ rule: "default", hits: 3 }] }),
+      headroom: () => ({ mode: "off" }),
     });
     const peers: [address: string | undefined, status: number][] = [
       ["127.0.0.1", 200],
