@@ -2,12 +2,12 @@
 
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
-import { findBinary } from "../launcher/exec.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { parseConfig } from "../src/config/schema.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
+import { findBinary } from "../src/find-binary.ts";
 import { runBriefly } from "../src/lifecycle/brief-run.ts";
 import { probeGateway } from "../src/lifecycle/gateway-probe.ts";
 import {

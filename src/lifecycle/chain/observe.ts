@@ -2,6 +2,7 @@
 
 import { findBinary } from "../../find-binary.ts";
 import { describePortHolder } from "../port-holder.ts";
+import { cliProxyProgram, probeCliProxy, readCliProxyKey } from "./cliproxyapi.ts";
 import { askHealth, type Verdict } from "./health.ts";
 import type { Member } from "./member.ts";
 import { isSameProcess } from "./processes.ts";
@@ -72,12 +73,21 @@ async function observe(
     hint: undefined,
   };
   if (!service.enabled && planned === undefined) return { ...base, state: "off", detail: "switched off in the config" };
-  const verdict = await askHealth({ id, port: planned?.port ?? port, healthPath }, place.gatewayUrl, probeLimitMs);
+  const verdict = await look(service, planned?.port ?? port, place);
   const isOurs = run?.pid !== undefined && isSameProcess(run.pid, run.pidMark);
   if (run !== undefined && run.state !== "adopted" && planned !== undefined) {
     return { ...base, ...describeRun(run, verdict, isOurs) };
   }
   return describeStranger(base, verdict, service, place);
+}
+
+/** What `/healthz` of CLIProxyAPI does not tell: whether it takes requests at all. */
+async function look(service: Service, port: number, { stateDir, gatewayUrl }: StartPlace): Promise<Verdict> {
+  const { id, healthPath, command } = service;
+  const verdict = await askHealth({ id, port, healthPath }, gatewayUrl, probeLimitMs);
+  if (id !== "cliproxyapi" || verdict.state !== "ready" || command.length > 0) return verdict;
+  const { isReady, detail, hint } = await probeCliProxy(port, readCliProxyKey(stateDir), probeLimitMs);
+  return { ...verdict, state: isReady ? "ready" : "unhealthy", detail, hint };
 }
 
 /** Pure. Of a service that the supervisor has in hand. */
@@ -144,4 +154,4 @@ function describeSilence({ id, command, enabled }: Service, { env }: StartPlace)
 }
 
 /** What the members that Clutch knows are called on PATH. */
-export const builtInPrograms: Readonly<Record<string, string>> = { headroom: "headroom", cliproxyapi: "cli-proxy-api" };
+export const builtInPrograms: Readonly<Record<string, string>> = { headroom: "headroom", cliproxyapi: cliProxyProgram };

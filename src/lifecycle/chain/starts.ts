@@ -6,8 +6,10 @@ import type { Config } from "../../config/schema.ts";
 import { findBinary } from "../../find-binary.ts";
 import { ownCommand } from "../../own-command.ts";
 import type { Json } from "../../protocols/chat.ts";
+import { buildCliProxyStart, cliProxyProgram } from "./cliproxyapi.ts";
 import { buildHeadroomStart, headroomPort, probeHeadroom } from "./headroom.ts";
 import { gatherKeys, listNamedVariables } from "./keys.ts";
+import { writePrivately } from "./record.ts";
 import type { Service } from "./services.ts";
 
 export interface StartPlace {
@@ -57,8 +59,22 @@ export function prepareStarts(place: StartPlace): (service: Service) => Promise<
     if (id === "gateway")
       return startGateway(service, place, { ...plainEnv(env), ...keysOfToday(env), ...keys, ...base });
     if (id === "headroom") return startHeadroom(service, place, ownEnv(service, env, keys));
-    return { kind: "absent", program: "cli-proxy-api", hint: "see https://github.com/router-for-me/CLIProxyAPI" };
+    return startCliProxy(service, place, base);
   };
+}
+
+function startCliProxy(
+  { port = 0 }: Service,
+  { env: callers, stateDir }: StartPlace,
+  env: Record<string, string>,
+): Start {
+  const file = findBinary(cliProxyProgram, callers);
+  if (file === undefined) {
+    return { kind: "absent", program: cliProxyProgram, hint: "see https://github.com/router-for-me/CLIProxyAPI" };
+  }
+  const start = buildCliProxyStart({ file, stateDir, port });
+  for (const { path, content } of start.files) writePrivately(path, content);
+  return { kind: "ready", argv: start.argv, env: { ...env, ...start.env } };
 }
 
 function startOwn(command: readonly string[], env: Record<string, string>, callers: Env): Start {
