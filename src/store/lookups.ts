@@ -2,7 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
-import { and, desc, eq, gte, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gte, isNotNull, lt, type SQLWrapper, sql } from "drizzle-orm";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import { ClutchError } from "../errors.ts";
 import { type AttemptRow, attempts, type CircuitRow, circuits, type RequestRow, requests } from "./schema.ts";
@@ -16,6 +16,21 @@ export interface Lookups {
   circuits(): Promise<CircuitRow[]>;
   /** How often each model was asked in requests that began since then (ms since 1970), by how it ended. */
   countAttempts(since: number, provider?: string): Promise<AttemptCount[]>;
+  /** By session, or by launch where the agent has none; of requests that began since then (ms since 1970). */
+  savings(since: number): Promise<SessionSavings[]>;
+}
+
+/** What compression has come to in one session, of its requests that it was tried on. */
+export interface SessionSavings {
+  session: string;
+  requests: number;
+  /** Estimates, see the columns. */
+  tokensBefore: number;
+  tokensAfter: number;
+  /** What the upstreams had in their prompt caches. */
+  cacheReadTokens: number;
+  /** Attempts beyond the first. */
+  retries: number;
 }
 
 export interface AttemptCount {
@@ -42,8 +57,7 @@ export function lookups(db: BunSQLiteDatabase): Lookups {
       return hasTable(db, "circuits") ? db.select().from(circuits).all() : [];
     },
     async countAttempts(since, provider) {
-      // An id begins with its request's time, so this reads the end of the table alone.
-      const isRecent = gte(attempts.requestId, Math.max(0, Math.floor(since)).toString(36).padStart(8, "0"));
+      const isRecent = gte(attempts.requestId, firstIdOf(since));
       const { model, failureKind } = attempts;
       return db
         .select({ provider: attempts.provider, model, failureKind, count: sql<number>`count(*)` })
@@ -52,7 +66,29 @@ export function lookups(db: BunSQLiteDatabase): Lookups {
         .groupBy(attempts.provider, model, failureKind)
         .all();
     },
+    async savings(since) {
+      const session = sql<string>`coalesce(${requests.session}, ${requests.launchId}, '')`;
+      const sum = (value: SQLWrapper) => sql<number>`coalesce(sum(${value}), 0)`;
+      return db
+        .select({
+          session,
+          requests: sql<number>`count(*)`,
+          tokensBefore: sum(requests.tokensBefore),
+          tokensAfter: sum(requests.tokensAfter),
+          cacheReadTokens: sum(requests.cacheReadTokens),
+          retries: sql<number>`sum(max(${requests.attempts} - 1, 0))`,
+        })
+        .from(requests)
+        .where(and(gte(requests.id, firstIdOf(since)), isNotNull(requests.compression)))
+        .groupBy(session)
+        .all();
+    },
   };
+}
+
+/** An id begins with its request's time, so what is asked since then reads the end of the table alone. */
+function firstIdOf(since: number): string {
+  return Math.max(0, Math.floor(since)).toString(36).padStart(8, "0");
 }
 
 function hasTable(db: BunSQLiteDatabase, name: string): boolean {

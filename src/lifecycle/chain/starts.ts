@@ -100,6 +100,7 @@ async function startHeadroom(service: Service, place: StartPlace, env: Record<st
   const { port = headroomPort } = service;
   const { gatewayUrl, cacheDir } = place;
   const tokenizerDir = `${cacheDir}/tiktoken`;
+  await (await import("./tokenizer-tables.ts")).writeTokenizerTables(tokenizerDir);
   const start = buildHeadroomStart({ file, flags, port, gatewayUrl, env: place.env, tokenizerDir });
   return { kind: "ready", argv: start.argv, env: { ...start.env, ...env } };
 }
