@@ -1,11 +1,11 @@
 /** `clutch chain ...`: shows the services of the chain, checks them, and edits them in the config file. */
 
-import { findBinary } from "../launcher/exec.ts";
 import { type ConfigEdit, editConfig } from "../src/config/edit.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { parseConfig } from "../src/config/schema.ts";
 import { ClutchError } from "../src/errors.ts";
+import { findBinary } from "../src/find-binary.ts";
 import {
   type ChainPlan,
   type ChainRequest,

@@ -15,12 +15,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findBinary } from "../../launcher/exec.ts";
 import { type ConfigEdit, editConfig } from "../../src/config/edit.ts";
 import type { Change } from "../../src/config/jsonc-edit.ts";
 import { type Homes, resolveHomes } from "../../src/config/paths.ts";
 import { renderUnifiedDiff } from "../../src/config/unified-diff.ts";
 import { ClutchError, renderError } from "../../src/errors.ts";
+import { findBinary } from "../../src/find-binary.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-edit-"));
 afterAll(() => rmSync(root, { recursive: true }));
