@@ -5,10 +5,13 @@ import { userInfo } from "node:os";
 import { readConfigFile } from "../src/config/file.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
-import { parseConfig } from "../src/config/schema.ts";
+import { type Config, parseConfig } from "../src/config/schema.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
 import { findBinary } from "../src/find-binary.ts";
 import { runBriefly } from "../src/lifecycle/brief-run.ts";
+import { gatherKeys, readKept } from "../src/lifecycle/chain/keys.ts";
+import { makeChainDirs } from "../src/lifecycle/chain/record.ts";
+import { keyNames } from "../src/lifecycle/chain/starts.ts";
 import { probeGateway } from "../src/lifecycle/gateway-probe.ts";
 import {
   carryEnv,
@@ -64,7 +67,7 @@ export async function installService(flags: ServiceFlags, env: Env, place = here
   const reachable = unreachable === undefined ? all : all.filter((step) => step.do === "write");
   const rival = service.kind === "gateway" && !before.isActive ? await findRival(homes, env) : undefined;
   const steps = rival === undefined ? reachable : reachable.filter((step) => !isStart(step));
-  const notes = [...warnings(service), ...(await keysMissing(service.kind, homes, env))];
+  const notes = [...warnings(service), ...(await provideKeys(service.kind, homes, env, flags.dryRun === true))];
   const state = before.isCurrent
     ? steps.length === 0
       ? "unchanged"
@@ -201,7 +204,8 @@ function prepare(
   const kind: LoginKind = flags.gatewayOnly ? "gateway" : "chain";
   const name = nameService(kind, platform === "darwin" ? "launchd" : "systemd", env);
   const logFile = `${homes.stateDir}/logs/login-${kind}.log`;
-  const service = { kind, name, command, env: carryEnv(env, process.cwd(), isFolder), logFile };
+  const isDetached = kind === "chain" && world.find("tmux") === undefined;
+  const service = { kind, name, command, env: carryEnv(env, process.cwd(), isFolder), isDetached, logFile };
   return { service, manager: findManager(service, platform, world), world, homes };
 }
 
@@ -209,7 +213,7 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-function warnings({ command, env }: LoginService): string[] {
+function warnings({ command, env, isDetached }: LoginService): string[] {
   const notes: string[] = [];
   const gone = command.find(isTemporary);
   if (gone !== undefined) {
@@ -218,32 +222,49 @@ function warnings({ command, env }: LoginService): string[] {
   if (command.length > 1) {
     notes.push("it runs from source: the checkout and its Bun have to stay where they are");
   }
+  if (isDetached) notes.push("tmux is not on PATH: the services run without it, and clutch attach has nothing to show");
   const home = env["CLUTCH_HOME"];
   if (home !== undefined && isTemporary(home)) notes.push(`CLUTCH_HOME (${home}) is in a temporary folder`);
   return notes;
 }
 
 /** A config that cannot be read is no reason not to write a unit, and worth a line. */
-async function keysMissing(kind: LoginKind, homes: Homes, env: Env): Promise<string[]> {
+async function provideKeys(kind: LoginKind, homes: Homes, env: Env, isDryRun: boolean): Promise<string[]> {
   try {
     const { value, path, legacy } = await readConfigFile(homes);
-    const names = namedVariables(parseConfig(value, path ?? homes.configFile, legacy), kind);
+    const config = parseConfig(value, path ?? homes.configFile, legacy);
+    const names = namedVariables(config, kind);
     if (names.length === 0) return [];
-    const list = names.join(", ");
     if (kind === "gateway") {
       return [
-        `the config takes ${list} from the environment, where a login service has none: use "cmd:..." for keys, or the chain`,
+        `the config takes ${names.join(", ")} from the environment, where a login service has none: use "cmd:..." for keys, or the chain`,
       ];
     }
-    const unset = names.filter((name) => (env[name] ?? "") === "");
-    const missing =
-      unset.length === 0 ? "" : ` (here ${unset.join(", ")} ${unset.length === 1 ? "is" : "are"} not set)`;
+    const kept = isDryRun ? { ...env, ...readKept(homes.stateDir) } : keepKeys(config, homes, env);
+    const has = (name: string) => (kept[name] ?? "") !== "";
+    const there = names.filter(has).join(", ");
+    const missing = names.filter((name) => !has(name)).join(", ");
     return [
-      `the unit holds no keys: clutch up, run once where ${list} can be seen, keeps what the config names${missing}`,
+      ...(there === ""
+        ? []
+        : [`the unit holds no keys; kept for it in ${keptIn(homes)}, for you alone to read: ${there}`]),
+      ...(missing === ""
+        ? []
+        : [`not set here: ${missing}; clutch up keeps what it can see when it is called by hand`]),
     ];
   } catch (error) {
     return [`the config cannot be read, and nothing will start before it can: ${renderError(error)}`];
   }
+}
+
+/** As `clutch up` does, which has no shell's environment at login. */
+function keepKeys(config: Config, { stateDir }: Homes, env: Env): Record<string, string> {
+  makeChainDirs(stateDir);
+  return gatherKeys(keyNames(config), env, stateDir);
+}
+
+function keptIn({ stateDir }: Homes): string {
+  return `${stateDir}/chain/keys.json`;
 }
 
 /** A second gateway on the same port would only end again. */

@@ -43,7 +43,8 @@ export function gatherKeys(names: readonly string[], env: Env, stateDir: string)
   return keys;
 }
 
-function readKept(stateDir: string): Record<string, string> {
+/** What a start at login would have. */
+export function readKept(stateDir: string): Record<string, string> {
   try {
     const value: unknown = JSON.parse(readFileSync(keysFile(stateDir), "utf8"));
     return Object.fromEntries(

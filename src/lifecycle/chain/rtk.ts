@@ -93,7 +93,7 @@ export function describeRtk(found: readonly Program[], wiredAgents: WiredAgent[]
 }
 
 /** Passive in every state, and so a trouble in none; off where the config says so. */
-export function toMember(service: Service, seen: RtkObservation): Member {
+export function toMember(service: Service, seen: Pick<RtkObservation, "version" | "detail" | "hint">): Member {
   return {
     id: service.id,
     name: service.name,
@@ -106,7 +106,7 @@ export function toMember(service: Service, seen: RtkObservation): Member {
     startedAtMs: undefined,
     restarts: 0,
     detail: service.enabled ? seen.detail : "switched off in the config",
-    hint: service.enabled ? seen.hint : "clutch chain enable rtk",
+    hint: service.enabled ? seen.hint : `clutch chain enable ${service.id}`,
   };
 }
 

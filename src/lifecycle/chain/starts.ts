@@ -115,7 +115,7 @@ function ownEnv({ env }: Service, callers: Env, keys: Readonly<Record<string, st
 }
 
 /** What is kept for a start without a shell's environment: what the config names, and its providers' usual variables. */
-function keyNames(config: Config): string[] {
+export function keyNames(config: Config): string[] {
   const named = listNamedVariables(config as unknown as Json);
   const used = [config.default_provider, ...Object.keys(config.providers)];
   const usual = used.flatMap((id) => findRow(id)?.keyEnv ?? []);

@@ -13,11 +13,11 @@ export interface LoginService {
   /** This program, by its absolute path. */
   command: readonly string[];
   env: Readonly<Record<string, string>>;
+  /** The chain without tmux, which is not here. */
+  isDetached: boolean;
   /** Where launchd, which has no journal, puts what it prints. */
   logFile: string;
 }
-
-export const words = { chain: ["up", "--wait"], gateway: ["serve"] } as const satisfies Record<LoginKind, string[]>;
 
 const descriptions = {
   chain: "Clutch: the gateway and the services around it",
@@ -71,8 +71,14 @@ export function nameService(kind: LoginKind, manager: "systemd" | "launchd", env
   return `${kind === "chain" ? "clutch" : "clutch-gateway"}${own}`;
 }
 
+function startWords({ kind, isDetached }: LoginService): string[] {
+  if (kind === "gateway") return ["serve"];
+  return ["up", "--wait", ...(isDetached ? ["--detach"] : [])];
+}
+
 /** @throws {ClutchError} `failed` for a path that no unit can hold */
-export function renderUnit({ kind, command, env }: LoginService): string {
+export function renderUnit(service: LoginService): string {
+  const { kind, command, env } = service;
   // systemd (252) takes no program whose path has a quote or a backslash in it; env starts it all the same.
   const program = /['"\\]/.test(command[0] ?? "") ? ["/usr/bin/env", ...command] : command;
   const start = (last: readonly string[]) => [...program, ...last].map(quoteWord).join(" ");
@@ -81,15 +87,15 @@ export function renderUnit({ kind, command, env }: LoginService): string {
       ? [
           "Type=oneshot",
           "RemainAfterExit=yes",
-          `ExecStart=${start(words.chain)}`,
+          `ExecStart=${start(startWords(service))}`,
           `ExecStop=${start(["down"])}`,
-          // Compression can take two minutes to be ready the first time.
-          "TimeoutStartSec=300",
+          // It waits for every service as long as that may take; Headroom can need two minutes the first time.
+          "TimeoutStartSec=600",
           "TimeoutStopSec=90",
         ]
       : [
           "Type=exec",
-          `ExecStart=${start(words.gateway)}`,
+          `ExecStart=${start(startWords(service))}`,
           "Restart=on-failure",
           "RestartSec=2",
           // A mistake in the config is not mended by trying again.
@@ -133,8 +139,9 @@ function quote(text: string): string {
 }
 
 /** As `plutil -lint` wants it. */
-export function renderPlist({ kind, name, command, env, logFile }: LoginService): string {
-  const argv = [...command, ...words[kind]];
+export function renderPlist(service: LoginService): string {
+  const { kind, name, command, env, logFile } = service;
+  const argv = [...command, ...startWords(service)];
   const life: PlistValue =
     kind === "chain"
       ? // What it started goes on when `clutch up` is done.

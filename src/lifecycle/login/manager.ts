@@ -68,7 +68,7 @@ export interface Manager {
 
 const quickMs = 10_000;
 /** Starting the chain waits for all of it. */
-const startMs = 330_000;
+const startMs = 610_000;
 const stopMs = 120_000;
 
 /** @throws {ClutchError} `not-supported` on a system with neither */

@@ -22,6 +22,7 @@ const chain: LoginService = {
   name: "clutch",
   command: ["/opt/bin/clutch"],
   env: { CLUTCH_HOME: "/srv/clutch", PATH: "/usr/bin:/bin" },
+  isDetached: false,
   logFile: "/srv/clutch/state/logs/login-chain.log",
 };
 const gateway: LoginService = { ...chain, kind: "gateway", name: "clutch-gateway", env: {} };
@@ -43,7 +44,7 @@ describe("renderUnit()", () => {
       RemainAfterExit=yes
       ExecStart=/opt/bin/clutch up --wait
       ExecStop=/opt/bin/clutch down
-      TimeoutStartSec=300
+      TimeoutStartSec=600
       TimeoutStopSec=90
       UMask=0077
       Environment="CLUTCH_HOME=/srv/clutch"
@@ -53,6 +54,11 @@ describe("renderUnit()", () => {
       WantedBy=default.target
       "
     `);
+  });
+
+  test("does without tmux where that is not", () => {
+    expect(renderUnit({ ...chain, isDetached: true })).toContain("\nExecStart=/opt/bin/clutch up --wait --detach\n");
+    expect(renderPlist({ ...chain, isDetached: true })).toContain("<string>--detach</string>");
   });
 
   test("has the gateway alone kept running", () => {

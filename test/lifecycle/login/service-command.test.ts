@@ -222,10 +222,17 @@ describe("clutch service with systemd", () => {
     expect(errors).toContain(
       'clutch: the config takes MY_KEY from the environment, where a login service has none: use "cmd:..." for keys, or the chain',
     );
+    errors = [];
     await installService({ dryRun: true }, here.env, here.place);
-    expect(errors).toContain(
-      "clutch: the unit holds no keys: clutch up, run once where MY_KEY can be seen, keeps what the config names (here MY_KEY is not set)",
-    );
+    expect(errors).toContain("clutch: not set here: MY_KEY; clutch up keeps what it can see when it is called by hand");
+    expect(existsSync(join(here.home, ".local"))).toBe(false);
+    errors = [];
+    await installService({}, { ...here.env, MY_KEY: "sk-secret" }, here.place);
+    const keys = join(here.home, ".local/state/clutch/chain/keys.json");
+    expect(errors).toContain(`clutch: the unit holds no keys; kept for it in ${keys}, for you alone to read: MY_KEY`);
+    expect(statSync(keys).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(keys, "utf8"))).toEqual({ MY_KEY: "sk-secret" });
+    expect(readFileSync(join(here.home, units, "clutch.service"), "utf8")).not.toContain("sk-secret");
     expect([...out, ...errors].join("\n")).not.toContain("sk-secret");
   });
 
