@@ -22,6 +22,7 @@ import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
 import { TokenCounter } from "./count-endpoint.ts";
 import { CustomRoute } from "./custom-route.ts";
+import { TodaysTotals } from "./day-totals.ts";
 import { isLoopback } from "./guard.ts";
 import { Health } from "./health.ts";
 import { Ledger } from "./ledger.ts";
@@ -35,6 +36,7 @@ import { ruleProblems } from "./rules-check.ts";
 import { SignatureMemory } from "./signature-memory.ts";
 import { Spending, startOfDay } from "./spending.ts";
 import { SubagentFinder } from "./subagents.ts";
+import { reportTiers } from "./tier-status.ts";
 import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
@@ -112,12 +114,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   takeRules(input.loaded);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
-  const spending = new Spending(now, await queries.costSince(startOfDay(now())));
+  const ledgerLookups = lookups(input.store.db);
+  const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
+  const spending = new Spending(now, soFar.costUsd);
+  const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
   const ledger = new Ledger({
     queries,
     now,
-    onFinish: ({ servedBy, costUsd }) => {
+    onFinish: (row) => {
+      today.ended(row);
+      const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
       if (notice === undefined) return;
       notices.add(notice);
@@ -141,7 +148,6 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
   health.restore((await circuits.load()).map(fromRow));
   const affinity = new Affinity();
-  const ledgerLookups = lookups(input.store.db);
   const account = new OpenRouterAccount({
     fetch: input.fetch,
     now,
@@ -151,7 +157,21 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   account.start();
-  const app = createApp({
+  const purse = () => {
+    const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
+    const spent = spending.spent(daily_usd);
+    return { allowPaid, ...(spent !== undefined && { spent }) };
+  };
+  const listProblems = () => [
+    ...problems,
+    ...notices,
+    ...ruleMistakes,
+    ...script.problems(),
+    ...hits.problems(),
+    ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+  ];
+  const startedAt = now();
+  const app: App = createApp({
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
     brake: new OverflowBrake(now),
@@ -173,11 +193,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         affinity,
         factsOf: input.factsOf,
         localModel: input.localModel ?? (() => undefined),
-        purse: () => {
-          const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
-          const spent = spending.spent(daily_usd);
-          return { allowPaid, ...(spent !== undefined && { spent }) };
-        },
+        purse,
         onLeft: input.onLeft,
       };
     },
@@ -194,15 +210,15 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       flush: () => ledger.flush(),
       database: input.store.path,
       routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
+      startedAt,
+      isDraining: () => app.isDraining(),
+      inFlight: () => app.inFlight(),
+      flights: () => app.flights(),
+      problems: listProblems,
+      tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
+      today: () => today.report(),
     }),
-    problems: () => [
-      ...problems,
-      ...notices,
-      ...ruleMistakes,
-      ...script.problems(),
-      ...hits.problems(),
-      ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
-    ],
+    problems: listProblems,
     helpers,
     hits,
   });
