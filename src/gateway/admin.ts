@@ -79,7 +79,7 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
   admin.get("/", (c) => c.json({ service: "clutch", version, pid: process.pid, database: deps.database }));
 
   admin.get("/status", async (c) => {
-    const recent = Math.min(maxRecent, Number(c.req.query("recent") ?? 0));
+    const wanted = Math.min(maxRecent, Number(c.req.query("recent") ?? 0));
     const status: GatewayStatus = {
       service: "clutch",
       version,
@@ -93,12 +93,13 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
       tiers: deps.tiers(),
       ...splitBreakers(listBreakers()),
       today: deps.today(),
-      ...(recent > 0 && {
-        recent: (await deps.ledger.recentRequests(recent)).map(({ request, attempts }) =>
-          reportEnded(request, attempts),
-        ),
-      }),
     };
+    if (wanted > 0) {
+      // Last, so that a request that ends meanwhile is in both lists rather than in none.
+      await deps.flush();
+      const ended = await deps.ledger.recentRequests(wanted);
+      status.recent = ended.map(({ request, attempts }) => reportEnded(request, attempts));
+    }
     return c.json(status);
   });
 
