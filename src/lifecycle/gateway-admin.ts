@@ -20,7 +20,7 @@ export interface GatewayPlace {
 export type AdminAnswer = { ok: true; body: Json } | { ok: false; reason: string };
 
 /** How long an answer may take (ms): `/admin/quota` may ask OpenRouter first. */
-const limitMs = 15_000;
+const slowLimitMs = 15_000;
 
 /** @param path below /admin @param body makes it a POST */
 export async function askAdmin(place: GatewayPlace, path: string, body?: Json): Promise<AdminAnswer> {
@@ -39,12 +39,34 @@ export async function askAdmin(place: GatewayPlace, path: string, body?: Json): 
   return none(`the gateway at ${url} ${describeRefusal(answer)}`);
 }
 
+/**
+ * In one call: for what is asked often, or must not take long. The answer has to name its `database`.
+ * @param limitMs how long it may take
+ */
+export async function readAdmin(place: GatewayPlace, path: string, limitMs: number): Promise<AdminAnswer> {
+  const { url, database } = place;
+  const none = (reason: string) => ({ ok: false, reason }) as const;
+  const answer = await fetchAdmin(place, path, undefined, limitMs);
+  if (answer === undefined) return none(`no gateway answers at ${url}`);
+  const its = isObject(answer.body) ? answer.body["database"] : undefined;
+  // A gateway of another version has other paths, and refuses like any server that is no gateway.
+  if (answer.status !== 200 || typeof its !== "string")
+    return none(`what answers at ${url} ${describeRefusal(answer)}`);
+  if (!isSameFile(its, database)) return none(`the gateway at ${url} is another home's (${its})`);
+  return { ok: true, body: answer.body as Json };
+}
+
 interface Fetched {
   status: number;
   body: Json | undefined;
 }
 
-async function fetchAdmin(place: GatewayPlace, path: string, body?: Json): Promise<Fetched | undefined> {
+async function fetchAdmin(
+  place: GatewayPlace,
+  path: string,
+  body?: Json,
+  limitMs = slowLimitMs,
+): Promise<Fetched | undefined> {
   const secret = place.requireKey ? readSecret(place.stateDir) : undefined;
   try {
     const response = await fetchDirectly(`${place.url}/admin${path}`, {
