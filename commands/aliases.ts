@@ -14,11 +14,11 @@ import {
   startupFile,
   withoutBlock,
 } from "../launcher/aliases.ts";
-import { findBinary } from "../launcher/exec.ts";
 import { chooseShell, type Shell } from "../launcher/shells.ts";
 import { backUp, dropBackup, readStartupFile, removeStartupFile, writeStartupFile } from "../launcher/startup-file.ts";
 import type { Env } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
+import { findBinary } from "../src/find-binary.ts";
 
 export interface AliasFlags {
   shell?: string;

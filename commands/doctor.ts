@@ -7,10 +7,10 @@ import { probeRoute } from "../launcher/doctor/probe.ts";
 import { probeTraits } from "../launcher/doctor/probe-traits.ts";
 import { type AgentReport, renderReports, renderReportsJson } from "../launcher/doctor/render.ts";
 import { type AgentCheck, writeAgentChecks } from "../launcher/doctor/results.ts";
-import { findBinary } from "../launcher/exec.ts";
 import { askInstalled, type Installed } from "../launcher/installed.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
+import { findBinary } from "../src/find-binary.ts";
 import { type AgentLetter, isAgentLetter } from "../src/launch-code.ts";
 
 export interface DoctorFlags {

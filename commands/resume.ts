@@ -1,12 +1,12 @@
 /** `clutch resume`: lists the launches of the crash guard and brings back those whose terminal or machine went down. */
 
 import { statSync } from "node:fs";
-import { findBinary } from "../launcher/exec.ts";
 import { inspectCommand, planReturn } from "../launcher/relaunch.ts";
 import { readLauncherSettings } from "../launcher/settings.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
+import { findBinary } from "../src/find-binary.ts";
 import { isAgentLetter, type LaunchCode, renderLaunchCode } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import {

@@ -6,10 +6,11 @@
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { becomeProgram, findBinary } from "../launcher/exec.ts";
+import { becomeProgram } from "../launcher/exec.ts";
 import { inspectCommand } from "../launcher/relaunch.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
+import { findBinary } from "../src/find-binary.ts";
 import { renderLaunchCode } from "../src/launch-code.ts";
 import { renderElapsed } from "../src/lifecycle/elapsed.ts";
 import {

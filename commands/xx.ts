@@ -5,7 +5,6 @@ import { namesRoute, parseLaunchCode } from "../launcher/code.ts";
 import {
   becomeAgent,
   detectOwnLogin,
-  findBinary,
   findRivals,
   launchDirectory,
   newLaunchId,
@@ -34,6 +33,7 @@ import { type LauncherSettings, readLauncherSettings } from "../launcher/setting
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
+import { findBinary } from "../src/find-binary.ts";
 import { type LaunchCode, type Route, renderLaunchCode } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import { chooseFront, type Front } from "../src/lifecycle/front.ts";

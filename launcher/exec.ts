@@ -21,12 +21,6 @@ import { applyEnvDelta, type LaunchFile, type LaunchPlan, type RivalFile } from 
 const daysKept = 7;
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** Only absolute folders of PATH count: a program that lies in the current project is never started. */
-export function findBinary(name: string, env: Env): string | undefined {
-  const folders = (env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(":").filter((folder) => folder.startsWith("/"));
-  return Bun.which(name, { PATH: folders.join(":") }) ?? undefined;
-}
-
 export function detectOwnLogin(probe: LoginProbe, env: Env, platform: NodeJS.Platform): boolean {
   if (probe.keychainPlatforms.includes(platform) || probe.variables.some((name) => Boolean(env[name]))) return true;
   return existsSync(homePath(probe.file, env));

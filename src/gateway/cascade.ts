@@ -192,6 +192,8 @@ class Course {
       const target = this.#targets[this.#at] as Target;
       if (!this.#isOpen(target)) continue;
       const keys = this.#keysFor(target);
+      // What was said of it in an earlier round is over.
+      if (this.#keysTried === 0) this.#skips.delete(target);
       while (this.#keysTried < keys.length) {
         const keyed = keys[this.#keysTried++] as Target;
         if (this.#isResting(keyed)) continue;

@@ -67,8 +67,10 @@ export class QuotaWindows {
   }
 
   #find({ provider, model }: Candidate): [name: string, rule: QuotaRule | undefined] {
+    const rules = this.#rules();
+    if (rules.size === 0) return ["", undefined];
     const name = `${provider}:${model}`;
-    return [name, this.#rules().get(name)];
+    return [name, rules.get(name)];
   }
 
   #window(name: string, now: number): Window {
