@@ -108,8 +108,7 @@ function renderTiers({ tiers, gateway }: StatusReport, { now, paint }: StatusVie
       [`  ${tier.tier}`, tier.serves ?? "nobody", describeTier(tier, now)],
       tier,
     ]);
-  const letters =
-    plain.length === 0 ? [] : [[`  ${plain.map(({ tier }) => tier).join(" ")}`, "each by its own model", ""]];
+  const letters = plain.length === 0 ? [] : [[`  ${plain.map(({ tier }) => tier).join(" ")}`, "their own", ""]];
   return renderColumns(
     [["tiers", "served by", ""], ...rows.map(([cells]) => cells), ...letters],
     [

@@ -104,7 +104,7 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
   });
 
   admin.get("/line", async (c) => {
-    const [big] = deps.tiers(["BIG"]);
+    const [tier] = deps.tiers([c.req.query("tier") ?? "BIG"]);
     const launchId = c.req.query("launch");
     const answered = launchId === undefined ? undefined : await deps.ledger.newestOfLaunch(launchId);
     const { requests, cost_usd, unpriced_requests } = deps.today();
@@ -113,11 +113,15 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
       draining: deps.isDraining(),
       problems: deps.problems().length,
       in_flight: deps.inFlight(),
-      big: {
-        first: big?.first ?? null,
-        serves: big?.serves ?? null,
-        back_at: big?.candidates[0]?.back_at ?? null,
-      },
+      tier:
+        tier === undefined
+          ? null
+          : {
+              tier: tier.tier,
+              first: tier.first,
+              serves: tier.serves,
+              back_at: tier.candidates[0]?.back_at ?? null,
+            },
       out: listBreakers().filter(({ state }) => state === "open").length,
       today: { requests, cost_usd, unpriced_requests },
       launch:

@@ -103,8 +103,8 @@ export interface LineStatus {
   draining: boolean;
   problems: number;
   in_flight: number;
-  /** What an agent without a tier of its own is served by. */
-  big: Pick<TierReport, "first" | "serves"> & { back_at: string | null };
+  /** What a launch of the tier that was asked for is served by, BIG where none was; null for a tier that is none. */
+  tier: (Pick<TierReport, "tier" | "first" | "serves"> & { back_at: string | null }) | null;
   /** Models, keys, accounts and providers that are asked nothing at the moment. */
   out: number;
   today: Pick<DayTotals, "requests" | "cost_usd" | "unpriced_requests">;

@@ -1,10 +1,10 @@
 /** Asks the running gateway of this home under /admin. Nothing here loads the gateway itself. */
 
-import { readFileSync, realpathSync } from "node:fs";
-import { launchSecretFile } from "../launch-token.ts";
+import { realpathSync } from "node:fs";
 import { fetchDirectly } from "../loopback-direct.ts";
 import type { Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
+import { readAdminSecret } from "./admin-secret.ts";
 import { probeGateway } from "./gateway-probe.ts";
 
 export interface GatewayPlace {
@@ -67,7 +67,7 @@ async function fetchAdmin(
   body?: Json,
   limitMs = slowLimitMs,
 ): Promise<Fetched | undefined> {
-  const secret = place.requireKey ? readSecret(place.stateDir) : undefined;
+  const secret = place.requireKey ? readAdminSecret(place.stateDir) : undefined;
   try {
     const response = await fetchDirectly(`${place.url}/admin${path}`, {
       ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
@@ -91,7 +91,8 @@ function describeRefusal(answer: Fetched | undefined): string {
   return `refused (HTTP ${answer.status}${typeof message === "string" ? `: ${message}` : ""})`;
 }
 
-function isSameFile(one: string, other: string): boolean {
+/** Symbolic links aside. */
+export function isSameFile(one: string, other: string): boolean {
   const real = (path: string) => {
     try {
       return realpathSync(path);
@@ -100,12 +101,4 @@ function isSameFile(one: string, other: string): boolean {
     }
   };
   return real(one) === real(other);
-}
-
-function readSecret(stateDir: string): string | undefined {
-  try {
-    return readFileSync(launchSecretFile(stateDir), "utf8").trim();
-  } catch {
-    return undefined;
-  }
 }

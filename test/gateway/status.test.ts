@@ -213,7 +213,7 @@ test("/admin/line says what fits into a line, of one launch too", async () => {
     draining: false,
     problems: 0,
     in_flight: 0,
-    big: { first: "chat:first", serves: "chat:first", back_at: null },
+    tier: { tier: "BIG", first: "chat:first", serves: "chat:first", back_at: null },
     out: 0,
     today: { requests: 0, cost_usd: 0, unpriced_requests: 0 },
     launch: null,
@@ -222,10 +222,11 @@ test("/admin/line says what fits into a line, of one launch too", async () => {
   const id = (await gateway.ask("chat", "anything", false, { headers })).headers.get("x-clutch-request-id");
   await gateway.request(id);
   expect(await line("?launch=abc123")).toMatchObject({
-    big: { first: "chat:first", serves: "other:second", back_at: expect.stringMatching(/^20/) },
+    tier: { tier: "BIG", first: "chat:first", serves: "other:second", back_at: expect.stringMatching(/^20/) },
     out: 1,
     today: { requests: 1, cost_usd: null, unpriced_requests: 1 },
     launch: { served_by: "other:second", model_requested: "anything" },
   });
   expect((await line("?launch=other1")).launch).toBeNull();
+  expect((await line("?tier=z")).tier).toBeNull();
 });
