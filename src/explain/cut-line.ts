@@ -47,3 +47,39 @@ export function fitCell(text: string, columns: number, align: "left" | "right" =
 export function asPlainLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, " ");
 }
+
+/** The lines of a text without colours, each broken where it is wider than that; what is broken off is moved in. */
+export function wrapLines(text: string, columns: number): string[] {
+  return text.split("\n").flatMap((line) => wrapLine(line, columns));
+}
+
+function wrapLine(line: string, columns: number): string[] {
+  if (widthOf(line) <= columns || columns < 8) return [cutLine(line, columns)];
+  const indent = " ".repeat(Math.min(columns >> 1, line.length - line.trimStart().length + 4));
+  const lines: string[] = [];
+  let current = "";
+  for (const word of line.split(/(?<=\S)(?=\s)/)) {
+    if (widthOf(current + word) <= columns) current += word;
+    else {
+      if (current !== "") lines.push(current);
+      // A word that no line holds is cut by letters.
+      current = indent + word.trimStart();
+      while (widthOf(current) > columns) {
+        const head = headOf(current, columns);
+        lines.push(head);
+        current = indent + current.slice(head.length);
+      }
+    }
+  }
+  return [...lines, current];
+}
+
+/** Of a text without colours. */
+function headOf(text: string, columns: number): string {
+  let head = "";
+  for (const { segment } of graphemes.segment(text)) {
+    if (widthOf(head + segment) > columns) break;
+    head += segment;
+  }
+  return head;
+}
