@@ -2,7 +2,9 @@
 
 import { Argument, Command, CommanderError, Option } from "commander";
 import type { AliasFlags } from "../commands/aliases.ts";
+import type { LogFlags } from "../commands/logs.ts";
 import type { ResumeFlags } from "../commands/resume.ts";
+import type { UpFlags } from "../commands/up.ts";
 import { shells } from "../launcher/shells.ts";
 import { type Env, resolveHomes } from "./config/paths.ts";
 import { version } from "./version.ts";
@@ -28,6 +30,67 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (flags: { host?: string; port?: string }) => {
       const { serve } = await import("../commands/serve.ts");
       status = await serve(flags, env);
+    });
+
+  program
+    .command("up")
+    .description("start the services that are not running, in their order, and keep them running")
+    .argument("[services...]", "these, and what they need (default: all that are enabled)")
+    .option("--only", "without what they need")
+    .option("--wait", "wait as long as it takes")
+    .option("--no-headroom", "without Headroom, this time")
+    .option("--adopt", "take what answers on a service's port already for that service")
+    .option("--detach", "without tmux")
+    .option("--json", "tell the outcome as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch up")
+    .action(async (services: string[], flags: UpFlags) => {
+      const { up } = await import("../commands/up.ts");
+      status = await up(services, flags, env);
+    });
+
+  program
+    .command("down")
+    .description("end the services that clutch up started, the last one first")
+    .argument("[services...]", "these alone")
+    .addHelpText("after", "\nExample:\n  clutch down")
+    .action(async (services: string[]) => {
+      const { down } = await import("../commands/down.ts");
+      status = await down(services, env);
+    });
+
+  program
+    .command("restart")
+    .description("end services and start them afresh, with the config as it is now")
+    .argument("[services...]", "these alone (default: all that are up)")
+    .option("--json", "tell the outcome as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch restart headroom")
+    .action(async (services: string[], flags: { json?: boolean }) => {
+      const { restart } = await import("../commands/up.ts");
+      status = await restart(services, flags, env);
+    });
+
+  program
+    .command("logs")
+    .description("show what the services said")
+    .argument("[service]", "this one alone")
+    .option("-f, --follow", "go on as they say more")
+    .option("-n, --lines <count>", "so many lines of each (default: 50)")
+    .option("--since <span>", "what was said in the last 90s, 10m, 2h or 1d")
+    .option("--no-color", "without colours, also on a terminal")
+    .addHelpText("after", "\nExample:\n  clutch logs gateway -f")
+    .action(async (service: string | undefined, flags: LogFlags) => {
+      const { logs } = await import("../commands/logs.ts");
+      status = await logs(service, flags, env);
+    });
+
+  program
+    .command("attach")
+    .description("look at the services at this terminal; Ctrl-b d leaves them running")
+    .argument("[service]", "begin with this one")
+    .addHelpText("after", "\nExample:\n  clutch attach headroom")
+    .action(async (service: string | undefined) => {
+      const { attach } = await import("../commands/logs.ts");
+      status = await attach(service, env);
     });
 
   program

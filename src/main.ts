@@ -25,6 +25,10 @@ async function main(): Promise<number> {
     const { statusLine } = await import("../commands/status-line.ts");
     return statusLine(process.env);
   }
+  if (args[0] === "supervise") {
+    const { runSupervisor } = await import("../commands/supervise.ts");
+    return runSupervisor(args.slice(1), process.env);
+  }
   if (args[0] === "serve") liftFetchLimit();
   const { runClutch } = await import("./cli.ts");
   return runClutch(args.length === 0 ? ["--help"] : args, process.env);
