@@ -28,7 +28,7 @@ export function renderStatus(report: StatusReport, view: StatusView): string {
     renderOutOfOrder(report, view),
     renderLaunches(report.launches, view),
     renderToday(report, view),
-    report.gateway.problems.map((problem) => view.paint.warn(`! ${asPlainLine(problem)}`)),
+    [...report.notes, ...report.gateway.problems].map((problem) => view.paint.warn(`! ${asPlainLine(problem)}`)),
   ].filter((lines) => lines.length > 0);
   return sections.map((lines) => lines.map((line) => cutLine(line, view.columns)).join("\n")).join("\n\n");
 }

@@ -15,6 +15,8 @@ export interface StatusReport {
   /** Every enabled member is as it should be; what is absent, passive or switched off has no say in it. */
   healthy: boolean;
   services: ServiceReport[];
+  /** What is not well beside the services themselves. */
+  notes: string[];
   gateway: {
     url: string;
     /** Whether this home's gateway answers; if not, what it alone knows is null. */
@@ -88,6 +90,8 @@ export interface LedgerView {
 
 export interface StatusInput {
   members: readonly Member[];
+  /** Of the chain. */
+  notes: readonly string[];
   gatewayUrl: string;
   gateway: { ok: true; status: GatewayStatus } | { ok: false; reason: string; ledger: LedgerView | undefined };
   launches: readonly RunningLaunch[];
@@ -95,12 +99,15 @@ export interface StatusInput {
   now: number;
 }
 
-export function buildStatus({ members, gatewayUrl, gateway, launches, now }: StatusInput): StatusReport {
+export function buildStatus({ members, notes, gatewayUrl, gateway, launches, now }: StatusInput): StatusReport {
   const known = gateway.ok ? gateway.status : undefined;
   const view = gateway.ok ? gateway.status : gateway.ledger;
   return {
     healthy: !members.some(isTroubled),
-    services: members.map((member) => reportMember(member, now)),
+    services: members.map((member) =>
+      reportMember(member.id === "gateway" ? completeGateway(member, known) : member, now),
+    ),
+    notes: [...notes],
     gateway: {
       url: gatewayUrl,
       answers: gateway.ok,
@@ -118,6 +125,18 @@ export function buildStatus({ members, gatewayUrl, gateway, launches, now }: Sta
     launches: launches.map(reportLaunch),
     today: view?.today ?? null,
     source: gateway.ok ? "gateway" : view === undefined ? "nowhere" : "ledger",
+  };
+}
+
+/** One that `clutch up` has not started tells by itself what nobody has written down. */
+function completeGateway(member: Member, known: GatewayStatus | undefined): Member {
+  if (known === undefined) return member;
+  const { version, pid, started_at } = known;
+  return {
+    ...member,
+    version: member.version ?? version,
+    pid: member.pid ?? pid,
+    startedAtMs: member.startedAtMs ?? Date.parse(started_at),
   };
 }
 

@@ -202,6 +202,7 @@ const launch: RunningLaunch = {
 
 const well: StatusInput = {
   members: [ready, members.off, members.passive],
+  notes: ["nobody watches over the services"],
   gatewayUrl: url,
   gateway: { ok: true, status: gatewayStatus },
   launches: [launch],
@@ -236,6 +237,7 @@ test("renderStatus() puts all that goes on onto one screen", () => {
     "",
     "today  142 requests, 3 failed, 2 broken off · 1.2 M tokens in (83 % cached), 45.3 k out · cost unknown: nobody told a price",
     "",
+    "! nobody watches over the services",
     "! 3 ledger rows were lost",
   ]);
 });
@@ -299,6 +301,7 @@ test("buildStatus() is what --json prints, whole", () => {
         hint: null,
       },
     ],
+    notes: ["nobody watches over the services"],
     gateway: {
       url,
       answers: true,
@@ -334,6 +337,16 @@ test("buildStatus() is what --json prints, whole", () => {
   expect(JSON.parse(JSON.stringify(report))).toEqual(report);
 });
 
+test("a gateway that nobody of ours has started tells its version, process and start by itself", () => {
+  const member = { ...ready, ...nothing };
+  expect(buildStatus({ ...well, members: [member] }).services).toMatchObject([
+    { id: "gateway", version: "0.1.0", pid: 4242, started_at: "2026-11-20T09:00:00.000Z", uptime_seconds: 10_800 },
+  ]);
+  expect(buildStatus({ ...well, members: [members.restarting] }).services).toMatchObject([
+    { version: null, pid: null },
+  ]);
+});
+
 describe("without a gateway", () => {
   const reason = "no gateway answers at http://127.0.0.1:8082";
   test("the ledger tells what it can, and the rest has a reason", () => {
@@ -367,6 +380,8 @@ describe("without a gateway", () => {
       "agents  none runs in the crash guard",
       "",
       "today (from the ledger)  142 requests, 3 failed, 2 broken off · 1.2 M tokens in (83 % cached), 45.3 k out · cost unknown: nobody told a price",
+      "",
+      "! nobody watches over the services",
     ]);
     expect(breakers.length).toBeGreaterThan(0);
   });
