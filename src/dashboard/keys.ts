@@ -64,7 +64,7 @@ const named: Readonly<Record<string, Key>> = {
 
 /** A sequence, a control character, or a character. What is not known is left out. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: keys are told by them
-const keyPattern = /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1bO.|\x1b|[\x00-\x1f\x7f]|./gsu;
+const keyPattern = /\x1b\[[0-?]*[ -/]*[@-~]|\x1bO.|\x1b|[\x00-\x1f\x7f]|./gsu;
 
 /** @param input as it came from the terminal, perhaps several keys at once */
 export function parseKeys(input: string): Key[] {

@@ -157,7 +157,7 @@ function renderHeadline(model: DashboardModel, view: View, paint: Paint): string
       : []),
     ...(today === null
       ? []
-      : [`today ${renderCount(today.requests)}`, ...describeFailed(today.errors, paint), costOf(today)]),
+      : [[`today ${renderCount(today.requests)}`, ...describeFailed(today.errors, paint), costOf(today)].join(", ")]),
   ].join(" · ");
 }
 
@@ -238,10 +238,10 @@ function planColumns(columns: number, { ended }: DashboardModel): Columns {
 
 function row(mark: string, cells: Record<keyof Columns, string>, columns: Columns): string {
   const texts = [
-    ...(columns.id === 0 ? [] : [fitCell(cells.id, columns.id)]),
-    fitCell(cells.agent, columns.agent),
-    fitCell(cells.asked, columns.asked),
-    fitCell(cells.main, columns.main),
+    ...(columns.id === 0 ? [] : [fitCell(asPlainLine(cells.id), columns.id)]),
+    fitCell(asPlainLine(cells.agent), columns.agent),
+    fitCell(asPlainLine(cells.asked), columns.asked),
+    fitCell(asPlainLine(cells.main), columns.main),
     fitCell(cells.time, columns.time, "right"),
     fitCell(cells.tokens, columns.tokens, "right"),
     ...(columns.cost === 0 ? [] : [fitCell(cells.cost, columns.cost, "right")]),
@@ -275,8 +275,8 @@ function renderFlight(flight: Flight, view: View, columns: Columns, paint: Paint
   const cells = {
     id: report.id,
     agent: nameAgent(report),
-    asked: asPlainLine(report.model_requested),
-    main: asPlainLine(describeFlight(report, view.layout === "dense")),
+    asked: report.model_requested,
+    main: describeFlight(report, view.layout === "dense"),
     time: renderSpan(report.age_ms),
     tokens: tokensPerSecond === null ? "-" : String(Math.round(tokensPerSecond)),
     cost: "",
@@ -343,8 +343,8 @@ function renderEnded(
   const cells = {
     id: request.id,
     agent: nameAgent(request),
-    asked: asPlainLine(request.model_requested),
-    main: asPlainLine(describeEnding(request, isDense)),
+    asked: request.model_requested,
+    main: describeEnding(request, isDense),
     time: renderSpan(request.duration_ms),
     tokens: request.output_tokens === null ? "-" : renderCount(request.output_tokens),
     cost: request.cost_usd === null ? "?" : renderUsd(request.cost_usd),
