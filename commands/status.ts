@@ -69,7 +69,8 @@ async function askStatus(place: GatewayPlace, homes: Homes, env: Env): Promise<S
   const answer = await readAdmin(place, "/status", gatewayLimitMs);
   // Of a gateway of this version or a near one.
   if (answer.ok) return { ok: true, status: answer.body as unknown as GatewayStatus };
-  return { ok: false, reason: answer.reason, ledger: await readLedger(homes, env) };
+  const { reason, isForeign = false } = answer;
+  return { ok: false, reason, isForeign, ledger: await readLedger(homes, env) };
 }
 
 /** Undefined where there is none yet, or none that can be read: then there is less to tell. */

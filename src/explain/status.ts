@@ -93,20 +93,22 @@ export interface StatusInput {
   /** Of the chain. */
   notes: readonly string[];
   gatewayUrl: string;
-  gateway: { ok: true; status: GatewayStatus } | { ok: false; reason: string; ledger: LedgerView | undefined };
+  gateway:
+    | { ok: true; status: GatewayStatus }
+    | { ok: false; reason: string; isForeign?: boolean; ledger: LedgerView | undefined };
   launches: readonly RunningLaunch[];
   /** Milliseconds since 1970. */
   now: number;
 }
 
-export function buildStatus({ members, notes, gatewayUrl, gateway, launches, now }: StatusInput): StatusReport {
+export function buildStatus(input: StatusInput): StatusReport {
+  const { notes, gatewayUrl, gateway, launches, now } = input;
+  const members = input.members.map((member) => (member.id === "gateway" ? judgeGateway(member, gateway) : member));
   const known = gateway.ok ? gateway.status : undefined;
   const view = gateway.ok ? gateway.status : gateway.ledger;
   return {
     healthy: !members.some(isTroubled),
-    services: members.map((member) =>
-      reportMember(member.id === "gateway" ? completeGateway(member, known) : member, now),
-    ),
+    services: members.map((member) => reportMember(member, now)),
     notes: [...notes],
     gateway: {
       url: gatewayUrl,
@@ -128,16 +130,15 @@ export function buildStatus({ members, notes, gatewayUrl, gateway, launches, now
   };
 }
 
-/** One that `clutch up` has not started tells by itself what nobody has written down. */
-function completeGateway(member: Member, known: GatewayStatus | undefined): Member {
-  if (known === undefined) return member;
-  const { version, pid, started_at } = known;
-  return {
-    ...member,
-    version: member.version ?? version,
-    pid: member.pid ?? pid,
-    startedAtMs: member.startedAtMs ?? Date.parse(started_at),
-  };
+/** It tells by itself what nobody has written down of one that `clutch up` has not started; and whose it is. */
+function judgeGateway(member: Member, gateway: StatusInput["gateway"]): Member {
+  if (gateway.ok) {
+    const { version, pid, started_at } = gateway.status;
+    const startedAtMs = member.startedAtMs ?? Date.parse(started_at);
+    return { ...member, version: member.version ?? version, pid: member.pid ?? pid, startedAtMs };
+  }
+  if (gateway.isForeign !== true || member.state !== "ready") return member;
+  return { ...member, state: "foreign", detail: gateway.reason, hint: "give this home another server.port" };
 }
 
 function reportMember(member: Member, now: number): ServiceReport {

@@ -17,7 +17,9 @@ export interface GatewayPlace {
 }
 
 /** The gateway's answer, or why there is none to be had. */
-export type AdminAnswer = { ok: true; body: Json } | { ok: false; reason: string };
+export type AdminAnswer =
+  | { ok: true; body: Json }
+  | { ok: false; reason: string /** A gateway answers, and it is not this home's. */; isForeign?: true };
 
 /** How long an answer may take (ms): `/admin/quota` may ask OpenRouter first. */
 const slowLimitMs = 15_000;
@@ -52,7 +54,9 @@ export async function readAdmin(place: GatewayPlace, path: string, limitMs: numb
   // A gateway of another version has other paths, and refuses like any server that is no gateway.
   if (answer.status !== 200 || typeof its !== "string")
     return none(`what answers at ${url} ${describeRefusal(answer)}`);
-  if (!isSameFile(its, database)) return none(`the gateway at ${url} is another home's (${its})`);
+  if (!isSameFile(its, database)) {
+    return { ...none(`the gateway at ${url} is another home's (${its})`), isForeign: true };
+  }
   return { ok: true, body: answer.body as Json };
 }
 
