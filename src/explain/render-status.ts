@@ -100,22 +100,13 @@ function describeService({ front, restarts, detail, hint }: ServiceReport): stri
 
 function renderTiers({ tiers, gateway }: StatusReport, { now, paint }: StatusView): string[] {
   if (tiers === null) return [`${paint.bold("tiers")}  ${paint.dim(`not known: ${gateway.reason ?? ""}`)}`];
-  const isPlain = (tier: TierReport) => tier.kind === "letter" && tier.serves !== null && tier.serves === tier.first;
-  const plain = tiers.filter(isPlain);
-  const rows = tiers
-    .filter((tier) => !isPlain(tier))
-    .map((tier): [string[], TierReport] => [
-      [`  ${tier.tier}`, tier.serves ?? "nobody", describeTier(tier, now)],
-      tier,
-    ]);
-  const letters = plain.length === 0 ? [] : [[`  ${plain.map(({ tier }) => tier).join(" ")}`, "their own", ""]];
+  const rows = [...tiers.filter(({ kind }) => kind === "tier").map((tier) => [tier] as const), ...groupLetters(tiers)];
   return renderColumns(
-    [["tiers", "served by", ""], ...rows.map(([cells]) => cells), ...letters],
+    [["tiers", "served by", ""], ...rows.map((row) => describeRow(row, now))],
     [
       (text, row) => (row === 0 ? paint.bold(text) : text),
       (text, row) => {
-        if (row === 0) return paint.dim(text);
-        const tier = rows[row - 1]?.[1];
+        const tier = rows[row - 1]?.[0];
         if (tier === undefined) return paint.dim(text);
         return tier.serves === null ? paint.bad(text) : tier.serves === tier.first ? text : paint.warn(text);
       },
@@ -123,15 +114,38 @@ function renderTiers({ tiers, gateway }: StatusReport, { now, paint }: StatusVie
   );
 }
 
-/** Why it is not the first, and until when. */
-export function describeTier({ first, serves, candidates }: TierReport, now: number): string {
+type TierRow = readonly [TierReport, ...TierReport[]];
+
+/** Letters of the same fate share a row: those served by their own models, those by the same other one. */
+function groupLetters(tiers: readonly TierReport[]): TierRow[] {
+  const groups = new Map<string, [TierReport, ...TierReport[]]>();
+  for (const tier of tiers.filter(({ kind }) => kind === "letter")) {
+    const { first, serves, candidates } = tier;
+    const fate = serves === first ? "own" : JSON.stringify([serves, candidates[0]?.reason, candidates[0]?.back_at]);
+    const group = groups.get(fate);
+    if (group === undefined) groups.set(fate, [tier]);
+    else group.push(tier);
+  }
+  return [...groups.values()];
+}
+
+function describeRow(row: TierRow, now: number): string[] {
+  const [tier] = row;
+  const names = `  ${row.map((one) => one.tier).join(" ")}`;
+  if (tier.kind === "letter" && tier.serves !== null && tier.serves === tier.first) return [names, "their own", ""];
+  return [names, tier.serves ?? "nobody", describeTier(tier, now, row.length > 1 ? "their own" : tier.first)];
+}
+
+/** Why it is not the first, and until when. @param name what the first is called */
+export function describeTier({ first, serves, candidates }: TierReport, now: number, name = first): string {
   if (first === null) return "the config names no model";
   if (serves === first) return "";
   const [candidate] = candidates;
   const back = candidate?.back_at ?? null;
+  // Before the reason, since long lines are cut at their end.
   const until =
     back === null ? "" : ` (back ${renderClock(Date.parse(back), now)}, ${renderIn(Date.parse(back), now)})`;
-  const why = `${first}: ${candidate?.reason ?? "not asked"}${until}`;
+  const why = `${name}${until}: ${candidate?.reason ?? "not asked"}`;
   return serves === null ? why : `instead of ${why}`;
 }
 
@@ -141,8 +155,7 @@ function renderOutOfOrder({ domains, breakers, source }: StatusReport, { now, pa
   const from = source === "ledger" ? paint.dim(" (from the ledger)") : "";
   if (source === "nowhere") return [];
   const title = `${paint.bold("out of order")}${from}`;
-  const failing =
-    counting === 0 ? [] : [paint.dim(`  ${renderNumber(counting, "more")} failing now and then: clutch breakers`)];
+  const failing = counting === 0 ? [] : [paint.dim(`  ${counting} more failing now and then: clutch breakers`)];
   if (out.length === 0) return counting === 0 ? [`${title}  nothing`] : [title, ...failing];
   return [title, ...renderBreakerTable(out, now, paint, "  "), ...failing];
 }

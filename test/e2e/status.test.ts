@@ -96,7 +96,7 @@ describe.each(programs.map(({ name, argv }) => [name, argv] as const))("clutch s
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toContain(`on ${server.url} · up `);
     expect(stdout).toMatch(/^ {2}gateway {5,}ready +\d+ /m);
-    expect(stdout).toMatch(/^ {2}BIG +other:good +instead of chat:limited: limited is resting: slow down \(back /m);
+    expect(stdout).toMatch(/^ {2}BIG +other:good +instead of chat:limited \(back .*\): limited is resting: slow down/m);
     expect(stdout).toMatch(/^ {2}chat:limited +open /m);
     expect(stdout).toContain("1 request · 150 tokens in (20 % cached), 50 out · cost unknown: nobody told a price");
     const asJson = await run(home, ["--json"], portOf(server));

@@ -5,6 +5,7 @@ import { buildStatus, type RunningLaunch, type StatusInput } from "../../src/exp
 import { plainPaint } from "../../src/explain/table.ts";
 import { reportTotals } from "../../src/gateway/day-totals.ts";
 import type { GatewayStatus } from "../../src/gateway/status-report.ts";
+import type { TierReport } from "../../src/gateway/tier-status.ts";
 import { isTroubled, type Member, type MemberState } from "../../src/lifecycle/chain/member.ts";
 import { noTotals } from "../../src/store/totals.ts";
 
@@ -103,6 +104,17 @@ function breaker(id: string, over: Partial<BreakerReport>): BreakerReport {
   };
 }
 
+function letter(name: string, own: string): TierReport {
+  const candidates = [{ target: own, state: "ready", reason: null, back_at: null } as const];
+  return { tier: name, kind: "letter", first: own, serves: own, candidates };
+}
+
+function closedLetter(name: string, own: string): TierReport {
+  const reason = "the free models of openrouter are resting: limit of the day";
+  const closed = { target: own, state: "closed", reason, back_at: "2026-11-21T00:00:00.000Z" } as const;
+  return { tier: name, kind: "letter", first: own, serves: "groq:two", candidates: [closed] };
+}
+
 const gatewayStatus: GatewayStatus = {
   service: "clutch",
   version: "0.1.0",
@@ -145,13 +157,10 @@ const gatewayStatus: GatewayStatus = {
         { target: "mistral:three", state: "unsuited", reason: "no key: env MISTRAL_API_KEY", back_at: null },
       ],
     },
-    {
-      tier: "k",
-      kind: "letter",
-      first: "groq:kimi",
-      serves: "groq:kimi",
-      candidates: [{ target: "groq:kimi", state: "ready", reason: null, back_at: null }],
-    },
+    letter("k", "groq:kimi"),
+    closedLetter("d", "openrouter:vendor/one:free"),
+    closedLetter("f", "openrouter:vendor/other:free"),
+    letter("q", "groq:qwen"),
   ],
   breakers: [
     breaker("model:groq:four", {}),
@@ -221,10 +230,11 @@ test("renderStatus() puts all that goes on onto one screen", () => {
     "  rtk      passive  -     -    0.20.1   Claude Code",
     "",
     "tiers     served by",
-    "  BIG     groq:two   instead of openrouter:vendor/one:free: the free models of openrouter are resting: limit of the day (back 00:00 UTC, in 12 h)",
+    "  BIG     groq:two   instead of openrouter:vendor/one:free (back 00:00 UTC, in 12 h): the free models of openrouter are resting: limit of the day",
     "  MIDDLE  groq:two",
     "  SMALL   nobody     mistral:three: no key: env MISTRAL_API_KEY",
-    "  k       their own",
+    "  k q     their own",
+    "  d f     groq:two   instead of their own (back 00:00 UTC, in 12 h): the free models of openrouter are resting: limit of the day",
     "",
     "out of order",
     "  what                           state  since         back                                    why",
