@@ -4,6 +4,7 @@ import { Argument, Command, CommanderError, Option } from "commander";
 import type { AliasFlags } from "../commands/aliases.ts";
 import type { LogFlags } from "../commands/logs.ts";
 import type { ResumeFlags } from "../commands/resume.ts";
+import type { StatusFlags } from "../commands/status.ts";
 import type { UpFlags } from "../commands/up.ts";
 import { shells } from "../launcher/shells.ts";
 import { type Env, resolveHomes } from "./config/paths.ts";
@@ -93,6 +94,31 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (service: string | undefined) => {
       const { attach } = await import("../commands/logs.ts");
       status = await attach(service, env);
+    });
+
+  program
+    .command("status")
+    .description("what runs, whom the tiers are served by, what is out of order; status 3 if a service is not well")
+    .option("--json", "as one JSON object")
+    .option("--watch", "live, until q; the same as clutch watch")
+    .option("--line", "one line, for prompts and for agents' status lines")
+    .addHelpText(
+      "after",
+      "\nExample:\n  clutch status --json\n\nIn Claude Code's settings, to see whom the session is served by:\n" +
+        '  "statusLine": { "type": "command", "command": "clutch status --line" }',
+    )
+    .action(async (flags: StatusFlags) => {
+      const { status: showStatus } = await import("../commands/status.ts");
+      status = await showStatus(flags, env);
+    });
+
+  program
+    .command("watch")
+    .description("the same live: requests under way and the last ones, with their cascades; ? for its keys")
+    .addHelpText("after", "\nExample:\n  clutch watch")
+    .action(async () => {
+      const { watch } = await import("../commands/watch.ts");
+      status = await watch(env);
     });
 
   program

@@ -10,6 +10,7 @@ import { RequestBody, readBody } from "./body.ts";
 import { toGatewayError } from "./cascade.ts";
 import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
+import { type FlightReport, reportFlights } from "./flights.ts";
 import { type Front, frontHeader, notWaitedFor, roundAgain } from "./front.ts";
 import { refuseForeign } from "./guard.ts";
 import { comesFromUs, loop } from "./hops.ts";
@@ -46,6 +47,9 @@ export interface App {
   /** @param peers knows the socket behind the request; without it nothing under /admin is served */
   fetch(request: Request, peers?: PeerSource): Response | Promise<Response>;
   inFlight(): number;
+  isDraining(): boolean;
+  /** Model requests on their way, as they stand at this moment, the oldest first. */
+  flights(): FlightReport[];
   /**
    * From now on new requests are refused. Resolves when the answers under way are complete, or after `limitMs`, when the
    * rest is ended in its own protocol's error.
@@ -77,7 +81,13 @@ export function createApp(deps: AppDeps): App {
   let allEnded: (() => void) | undefined;
   const inFlight = () => underWay.size;
   const enter = (): UnderWay => {
-    const request: UnderWay = { stop() {}, leave() {}, leavesLater: false };
+    const request: UnderWay = {
+      stop() {},
+      leave() {},
+      leavesLater: false,
+      exchange: undefined,
+      reply: undefined,
+    };
     const takeOff = underWay.add(request);
     request.leave = () => {
       takeOff();
@@ -298,6 +308,8 @@ export function createApp(deps: AppDeps): App {
       return isAdmin ? admin.fetch(request, peers) : app.fetch(request);
     },
     inFlight,
+    isDraining: () => draining,
+    flights: () => reportFlights(underWay.list(), deps.now()),
     async drain(limitMs) {
       draining = true;
       if (inFlight() === 0) return;

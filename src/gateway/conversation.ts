@@ -55,6 +55,10 @@ export interface UnderWay {
   leave(): void;
   /** A streamed answer takes itself off at its end; any other is done when its response is returned. */
   leavesLater: boolean;
+  /** For whoever watches: undefined until it is known what is asked, and for what no model is asked for. */
+  exchange: Exchange | undefined;
+  /** Undefined until the answer is streamed. */
+  reply: StreamReply | undefined;
 }
 
 /** @throws {ProtocolError} for a body without a model, or none that a rule can read; everything later is an answer */
@@ -80,6 +84,7 @@ export async function converse(
   const exchange = begin(protocol, raw, compressed?.body ?? body, caller, plan, startedAt, deps);
   exchange.input.entry.compressed = compressed;
   if (isLocal) return answerLocally(exchange);
+  underWay.exchange = exchange;
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
   const watch = setTimeout(watchClient, unwatchedMs, raw, exchange);
@@ -249,6 +254,7 @@ function answerStream(
     onEnd: () => underWay.leave(),
   });
   underWay.leavesLater = true;
+  underWay.reply = reply;
   underWay.stop = (error) => reply.interrupt(error);
   const headers = { ...replyHeaders(exchange, early), ...streamHeaders };
   if (early !== undefined) reply.adopt(early);

@@ -23,6 +23,7 @@ import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
 import { TokenCounter } from "./count-endpoint.ts";
 import { CustomRoute } from "./custom-route.ts";
+import { TodaysTotals } from "./day-totals.ts";
 import { Front } from "./front.ts";
 import { isLoopback } from "./guard.ts";
 import { HeadroomWatch } from "./headroom-watch.ts";
@@ -41,6 +42,7 @@ import { compressBeside } from "./sidecar.ts";
 import { SignatureMemory } from "./signature-memory.ts";
 import { Spending, startOfDay } from "./spending.ts";
 import { SubagentFinder } from "./subagents.ts";
+import { reportTiers } from "./tier-status.ts";
 import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
@@ -122,13 +124,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   takeRules(input.loaded);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
-  const spending = new Spending(now, await queries.costSince(startOfDay(now())));
+  const ledgerLookups = lookups(input.store.db);
+  const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
+  const spending = new Spending(now, soFar.costUsd);
+  const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
   const ledger = new Ledger({
     queries,
     now,
     onFinish: (row) => {
       savings.note(row);
+      today.ended(row);
       const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
       if (notice === undefined) return;
@@ -153,7 +159,6 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
   health.restore((await circuits.load()).map(fromRow));
   const affinity = new Affinity();
-  const ledgerLookups = lookups(input.store.db);
   const account = new OpenRouterAccount({
     fetch: input.fetch,
     now,
@@ -163,7 +168,22 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   account.start();
-  const app = createApp({
+  const purse = () => {
+    const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
+    const spent = spending.spent(daily_usd);
+    return { allowPaid, ...(spent !== undefined && { spent }) };
+  };
+  const listProblems = () => [
+    ...problems,
+    ...notices,
+    ...ruleMistakes,
+    ...script.problems(),
+    ...hits.problems(),
+    ...(headroom.mode === "off" ? [] : watch.problems()),
+    ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+  ];
+  const startedAt = now();
+  const app: App = createApp({
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
     brake: new OverflowBrake(now),
@@ -185,11 +205,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         affinity,
         factsOf: input.factsOf,
         localModel: input.localModel ?? (() => undefined),
-        purse: () => {
-          const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
-          const spent = spending.spent(daily_usd);
-          return { allowPaid, ...(spent !== undefined && { spent }) };
-        },
+        purse,
         onLeft: input.onLeft,
       };
     },
@@ -207,6 +223,13 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       database: input.store.path,
       routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
       headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
+      startedAt,
+      isDraining: () => app.isDraining(),
+      inFlight: () => app.inFlight(),
+      flights: () => app.flights(),
+      problems: listProblems,
+      tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
+      today: () => today.report(),
     }),
     front: new Front({
       fetch: input.fetch,
@@ -220,15 +243,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     isHarmful: (session) => savings.isHarmful(session),
     instance,
-    problems: () => [
-      ...problems,
-      ...notices,
-      ...ruleMistakes,
-      ...script.problems(),
-      ...hits.problems(),
-      ...(headroom.mode === "off" ? [] : watch.problems()),
-      ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
-    ],
+    problems: listProblems,
     helpers,
     hits,
   });

@@ -55,7 +55,7 @@ async function observe(
   record: ChainRecord | undefined,
   place: StartPlace,
 ): Promise<Member> {
-  const { id, name, type, port = 0, isFront, healthPath } = service;
+  const { id, name, type, port = 0, isFront } = service;
   const run = record?.runs.find((known) => known.id === id);
   const planned = plan?.services.find((known) => known.id === id);
   const base: Member = {
