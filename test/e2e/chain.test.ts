@@ -500,13 +500,29 @@ describe.skipIf(tmuxFile === null)("the tmux session", () => {
     const terminal = startTerminal(shell, env, home.path);
     try {
       await terminal.shows(/clutch .*2:db\*.*leave: Ctrl-b d/);
-      await terminal.shows(/still here at/);
-      await Bun.sleep(1_000);
+      const newest = () =>
+        Number(
+          terminal
+            .screen()
+            .match(/still here at \d+/g)
+            ?.at(-1)
+            ?.slice(14),
+        );
+      await eventually("more than a screen of lines", () => (terminal.screen().match(/still here/g)?.length ?? 0) > 40);
+      await Bun.sleep(500);
       // What a terminal sends for the wheel at column 10, row 10 (SGR mouse reporting).
       for (let turn = 0; turn < 3; turn++) terminal.type("\x1b[<64;10;10M");
       await terminal.shows(/\[\d+\/\d+\]/);
-      terminal.type("q");
-      await eventually("the end of scrolling", () => !/\[\d+\/\d+\]/.test(terminal.screen()));
+      // What is looked at stays while the service goes on, and is older than what came last.
+      const [scrolledBack, atMs] = [newest(), Date.now()];
+      expect(atMs - scrolledBack).toBeGreaterThan(100);
+      await Bun.sleep(500);
+      expect(newest()).toBe(scrolledBack);
+      terminal.type("\x1b[<64;10;10M");
+      await eventually("older lines", () => newest() < scrolledBack);
+      for (let turn = 0; turn < 9; turn++) terminal.type("\x1b[<65;10;10M");
+      await eventually("the newest lines again", () => newest() > atMs);
+      expect(terminal.screen()).not.toMatch(/\[\d+\/\d+\]/);
       terminal.press("C-b");
       terminal.type("d");
       await terminal.shows(/\[left with 0\]/);
