@@ -6,6 +6,7 @@ import { ClientLeft, GatewayStopped } from "../../providers/upstream.ts";
 import { answerWithoutSearch } from "../protocols/anthropic-messages/web-search.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
+import type { RequestRow } from "../store/schema.ts";
 import type { RequestBody } from "./body.ts";
 import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
 import { Exchange } from "./exchange.ts";
@@ -89,6 +90,25 @@ function watchClient(raw: Request, exchange: Exchange): void {
   else raw.signal.addEventListener("abort", onAbort);
 }
 
+/** What is not known of a request that has just come. Every column stands in it, so that a row never changes its shape. */
+const nothingYet = {
+  status: "pending",
+  trail: null,
+  servedBy: null,
+  attempts: 0,
+  httpStatus: null,
+  error: null,
+  inputTokens: null,
+  cacheReadTokens: null,
+  cacheWriteTokens: null,
+  outputTokens: null,
+  reasoningTokens: null,
+  usageEstimated: null,
+  costUsd: null,
+  durationMs: null,
+  firstTokenMs: null,
+} as const satisfies Partial<RequestRow>;
+
 function begin(
   protocol: Protocol,
   raw: Request,
@@ -102,24 +122,22 @@ function begin(
   const id = makeId(now);
   const { launch } = caller;
   const trail = new TrailNotes(targets, now, steps);
-  const entry = deps.ledger.begin({
-    id,
-    startedAt: now,
-    status: "pending",
-    protocol,
-    streamed: stream,
-    agent: caller.agent ?? null,
-    code: launch?.code ?? null,
-    launchId: launch?.launchId ?? null,
-    session: caller.session ?? null,
-    modelRequested: model.slice(0, 256),
-    rule,
-    // Read when the row is written: behind the answer, and as things stand then.
-    get trail() {
-      return trail.render();
+  const entry = deps.ledger.begin(
+    {
+      ...nothingYet,
+      id,
+      startedAt: now,
+      protocol,
+      streamed: stream,
+      agent: caller.agent ?? null,
+      code: launch?.code ?? null,
+      launchId: launch?.launchId ?? null,
+      session: caller.session ?? null,
+      modelRequested: model.slice(0, 256),
+      rule,
     },
-    attempts: 0,
-  });
+    trail,
+  );
   const query = raw.url.indexOf("?");
   return new Exchange({
     id,
