@@ -218,7 +218,7 @@ export function createApp(deps: AppDeps): App {
     return new Response(response.body, { status: response.status, headers });
   }
 
-  async function answer(
+  function answer(
     protocol: Protocol,
     raw: Request,
     body: RequestBody,
