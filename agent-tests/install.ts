@@ -8,7 +8,8 @@ import { copyFile, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import manifest from "./agents/package.json";
 import { failureOf, findOrInstall, type Install, oneLine, type Report, versionFault } from "./install-cache.ts";
-import { hermesInstall, hermesVersion, programFolder } from "./install-hermes.ts";
+import { hermesInstall, hermesVersion } from "./install-hermes.ts";
+import { programFolder } from "./install-python.ts";
 
 export interface InstalledAgents {
   ok: true;

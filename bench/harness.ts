@@ -181,11 +181,15 @@ function killQuietly(pid: number): void {
  * @param runFolder holds the target's log
  * @throws {ClutchError} when it exits or does not answer in time, with the end of its log
  */
-export async function startTarget(spec: TargetSpec, upstreamUrl: string, runFolder: string): Promise<RunningTarget> {
+export async function startTarget(
+  spec: TargetSpec,
+  upstreamUrl: string,
+  runFolder: string,
+  port: number = freePort(),
+): Promise<RunningTarget> {
   if (spec.launch === undefined) {
     return { spec, baseUrl: upstreamUrl, pid: 0, upMs: 0, stop: () => Promise.resolve() };
   }
-  const port = freePort();
   const logFile = join(runFolder, `${spec.name}.log`);
   const launch = spec.launch(port);
   const startedAtMs = performance.now();

@@ -24,6 +24,7 @@ import {
   stopEverything,
   type TargetSpec,
 } from "./harness.ts";
+import { measureHeadroom, renderHeadroom } from "./headroom.ts";
 import { portkeyTarget } from "./peers.ts";
 import { decimals, renderTable } from "./report.ts";
 import {
@@ -52,6 +53,8 @@ interface Settings {
   clutch: string | undefined;
   /** Whose translation routing is held against; the same one when left out. */
   before: string | undefined;
+  /** Headroom's program; undefined leaves it out. */
+  headroom: string | undefined;
   withPeers: boolean;
   mustMeetGates: boolean;
   output: string | undefined;
@@ -68,6 +71,7 @@ const help = `usage: npm run bench -- [options]
   --peers        with Portkey's gateway from npm (installs it on first use)
   --clutch FILE  the executable to measure (dist/clutch)
   --before FILE  an earlier executable, for routed-100k to be held against (the same one)
+  --headroom FILE  Headroom's program: what going through it adds to a session, and what it saves
   --baselines    measure only the direct path and the baselines
 `;
 
@@ -84,6 +88,7 @@ function readSettings(argv: string[]): Settings | undefined {
       peers: { type: "boolean", default: false },
       clutch: { type: "string" },
       before: { type: "string" },
+      headroom: { type: "string" },
       baselines: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -97,6 +102,7 @@ function readSettings(argv: string[]): Settings | undefined {
     coldStarts: values.quick ? 2 : 9,
     clutch: values.baselines ? undefined : findClutch(values.clutch ?? join(import.meta.dir, "../dist/clutch")),
     before: values.before === undefined ? undefined : findClutch(values.before),
+    headroom: values.headroom === undefined ? undefined : findClutch(values.headroom),
     withPeers: values.peers,
     mustMeetGates: values.gate,
     output: values.out,
@@ -211,6 +217,12 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
   if (settings.sections.has("state-memory") && settings.clutch !== undefined) results.stateMb = measureState();
   for (const target of running) await target.stop();
   await mock.stop();
+  if (settings.headroom !== undefined && settings.clutch !== undefined) {
+    results.headroom = await measureHeadroom(settings.clutch, settings.headroom, runFolder, settings.rounds);
+    console.log(
+      `### a session of 100 KB, straight and through Headroom (headroom)\n\n${renderHeadroom(results.headroom)}\n`,
+    );
+  }
   if (settings.clutch !== undefined && answered > 0) {
     results.ledger = { rows: countLedgerRows(join(home, "clutch.db")), answered };
   }

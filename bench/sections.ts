@@ -5,6 +5,7 @@
 
 import type { RouteName, Sample } from "./harness.ts";
 import { median } from "./harness.ts";
+import type { HeadroomFigures } from "./headroom.ts";
 import { decimals, renderTable, signed } from "./report.ts";
 
 /** The gateway with nothing in it that a route is compared with. */
@@ -104,6 +105,8 @@ export interface Results {
   afterLoadMb: Record<string, { now: number; peak: number }>;
   /** Rows in the largest table of the ledger, and the requests that were answered 200 through the gateway. */
   ledger?: { rows: number; answered: number };
+  /** A session straight and through Headroom, by dialect; only where its program was given. */
+  headroom?: HeadroomFigures[];
 }
 
 /** What is held against the gates. */

@@ -3,10 +3,10 @@
 import pc from "picocolors";
 import { type AgentRow, agents } from "../launcher/agents.ts";
 import { type AgentCheck, findAgentCheck, readAgentChecks } from "../launcher/doctor/results.ts";
-import { askInstalled, flagsOf } from "../launcher/installed.ts";
 import { flagsUsed } from "../launcher/plan.ts";
 import type { Env, Homes } from "../src/config/paths.ts";
 import { findBinary } from "../src/find-binary.ts";
+import { askInstalled, flagsOf } from "../src/installed.ts";
 import { isAgentLetter } from "../src/launch-code.ts";
 
 interface AgentState {

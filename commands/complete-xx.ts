@@ -6,7 +6,9 @@ import { type LauncherSettings, readLauncherSettings } from "../launcher/setting
 import { shells } from "../launcher/shells.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
+import { builtInIds } from "../src/lifecycle/chain/services.ts";
 import type { Json } from "../src/protocols/chat.ts";
+import { isObject } from "../src/protocols/json.ts";
 
 /** @param args the shell, `--`, then the words behind the program's name; the last one is under the cursor */
 export async function answerCompletion(
@@ -39,11 +41,19 @@ async function readWorld(env: Env, closesEveryWord: boolean): Promise<Completion
     nowMs: Date.now(),
     closesEveryWord,
     models: () => listModels(settings, config),
+    services: () => listServiceIds(config),
     async sessions(agent) {
       const { listSessions } = await import("../launcher/sessions.ts");
       return listSessions(agent, process.cwd(), env);
     },
   };
+}
+
+function listServiceIds(config: Json): string[] {
+  const chain = isObject(config) ? config["chain"] : undefined;
+  const entries = isObject(chain) ? chain["services"] : undefined;
+  const own = Array.isArray(entries) ? entries.map((entry) => (isObject(entry) ? entry["id"] : undefined)) : [];
+  return [...new Set([...builtInIds, ...own.filter((id) => typeof id === "string")])];
 }
 
 /** The defaults in place of a config that is broken. */

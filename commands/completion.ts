@@ -1,6 +1,6 @@
 /** `clutch completion <shell>` prints a script; `clutch --complete` answers it for `clutch` from the commander program. */
 
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 import { type Candidate, type CompletionWorld, completeXx } from "../launcher/completion.ts";
 import { completionScripts } from "../launcher/completion-scripts.ts";
 import { chooseShell } from "../launcher/shells.ts";
@@ -33,7 +33,7 @@ export async function completeClutch(
     if (command === program && typed === "xx") return completeXx(before.slice(index + 1), word, world);
     const option = findOption(command, typed);
     if (option?.required) {
-      if (index === before.length - 1) return startingSo(word, choices(option.argChoices, option.description));
+      if (index === before.length - 1) return startingSo(word, valuesOf(option, world));
       index += 1;
     } else if (!typed.startsWith("-")) {
       const child = command.commands.find(
@@ -46,13 +46,18 @@ export async function completeClutch(
   const [, flag] = /^(--[^=]+)=/.exec(word) ?? [];
   const joined = flag === undefined ? undefined : findOption(command, flag);
   if (joined !== undefined) {
-    const values = choices(joined.argChoices, joined.description);
+    const values = valuesOf(joined, world);
     return startingSo(
       word,
       values.map((candidate) => ({ ...candidate, value: `${flag}=${candidate.value}` })),
     );
   }
-  return startingSo(word, word.startsWith("-") ? optionsOf(command, word) : wordsOf(command, argumentsSeen));
+  return startingSo(word, word.startsWith("-") ? optionsOf(command, word) : wordsOf(command, argumentsSeen, world));
+}
+
+/** Values that are the chain's services say so by their name. */
+function valuesOf({ argChoices, description, flags }: Option, world: CompletionWorld): Candidate[] {
+  return choices(/[<[]services?\b/.test(flags) ? world.services?.() : argChoices, description);
 }
 
 function findOption(command: Command, flag: string) {
@@ -71,12 +76,15 @@ function optionsOf(command: Command, word: string): Candidate[] {
     );
 }
 
-function wordsOf(command: Command, argumentsSeen: number): Candidate[] {
-  const argument = command.registeredArguments[argumentsSeen];
+function wordsOf(command: Command, argumentsSeen: number, world: CompletionWorld): Candidate[] {
+  const last = command.registeredArguments.at(-1);
+  const argument = command.registeredArguments[argumentsSeen] ?? (last?.variadic ? last : undefined);
+  // What is added is no service yet.
+  const isService = /^services?$/.test(argument?.name() ?? "") && command.name() !== "add";
   const commands = argumentsSeen > 0 ? [] : command.createHelp().visibleCommands(command);
   return [
     ...commands.map((child) => ({ value: child.name(), description: child.description() })),
-    ...choices(argument?.argChoices, argument?.description ?? ""),
+    ...choices(isService ? world.services?.() : argument?.argChoices, argument?.description ?? ""),
   ];
 }
 

@@ -1,4 +1,4 @@
-/** `clutch doctor`: what is wrong on this machine and how to put it right. So far: `--agents`. */
+/** `clutch doctor`: what is wrong on this machine and how to put it right. So far: `--agents` and `--rtk`. */
 
 import pc from "picocolors";
 import { type AgentRow, agents } from "../launcher/agents.ts";
@@ -7,21 +7,31 @@ import { probeRoute } from "../launcher/doctor/probe.ts";
 import { probeTraits } from "../launcher/doctor/probe-traits.ts";
 import { type AgentReport, renderReports, renderReportsJson } from "../launcher/doctor/render.ts";
 import { type AgentCheck, writeAgentChecks } from "../launcher/doctor/results.ts";
-import { askInstalled, type Installed } from "../launcher/installed.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
 import { findBinary } from "../src/find-binary.ts";
+import { askInstalled, type Installed } from "../src/installed.ts";
 import { type AgentLetter, isAgentLetter } from "../src/launch-code.ts";
 
 export interface DoctorFlags {
   agents?: boolean;
+  rtk?: boolean;
   json?: boolean;
 }
 
 /** @returns 0 when all that was checked is well, 3 when something is not, 128+n when a signal ended it */
 export async function doctor(names: readonly string[], flags: DoctorFlags, env: Env): Promise<number> {
+  if (flags.agents === true && flags.rtk === true) {
+    throw new ClutchError("usage", "--agents and --rtk are two checks", { hint: "ask for one at a time" });
+  }
+  if (flags.rtk === true) {
+    const { checkRtk } = await import("./doctor-rtk.ts");
+    return checkRtk(names, flags.json === true, env);
+  }
   if (flags.agents !== true) {
-    throw new ClutchError("usage", "clutch doctor checks only the agents so far", { hint: "clutch doctor --agents" });
+    throw new ClutchError("usage", "clutch doctor checks only the agents and RTK so far", {
+      hint: "clutch doctor --agents, or clutch doctor --rtk",
+    });
   }
   return checkAgents(parseAgentNames(names), flags.json === true, env);
 }

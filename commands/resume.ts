@@ -118,7 +118,11 @@ function gatewayStarter(homes: Homes, env: Env): Context["ensureGateway"] {
     const { path, value } = await readConfigFile(homes);
     const { gatewayUrl: url, autoStart: mayStart } = readLauncherSettings(value, path ?? homes.configFile, env);
     const tell = (line: string) => console.error(`clutch: ${line}`);
-    await ensureGateway({ url, mayStart, stateDir: homes.stateDir, env, tell });
+    const startChain = async () => {
+      const { startChainFor } = await import("./chain-place.ts");
+      await startChainFor(url, homes, env, tell);
+    };
+    await ensureGateway({ url, mayStart, startChain, tell });
   };
 }
 

@@ -13,6 +13,7 @@ import { renderError } from "../src/errors.ts";
 import { describeFailure } from "../src/gateway/cascade.ts";
 import { type Gateway, type GatewayInput, startGateway } from "../src/gateway/server.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
+import { readCliProxyKey, withCliProxyKey } from "../src/lifecycle/chain/cliproxyapi.ts";
 import { exemptLoopback, fetchDirectly } from "../src/loopback-direct.ts";
 import { ModelKeeper } from "../src/models/keeper.ts";
 import type { LetterModels } from "../src/models/launch-models.ts";
@@ -33,7 +34,11 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   // Read by Bun at every fetch, so it must stand before the first one.
   Object.assign(process.env, exemptLoopback(process.env));
   const homes = resolveHomes(env);
-  let loaded = await loadConfig(homes, env, flags);
+  const load = async (): Promise<LoadedConfig> => {
+    const read = await loadConfig(homes, env, flags);
+    return { ...read, config: withCliProxyKey(read.config, () => readCliProxyKey(homes.stateDir)) };
+  };
+  let loaded = await load();
   const world = await modelWorld(loaded, homes, env);
   const store = openStore(homes.database);
   let configProblems: string[] = [];
@@ -91,7 +96,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
 
   const stopWatching = watchConfigFile(homes, async () => {
     try {
-      const fresh = await loadConfig(homes, env, flags);
+      const fresh = await load();
       const world = await modelWorld(fresh, homes, env);
       await gateway.reload(fresh, await tierLetters(homes, models.letters()));
       configProblems = [];

@@ -12,14 +12,6 @@ import {
   readLaunchSecret,
   writeLaunchFiles,
 } from "../launcher/exec.ts";
-import {
-  askInstalled,
-  flagsOf,
-  type Inquiry,
-  type Installed,
-  isAnswered,
-  recallInstalled,
-} from "../launcher/installed.ts";
 import { parseXxOptions, type XxOptions } from "../launcher/options.ts";
 import {
   buildLaunch,
@@ -34,6 +26,7 @@ import { readConfigFile } from "../src/config/file.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError, renderError } from "../src/errors.ts";
 import { findBinary } from "../src/find-binary.ts";
+import { askInstalled, flagsOf, type Inquiry, type Installed, isAnswered, recallInstalled } from "../src/installed.ts";
 import { type LaunchCode, type Route, renderLaunchCode } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import { chooseFront, type Front } from "../src/lifecycle/front.ts";
@@ -123,7 +116,10 @@ async function launch(
   };
   const inquiry = { subcommands: helpCommands(request, settings, world), question: row.question };
   if (options.isDryRun) {
-    const plan = buildLaunch(request, settings, withInstalled(world, recall(file, homes), inquiry));
+    const front = await chooseWay(request, settings, options, world);
+    const reached = { ...settings, gatewayUrl: front.url };
+    const plan = buildLaunch(request, reached, withInstalled(world, recall(file, homes), inquiry));
+    if (front.note !== undefined) plan.notes.push(front.note);
     const { renderPlanJson, renderPlanText } = await import("../launcher/dry-run.ts");
     return console.log(options.isJson ? renderPlanJson(plan) : renderPlanText(plan));
   }
@@ -132,7 +128,7 @@ async function launch(
   if (file === undefined) throw notInstalled(row);
   const [installed, reached] = await Promise.all([
     inquire(file, row, inquiry, homes, env),
-    route === "d" ? settings : reachGateway(request, settings, options, homes, env),
+    route === "d" ? settings : reachGateway(request, settings, options, world, homes),
   ]);
   const plan = buildLaunch(
     request,
@@ -213,24 +209,46 @@ function withInstalled(world: LaunchWorld, installed: Installed | undefined, inq
   return { ...world, ...(knownFlags !== undefined && { knownFlags }), ...(learnt !== undefined && { learnt }) };
 }
 
-/** The settings with the address that the agent is to be pointed at: the gateway, or Headroom in front of it. */
+/** The settings with the address that the agent is to be pointed at: the gateway's own, or its way through Headroom. */
 async function reachGateway(
   request: LaunchRequest,
   settings: LauncherSettings,
   options: XxOptions,
+  world: LaunchWorld,
   homes: Homes,
-  env: Env,
 ): Promise<LauncherSettings> {
-  const { gatewayUrl, autoStart, wantsFront } = settings;
-  // The prompt cache of Anthropic's own models is worth more than what compression saves.
-  const mayHaveFront = wantsFront && !options.skipsFront && !goesToAnthropic(request, settings);
-  const straight: Front = { url: gatewayUrl };
-  const [front] = await Promise.all([
-    mayHaveFront ? chooseFront(gatewayUrl, () => findBinary("headroom", env) !== undefined) : straight,
-    ensureGateway({ url: gatewayUrl, mayStart: autoStart, stateDir: homes.stateDir, env, tell }),
+  const { gatewayUrl: url, autoStart: mayStart } = settings;
+  const [way, how] = await Promise.all([
+    chooseWay(request, settings, options, world),
+    ensureGateway({ url, mayStart, startChain: () => startChain(url, homes, world.env), tell }),
   ]);
+  // Headroom is just being started with the chain: until it answers, the gateway goes on without it by itself.
+  const front = how === "started" && way.isComing === true ? { url: `${url}/front` } : way;
   if (front.note !== undefined) tell(front.note);
   return { ...settings, gatewayUrl: front.url };
+}
+
+/** Asks Headroom, where the launch may go through it. */
+async function chooseWay(
+  request: LaunchRequest,
+  settings: LauncherSettings,
+  options: XxOptions,
+  world: LaunchWorld,
+): Promise<Front> {
+  const { gatewayUrl, frontPort: port } = settings;
+  const { route } = settledCode(request, settings);
+  // An agent's own login goes to its own vendor and nowhere else, and the prompt cache of Anthropic's own models is worth
+  // more than what compression saves.
+  const isVendors = (route === "b" && world.hasOwnLogin) || (route !== "d" && goesToAnthropic(request, settings));
+  if (route === "d" || port === undefined || options.skipsFront || isVendors) return { url: gatewayUrl };
+  const isInstalled = () => findBinary("headroom", world.env) !== undefined;
+  return chooseFront({ gatewayUrl, port, isInstalled });
+}
+
+/** Loaded when no gateway answers, and not before. */
+async function startChain(url: string, homes: Homes, env: Env): Promise<void> {
+  const { startChainFor } = await import("./chain-place.ts");
+  await startChainFor(url, homes, env, tell);
 }
 
 /** To stderr: stdout is the agent's. */

@@ -37,6 +37,8 @@ export interface CompletionWorld {
   sessions(agent: AgentLetter): Promise<AgentSession[]>;
   /** References and names that a model can be asked for by. */
   models(): string[];
+  /** Ids of the chain's services. */
+  services?(): string[];
   /** Fish puts a space behind whatever is picked from its list, so it is given codes that can stand alone. */
   closesEveryWord?: boolean;
 }

@@ -18,9 +18,11 @@ import {
   type Route,
   type Tier,
 } from "../src/launch-code.ts";
+import { headroomPort } from "../src/lifecycle/chain/headroom.ts";
 import { type TierConfig, tierNames } from "../src/model-tiers.ts";
 import type { LetterModels } from "../src/models/launch-models.ts";
 import type { Json, JsonObject } from "../src/protocols/chat.ts";
+import { isObject } from "../src/protocols/json.ts";
 
 export interface LauncherSettings {
   /** Without a trailing slash and without `/v1`. */
@@ -28,8 +30,8 @@ export interface LauncherSettings {
   requireKey: boolean;
   /** Whether `xx` starts a gateway that does not answer. */
   autoStart: boolean;
-  /** Headroom stands in front of the gateway if it is there. */
-  wantsFront: boolean;
+  /** Headroom's port, where the config wants it in front of the gateway. */
+  frontPort: number | undefined;
   /** The models behind the gateway's tiers. */
   models: TierConfig;
   /** Names of models that the config maps to others. */
@@ -81,7 +83,7 @@ export function readLauncherSettings(config: Json, source: string, env: Env, cho
     gatewayUrl: gatewayUrl(read, env),
     requireKey: read.boolean("server.require_key") ?? false,
     autoStart: read.boolean("proxy.auto_start") ?? true,
-    wantsFront: (read.string("headroom.mode") ?? "front") === "front",
+    frontPort: readFrontPort(read),
     models: readModels(read),
     mapped: Object.keys(read.object("mappings") ?? {}),
     ownProviders: Object.keys(read.object("providers") ?? {}),
@@ -218,6 +220,18 @@ function agentLetter(text: string): AgentLetter | undefined {
   const plain = (name: string) => name.toLowerCase().replace(/[ -]|code$/g, "");
   const found = Object.entries(agentNames).find(([, name]) => plain(name) === plain(text));
   return found?.[0] as AgentLetter | undefined;
+}
+
+/** What `listServices` makes of Headroom, as far as a launch needs it; the gateway reports what is wrong with the rest. */
+function readFrontPort(read: ConfigReader): number | undefined {
+  if ((read.string("headroom.mode") ?? "front") !== "front") return undefined;
+  const services = read.value("chain.services");
+  const entry = (Array.isArray(services) ? services : []).find(
+    (service) => isObject(service) && service["id"] === "headroom",
+  );
+  const { enabled, front, port } = isObject(entry) ? entry : {};
+  if (enabled === false || front === false) return undefined;
+  return typeof port === "number" && isPort(port) ? port : headroomPort;
 }
 
 function readModels(read: ConfigReader): TierConfig {

@@ -36,6 +36,9 @@ const neverForwarded = new Set([
   "cookie",
 ]);
 
+/** The gateways that a request has been through, first to last; sent to providers that could lead back to one. */
+export const hopHeader = "x-clutch-hop";
+
 /** What may stand in a header; 256 characters are OpenRouter's limit. */
 const sessionIdForm = /^[\x21-\x7e]{1,256}$/;
 
@@ -90,6 +93,10 @@ export function buildUpstreamHeaders(input: UpstreamHeadersInput): Record<string
   // An upstream that compresses a stream holds its events back; bodies this small gain nothing.
   headers["accept-encoding"] = "identity";
   for (const [name, value] of Object.entries(input.provider.headers)) headers[name.toLowerCase()] = value;
+  if (headers[hopHeader] !== undefined) {
+    const before = input.client.get(hopHeader);
+    if (before !== null) headers[hopHeader] = `${before}, ${headers[hopHeader]}`;
+  }
   return headers;
 }
 

@@ -20,6 +20,15 @@ async function main(): Promise<number> {
     const { runGuarded } = await import("../commands/run.ts");
     return runGuarded(args.slice(1), process.env);
   }
+  // Every prompt waits for it.
+  if (args.length === 2 && args[0] === "status" && args[1] === "--line") {
+    const { statusLine } = await import("../commands/status-line.ts");
+    return statusLine(process.env);
+  }
+  if (args[0] === "supervise") {
+    const { runSupervisor } = await import("../commands/supervise.ts");
+    return runSupervisor(args.slice(1), process.env);
+  }
   if (args[0] === "serve") liftFetchLimit();
   const { runClutch } = await import("./cli.ts");
   return runClutch(args.length === 0 ? ["--help"] : args, process.env);

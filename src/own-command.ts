@@ -7,5 +7,5 @@ export function isCompiled(): boolean {
 
 /** Its file, and its main module where it runs from source; the arguments of `clutch` follow. */
 export function ownCommand(): [string] | [string, string] {
-  return isCompiled() ? [process.execPath] : [process.execPath, Bun.main];
+  return isCompiled() ? [process.execPath] : [process.execPath, `${import.meta.dir}/main.ts`];
 }

@@ -32,7 +32,8 @@ export async function readConfigFile(homes: Homes): Promise<RawConfig> {
 
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    // Some editors on Windows put a byte order mark before it.
+    return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
@@ -48,16 +49,7 @@ async function parseJsonc(text: string, path: string): Promise<Json> {
   try {
     return JSON.parse(text) as Json;
   } catch {
-    const { parse, printParseErrorCode } = await import("jsonc-parser");
-    const errors: import("jsonc-parser").ParseError[] = [];
-    const value = parse(text, errors, { allowTrailingComma: true }) as Json;
-    const first = errors[0];
-    if (first === undefined) return value;
-    const before = text.slice(0, first.offset).split("\n");
-    const place = `${path}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
-    const what = printParseErrorCode(first.error)
-      .replace(/([a-z])([A-Z])/g, "$1 $2")
-      .toLowerCase();
-    throw new ClutchError("config-invalid", `${place} is not valid JSON (${what})`, { hint: "mend that line" });
+    const { parseJsonc: parseWithComments } = await import("./jsonc.ts");
+    return parseWithComments(text, path);
   }
 }

@@ -188,12 +188,7 @@ export function keysWithoutEffect(raw: Json): string[] {
   const unseen = isObject(roles) ? Object.keys(roles).filter((role) => Object.hasOwn(unseenHermesRoles, role)) : [];
   // Bun's fetch has no limit for connecting alone (oven-sh/bun#33338; tried on 1.4.4).
   const isConnect = valueAt(raw, ["timeouts", "connect_ms"]) !== undefined;
-  const isSidecar = valueAt(raw, ["headroom", "mode"]) === "sidecar";
-  return [
-    ...(isConnect ? ["timeouts.connect_ms"] : []),
-    ...(isSidecar ? ["headroom.mode sidecar"] : []),
-    ...unseen.map((role) => `agents.hermes.roles.${role}`),
-  ];
+  return [...(isConnect ? ["timeouts.connect_ms"] : []), ...unseen.map((role) => `agents.hermes.roles.${role}`)];
 }
 
 /**

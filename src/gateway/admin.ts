@@ -12,10 +12,14 @@ import type { Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 import type { Lookups } from "../store/lookups.ts";
 import { version } from "../version.ts";
+import type { DayTotals } from "./day-totals.ts";
+import type { FlightReport } from "./flights.ts";
 import { isLoopback } from "./guard.ts";
 import type { Health } from "./health.ts";
 import type { OpenRouterAccount } from "./openrouter-account.ts";
 import { type Caller, recognise } from "./recognise.ts";
+import { type GatewayStatus, type LineStatus, reportEnded, splitBreakers } from "./status-report.ts";
+import type { TierReport } from "./tier-status.ts";
 
 /** Who is at the other end of a request's socket; Bun's server is one. */
 export interface PeerSource {
@@ -39,10 +43,25 @@ export interface AdminDeps {
   database: string;
   /** How often each routing rule has decided. */
   routing(): Json;
+  /** Whether Headroom compresses, and what that is worth by session. */
+  headroom(): object;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  isDraining(): boolean;
+  /** Every request with a body. */
+  inFlight(): number;
+  flights(): FlightReport[];
+  problems(): string[];
+  /** @param only these; left out, all */
+  tiers(only?: readonly string[]): TierReport[];
+  today(): DayTotals;
 }
 
 /** Set by whatever passes requests on; then the socket's address is not the client's. */
 const forwardedHeaders = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"] as const;
+
+/** Rows of a list that somebody looks at. */
+const maxRecent = 200;
 
 /** An admin request says one name at most (bytes). */
 const maxBodyBytes = 10_000;
@@ -60,6 +79,64 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
   });
 
   admin.get("/", (c) => c.json({ service: "clutch", version, pid: process.pid, database: deps.database }));
+
+  admin.get("/status", async (c) => {
+    const wanted = Math.min(maxRecent, Number(c.req.query("recent") ?? 0));
+    const status: GatewayStatus = {
+      service: "clutch",
+      version,
+      pid: process.pid,
+      database: deps.database,
+      started_at: new Date(deps.startedAt).toISOString(),
+      draining: deps.isDraining(),
+      problems: deps.problems(),
+      in_flight: deps.inFlight(),
+      requests: deps.flights(),
+      tiers: deps.tiers(),
+      ...splitBreakers(listBreakers()),
+      today: deps.today(),
+    };
+    if (wanted > 0) {
+      // Last, so that a request that ends meanwhile is in both lists rather than in none.
+      await deps.flush();
+      const ended = await deps.ledger.recentRequests(wanted);
+      status.recent = ended.map(({ request, attempts }) => reportEnded(request, attempts));
+    }
+    return c.json(status);
+  });
+
+  admin.get("/line", async (c) => {
+    const [tier] = deps.tiers([c.req.query("tier") ?? "BIG"]);
+    const launchId = c.req.query("launch");
+    const answered = launchId === undefined ? undefined : await deps.ledger.newestOfLaunch(launchId);
+    const { requests, cost_usd, unpriced_requests } = deps.today();
+    const line: LineStatus = {
+      database: deps.database,
+      draining: deps.isDraining(),
+      problems: deps.problems().length,
+      in_flight: deps.inFlight(),
+      tier:
+        tier === undefined
+          ? null
+          : {
+              tier: tier.tier,
+              first: tier.first,
+              serves: tier.serves,
+              back_at: tier.candidates[0]?.back_at ?? null,
+            },
+      out: listBreakers().filter(({ state }) => state === "open").length,
+      today: { requests, cost_usd, unpriced_requests },
+      launch:
+        answered === undefined
+          ? null
+          : {
+              served_by: answered.servedBy ?? "",
+              model_requested: answered.modelRequested,
+              at: new Date(answered.startedAt).toISOString(),
+            },
+    };
+    return c.json(line);
+  });
 
   admin.get("/breakers", (c) => c.json({ breakers: listBreakers() }));
 
@@ -99,6 +176,8 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
   });
 
   admin.get("/routing", (c) => c.json(deps.routing()));
+
+  admin.get("/headroom", (c) => c.json(deps.headroom()));
 
   admin.notFound((c) => refuse(c, 404, `${c.req.method} ${c.req.path} is not served here`));
 

@@ -16,12 +16,18 @@ export class AnswerWatch {
   /** A tool that the upstream runs itself has been called. */
   #hasHosted = false;
   #reason: string | undefined;
+  /** Of text, reasoning and tool arguments so far. */
+  characters = 0;
 
   see(event: ChatEvent): void {
     switch (event.type) {
       case "text-delta":
       case "refusal-delta":
         this.#hasContent ||= event.text !== "";
+        this.characters += event.text.length;
+        break;
+      case "reasoning-delta":
+        this.characters += event.text.length;
         break;
       case "opaque":
         this.#hasContent = true;
@@ -34,6 +40,7 @@ export class AnswerWatch {
       case "tool-delta": {
         const call = this.#calls.get(event.call);
         if (call !== undefined) call.json += event.json;
+        this.characters += event.json.length;
         break;
       }
       case "finish":

@@ -8,9 +8,12 @@ import { version } from "../version.ts";
 import type { createAdmin, PeerSource } from "./admin.ts";
 import { RequestBody, readBody } from "./body.ts";
 import { toGatewayError } from "./cascade.ts";
-import { type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
+import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
+import { type FlightReport, reportFlights } from "./flights.ts";
+import { type Front, frontHeader, notWaitedFor, roundAgain } from "./front.ts";
 import { refuseForeign } from "./guard.ts";
+import { comesFromUs, loop } from "./hops.ts";
 import { type Caller, recognise } from "./recognise.ts";
 import { describeBadRequest, sendError } from "./reply.ts";
 import { Roster } from "./roster.ts";
@@ -19,7 +22,7 @@ import { planRoute, type Routing, routableModels, type Target, targetsOf } from 
 import { callBeside } from "./side-call.ts";
 
 export interface AppDeps
-  extends Pick<ConversationDeps, "ledger" | "calibration" | "brake" | "now" | "helpers" | "hits"> {
+  extends Pick<ConversationDeps, "ledger" | "calibration" | "brake" | "now" | "helpers" | "hits" | "isHarmful"> {
   /** Read anew for each request, so that a changed config takes effect at once. */
   routing(): Routing;
   cascade(): ConversationDeps["cascade"];
@@ -32,12 +35,21 @@ export interface AppDeps
   problems(): string[];
   /** What stands under /admin. */
   admin: ReturnType<typeof createAdmin>;
+  /** The way through Headroom. */
+  front: Front;
+  /** Compresses requests that do not come through it; undefined where nothing does. */
+  sidecar(): Compress | undefined;
+  /** Stands in requests to servers that could be this one. */
+  instance: string;
 }
 
 export interface App {
   /** @param peers knows the socket behind the request; without it nothing under /admin is served */
   fetch(request: Request, peers?: PeerSource): Response | Promise<Response>;
   inFlight(): number;
+  isDraining(): boolean;
+  /** Model requests on their way, as they stand at this moment, the oldest first. */
+  flights(): FlightReport[];
   /**
    * From now on new requests are refused. Resolves when the answers under way are complete, or after `limitMs`, when the
    * rest is ended in its own protocol's error.
@@ -50,6 +62,9 @@ const inbound = {
   "/v1/chat/completions": "chat",
   "/v1/responses": "responses",
 } as const satisfies Record<string, Protocol>;
+
+/** Before the paths of those agents that may go through Headroom. */
+const frontPath = "/front";
 
 /** A compaction reads a whole conversation and writes a summary (ms). */
 const compactLimitMs = 300_000;
@@ -66,7 +81,13 @@ export function createApp(deps: AppDeps): App {
   let allEnded: (() => void) | undefined;
   const inFlight = () => underWay.size;
   const enter = (): UnderWay => {
-    const request: UnderWay = { stop() {}, leave() {}, leavesLater: false };
+    const request: UnderWay = {
+      stop() {},
+      leave() {},
+      leavesLater: false,
+      exchange: undefined,
+      reply: undefined,
+    };
     const takeOff = underWay.add(request);
     request.leave = () => {
       takeOff();
@@ -77,9 +98,9 @@ export function createApp(deps: AppDeps): App {
 
   const app = new Hono();
 
-  app.post("/v1/messages/count_tokens", (c) => accept(c, "messages", count));
+  app.post("/v1/messages/count_tokens", (c) => accept(c.req.raw, "messages", count));
 
-  for (const [path, protocol] of Object.entries(inbound)) app.post(path, (c) => accept(c, protocol, answer));
+  for (const [path, protocol] of Object.entries(inbound)) app.post(path, (c) => accept(c.req.raw, protocol, answer));
 
   app.get("/v1/responses", (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return notFound(c);
@@ -89,7 +110,7 @@ export function createApp(deps: AppDeps): App {
     );
   });
 
-  app.post("/v1/responses/compact", (c) => accept(c, "responses", compact));
+  app.post("/v1/responses/compact", (c) => accept(c.req.raw, "responses", compact));
   // Nothing is stored here: what a client may look for is not there, plainly.
   app.on(["GET", "DELETE"], "/v1/responses/:id", notFound);
 
@@ -155,7 +176,10 @@ export function createApp(deps: AppDeps): App {
   ) => Promise<Response>;
 
   /** What every request with a body goes through first; mistakes are told in the client's protocol. */
-  async function accept(c: Context, protocol: Protocol, next: Answer): Promise<Response> {
+  async function accept(raw: Request, protocol: Protocol, next: Answer): Promise<Response> {
+    const passage = raw.headers.get(frontHeader);
+    if (passage !== null) return (await deps.front.arrive(passage, protocol, raw)) ?? sendError(protocol, notWaitedFor);
+    if (comesFromUs(raw.headers, deps.instance)) return sendError(protocol, loop);
     if (draining) {
       return sendError(protocol, {
         kind: "overloaded",
@@ -163,7 +187,6 @@ export function createApp(deps: AppDeps): App {
         retryAfterMs: 2000,
       });
     }
-    const { raw } = c.req;
     const caller = recognise(raw.headers);
     if (!deps.admits(caller)) return sendError(protocol, unauthorised);
     // A body may take its time, and is waited for like an answer.
@@ -225,18 +248,47 @@ export function createApp(deps: AppDeps): App {
     caller: Caller,
     place: UnderWay,
   ): Promise<Response> {
-    const { ledger, calibration, brake, now, helpers, hits } = deps;
-    const settings = {
-      routing: deps.routing(),
-      cascade: deps.cascade(),
-      ledger,
-      calibration,
-      brake,
-      now,
-      helpers,
-      hits,
+    return converse(protocol, raw, body, caller, place, settings(deps.sidecar()));
+  }
+
+  /** Headroom has its go at the request first. */
+  function answerThroughFront(path: string): Answer {
+    return async (protocol, raw, body, caller, place) => {
+      const passage = deps.front.open(protocol, path, raw, body, caller);
+      try {
+        return await passage.share(
+          await converse(
+            protocol,
+            raw,
+            body,
+            caller,
+            place,
+            settings(() => passage.compress()),
+          ),
+        );
+      } catch (cause) {
+        passage.abandon();
+        throw cause;
+      }
     };
-    return converse(protocol, raw, body, caller, place, settings);
+  }
+
+  function settings(compress: Compress | undefined): ConversationDeps {
+    const { ledger, calibration, brake, now, helpers, hits, isHarmful } = deps;
+    const routing = deps.routing();
+    const cascade = deps.cascade();
+    return { routing, cascade, ledger, calibration, brake, now, helpers, hits, isHarmful, compress };
+  }
+
+  /** `/front/...`: model requests go through Headroom, all else is answered as it is without the prefix. */
+  function enterFront(request: Request): Response | Promise<Response> {
+    const rest = pathOf(request.url).slice(frontPath.length);
+    const path = rest === "" ? "/" : rest;
+    const protocol = Object.entries(inbound).find(([served]) => served === path)?.[1];
+    if (request.headers.has(frontHeader)) return sendError(protocol ?? protocolOf(path), roundAgain);
+    if (protocol !== undefined && request.method === "POST") return accept(request, protocol, answerThroughFront(path));
+    const { origin, search } = new URL(request.url);
+    return app.fetch(new Request(origin + path + search, request));
   }
 
   function isAdmitted(c: Context): boolean {
@@ -248,13 +300,16 @@ export function createApp(deps: AppDeps): App {
       // Before the router rather than as its middleware, which would put every request through one more promise.
       const refusal = refuseForeign(request.headers, deps.host);
       if (refusal !== undefined)
-        return sendError(protocolOf(pathOf(request.url)), { kind: "permission", message: refusal });
+        return sendError(protocolOf(plainPath(request.url)), { kind: "permission", message: refusal });
       // Hono would run the GET handler; agents only want to know that somebody is there.
       if (request.method === "HEAD") return new Response(null, { status: 200 });
+      if (request.url.includes(frontPath) && isFront(pathOf(request.url))) return enterFront(request);
       const isAdmin = request.url.includes("/admin") && /^\/admin(?:\/|$)/.test(pathOf(request.url));
       return isAdmin ? admin.fetch(request, peers) : app.fetch(request);
     },
     inFlight,
+    isDraining: () => draining,
+    flights: () => reportFlights(underWay.list(), deps.now()),
     async drain(limitMs) {
       draining = true;
       if (inFlight() === 0) return;
@@ -283,6 +338,15 @@ export function createApp(deps: AppDeps): App {
 /** A foreign Host may be no host at all, and then the URL that Bun makes of it is none. */
 function pathOf(url: string): string {
   return /^(?:https?:\/\/[^/]*)?(\/[^?#]*)/.exec(url)?.[1] ?? "/";
+}
+
+function isFront(path: string): boolean {
+  return path === frontPath || path.startsWith(`${frontPath}/`);
+}
+
+function plainPath(url: string): string {
+  const path = pathOf(url);
+  return isFront(path) ? path.slice(frontPath.length) : path;
 }
 
 function protocolOf(path: string): Protocol {

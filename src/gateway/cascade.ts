@@ -268,7 +268,7 @@ class Course {
     const why = hideKey(told, target);
     this.#exchange.endAttempt(controller);
     ticket.failed(why);
-    this.trail.closed(target, whatIsShut(this.deps.health.refusal(candidateOf(target))));
+    this.trail.left(target, why.kind, whatIsShut(this.deps.health.refusal(candidateOf(target))));
     const candidate = { target, failure: why, durationMs: this.deps.now() - startedAt };
     this.#left.push(candidate);
     recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, why);
@@ -310,7 +310,7 @@ class Course {
 
   served({ target: asked, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
     const target = asked.others === undefined ? asked : findServing(asked, answer);
-    this.trail.served();
+    this.trail.served(asked);
     const { affinity, now } = this.deps;
     const { session } = this.#exchange.input;
     if (session !== undefined) affinity.served(session, target, this.#inOrder(), now());
@@ -460,7 +460,8 @@ const minWaitMs = 50;
 /** What a second try a moment later may mend. */
 const mayRecover: ReadonlySet<Failure["kind"]> = new Set(["rate-limit", "ramp-up"]);
 
-function candidateOf({ provider, model, key }: Target): Candidate {
+/** What its health is looked up by. */
+export function candidateOf({ provider, model, key }: Target): Candidate {
   return {
     provider: provider.id,
     model,

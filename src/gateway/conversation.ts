@@ -9,6 +9,7 @@ import type { GatewayError } from "../protocols/codec.ts";
 import type { RequestRow } from "../store/schema.ts";
 import type { RequestBody } from "./body.ts";
 import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
+import type { Compressed } from "./compression.ts";
 import { Exchange } from "./exchange.ts";
 import { renderAll } from "./lane.ts";
 import type { Ledger } from "./ledger.ts";
@@ -33,7 +34,21 @@ export interface ConversationDeps {
   brake: OverflowBrake;
   /** Milliseconds since 1970. */
   now(): number;
+  /** Undefined where requests go on as they came. */
+  compress: Compress | undefined;
+  /** Whether compression has cost this session more than it saved. */
+  isHarmful(session: string): boolean;
 }
+
+/**
+ * Makes a request smaller; undefined where it must go on as it is. Takes no longer than it is worth and never fails.
+ * @throws {ClientLeft} when nobody waits for the answer any more
+ */
+export type Compress = (
+  protocol: Protocol,
+  body: RequestBody,
+  session: string | undefined,
+) => Promise<Compressed | undefined>;
 
 /** A request under way: how to end it early, and how it is taken off the list when it has ended. */
 export interface UnderWay {
@@ -41,6 +56,10 @@ export interface UnderWay {
   leave(): void;
   /** A streamed answer takes itself off at its end; any other is done when its response is returned. */
   leavesLater: boolean;
+  /** For whoever watches: undefined until it is known what is asked, and for what no model is asked for. */
+  exchange: Exchange | undefined;
+  /** Undefined until the answer is streamed. */
+  reply: StreamReply | undefined;
 }
 
 /** @throws {ProtocolError} for a body without a model, or none that a rule can read; everything later is an answer */
@@ -60,8 +79,13 @@ export async function converse(
   const local = findLocalAnswer(protocol, caller.agent, body);
   const isLocal = local !== undefined && targets.length > 0 && !hasNoRules(request, deps.routing);
   const plan = isLocal ? { ...route, rule: `local answer: ${local}`, targets: [] } : route;
-  const exchange = begin(protocol, raw, body, caller, plan, deps);
+  const startedAt = deps.now();
+  const compressed =
+    deps.compress === undefined || isLocal ? undefined : await compress(protocol, body, caller, plan, deps);
+  const exchange = begin(protocol, raw, compressed?.body ?? body, caller, plan, startedAt, deps);
+  exchange.input.entry.compressed = compressed;
   if (isLocal) return answerLocally(exchange);
+  underWay.exchange = exchange;
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
   const watch = setTimeout(watchClient, unwatchedMs, raw, exchange);
@@ -78,6 +102,20 @@ export async function converse(
   } finally {
     if (!underWay.leavesLater) clearTimeout(watch);
   }
+}
+
+/** The prompt cache of Anthropic's own models is worth more than what compression saves. */
+async function compress(
+  protocol: Protocol,
+  body: RequestBody,
+  caller: Caller,
+  { targets }: RoutePlan,
+  deps: ConversationDeps,
+): Promise<Compressed | undefined> {
+  const { session = caller.launch?.launchId } = caller;
+  if (targets.length === 0 || targets[0]?.provider.isAnthropic === true) return undefined;
+  if (session !== undefined && deps.isHarmful(session)) return undefined;
+  return deps.compress?.(protocol, body, session);
 }
 
 /** How long nobody looks whether the client has left (ms). Its signal remembers. */
@@ -106,6 +144,9 @@ const nothingYet = {
   costUsd: null,
   durationMs: null,
   firstTokenMs: null,
+  compression: null,
+  tokensBefore: null,
+  tokensAfter: null,
 } as const satisfies Partial<RequestRow>;
 
 function begin(
@@ -114,10 +155,10 @@ function begin(
   body: RequestBody,
   caller: Caller,
   { rule, targets, steps }: RoutePlan,
+  now: number,
   deps: ConversationDeps,
 ): Exchange {
   const { model, stream } = body;
-  const now = deps.now();
   const id = makeId(now);
   const { launch } = caller;
   const trail = new TrailNotes(targets, now, steps);
@@ -233,6 +274,7 @@ function answerStream(
     onEnd: () => underWay.leave(),
   });
   underWay.leavesLater = true;
+  underWay.reply = reply;
   underWay.stop = (error) => reply.interrupt(error);
   const headers = { ...replyHeaders(exchange, early), ...streamHeaders };
   if (early !== undefined) reply.adopt(early);

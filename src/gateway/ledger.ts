@@ -6,6 +6,7 @@
 import type { Usage } from "../protocols/chat.ts";
 import type { RequestQueries } from "../store/requests.ts";
 import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import { type Compressed, estimateTokens } from "./compression.ts";
 
 /** Longest time a row waits in memory, in ms. */
 export const flushMs = 25;
@@ -135,6 +136,8 @@ interface Book {
 /** One request's row while it is under way. */
 export class LedgerEntry {
   readonly row: RequestRow;
+  /** Set before the answer begins, if the request has been made smaller. */
+  compressed: Compressed | undefined;
   /** For the ledger alone: it is among those that the next flush writes. */
   isWaiting = false;
   readonly #book: Book;
@@ -173,6 +176,15 @@ export class LedgerEntry {
       row.reasoningTokens = usage.reasoning;
       row.usageEstimated = usage.estimated ?? false;
       row.costUsd = usage.costUsd ?? null;
+    }
+    if (this.compressed !== undefined) {
+      const { way, bytesBefore, body } = this.compressed;
+      const isCounted = usage !== undefined && usage.estimated !== true;
+      const counted = isCounted ? usage.input + usage.cacheRead + usage.cacheWrite : undefined;
+      const { tokensBefore, tokensAfter } = estimateTokens(bytesBefore, body.size, counted);
+      row.compression = way;
+      row.tokensBefore = tokensBefore;
+      row.tokensAfter = tokensAfter;
     }
     this.#renderTrail();
     this.#trail = undefined;

@@ -10,6 +10,7 @@ const closeBrace = 0x7d;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const colon = 0x3a;
+const comma = 0x2c;
 
 /** Where a value lies: `body.subarray(start, end)`. */
 export interface Span {
@@ -41,6 +42,56 @@ export function findTopLevelBoolean(body: Buffer, key: string): boolean | undefi
 export function hasTopLevelItems(body: Buffer, key: string): boolean {
   const start = findTopLevelValue(body, key, (byte) => byte === openBracket);
   return start !== undefined && body[skipSpace(body, start + 1)] !== closeBracket;
+}
+
+/**
+ * Where each top-level member's value lies, by its name; the last one, should a name stand there twice. One pass over the
+ * whole body, so not for the ordinary path. Undefined for what is no JSON object, or spells a name with escapes.
+ */
+export function topLevelMembers(body: Buffer): Map<string, Span> | undefined {
+  const members = new Map<string, Span>();
+  let at = skipSpace(body, 0);
+  if (body[at] !== openBrace) return undefined;
+  at = skipSpace(body, at + 1);
+  while (body[at] === quote) {
+    const nameEnd = skipString(body, at);
+    if (nameEnd === undefined) return undefined;
+    const name = body.toString("utf8", at + 1, nameEnd - 1);
+    at = skipSpace(body, nameEnd);
+    if (name.includes("\\") || body[at] !== colon) return undefined;
+    const start = skipSpace(body, at + 1);
+    const end = skipValue(body, start);
+    if (end === undefined) return undefined;
+    members.set(name, { start, end });
+    at = skipSpace(body, end);
+    if (body[at] === comma) at = skipSpace(body, at + 1);
+  }
+  return body[at] === closeBrace && skipSpace(body, at + 1) === body.length ? members : undefined;
+}
+
+/** The place behind the value that begins at `start`. */
+function skipValue(body: Buffer, start: number): number | undefined {
+  let depth = 0;
+  let at = start;
+  while (at < body.length) {
+    const byte = body[at];
+    if (byte === quote) {
+      const end = skipString(body, at);
+      if (end === undefined) return undefined;
+      at = end;
+      if (depth === 0) return at;
+      continue;
+    }
+    if (byte === openBrace || byte === openBracket) depth++;
+    else if (byte === closeBrace || byte === closeBracket) {
+      // The object's own end behind a number or word.
+      if (depth === 0) return at > start ? at : undefined;
+      depth--;
+      if (depth === 0) return at + 1;
+    } else if (depth === 0 && (byte === comma || isSpace(byte))) return at > start ? at : undefined;
+    at++;
+  }
+  return undefined;
 }
 
 /** Places that spell the key and are looked at one by one; a body with more is walked once instead. */
@@ -135,8 +186,11 @@ function skipString(body: Buffer, at: number): number | undefined {
 function skipSpace(body: Buffer, at: number): number {
   let here = at;
   for (; here < body.length; here++) {
-    const byte = body[here];
-    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break;
+    if (!isSpace(body[here])) break;
   }
   return here;
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }

@@ -9,6 +9,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
+import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { lookups } from "../store/lookups.ts";
@@ -22,8 +23,12 @@ import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
 import { TokenCounter } from "./count-endpoint.ts";
 import { CustomRoute } from "./custom-route.ts";
+import { TodaysTotals } from "./day-totals.ts";
+import { Front } from "./front.ts";
 import { isLoopback } from "./guard.ts";
+import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
+import { markHops } from "./hops.ts";
 import { Ledger } from "./ledger.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
@@ -32,9 +37,12 @@ import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
+import { SessionSavings } from "./session-savings.ts";
+import { compressBeside } from "./sidecar.ts";
 import { SignatureMemory } from "./signature-memory.ts";
 import { Spending, startOfDay } from "./spending.ts";
 import { SubagentFinder } from "./subagents.ts";
+import { reportTiers } from "./tier-status.ts";
 import { Calibration } from "./token-count.ts";
 
 export interface GatewayInput {
@@ -91,7 +99,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const now = input.now ?? Date.now;
   let problems: string[] = [];
   const commandKeys = new CommandKeys();
-  let routing = await buildRouting(input.loaded, input, input.env, commandKeys);
+  const instance = crypto.randomUUID();
+  let routing = await buildRouting(input.loaded, input, input.env, commandKeys, instance);
+  let headroom = findHeadroom(input.loaded.config);
+  const watch = new HeadroomWatch(now, input.log);
+  const savings = new SessionSavings(input.log);
   const { HOME: home, CLAUDE_CONFIG_DIR: claudeFolder = home === undefined ? undefined : `${home}/.claude` } =
     input.env;
   const script = new CustomRoute({ log: input.log });
@@ -112,12 +124,18 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   takeRules(input.loaded);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
-  const spending = new Spending(now, await queries.costSince(startOfDay(now())));
+  const ledgerLookups = lookups(input.store.db);
+  const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
+  const spending = new Spending(now, soFar.costUsd);
+  const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
   const ledger = new Ledger({
     queries,
     now,
-    onFinish: ({ servedBy, costUsd }) => {
+    onFinish: (row) => {
+      savings.note(row);
+      today.ended(row);
+      const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
       if (notice === undefined) return;
       notices.add(notice);
@@ -141,7 +159,6 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
   health.restore((await circuits.load()).map(fromRow));
   const affinity = new Affinity();
-  const ledgerLookups = lookups(input.store.db);
   const account = new OpenRouterAccount({
     fetch: input.fetch,
     now,
@@ -151,7 +168,22 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   account.start();
-  const app = createApp({
+  const purse = () => {
+    const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
+    const spent = spending.spent(daily_usd);
+    return { allowPaid, ...(spent !== undefined && { spent }) };
+  };
+  const listProblems = () => [
+    ...problems,
+    ...notices,
+    ...ruleMistakes,
+    ...script.problems(),
+    ...hits.problems(),
+    ...(headroom.mode === "off" ? [] : watch.problems()),
+    ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+  ];
+  const startedAt = now();
+  const app: App = createApp({
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
     brake: new OverflowBrake(now),
@@ -173,11 +205,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         affinity,
         factsOf: input.factsOf,
         localModel: input.localModel ?? (() => undefined),
-        purse: () => {
-          const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
-          const spent = spending.spent(daily_usd);
-          return { allowPaid, ...(spent !== undefined && { spent }) };
-        },
+        purse,
         onLeft: input.onLeft,
       };
     },
@@ -194,15 +222,28 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       flush: () => ledger.flush(),
       database: input.store.path,
       routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
+      headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
+      startedAt,
+      isDraining: () => app.isDraining(),
+      inFlight: () => app.inFlight(),
+      flights: () => app.flights(),
+      problems: listProblems,
+      tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
+      today: () => today.report(),
     }),
-    problems: () => [
-      ...problems,
-      ...notices,
-      ...ruleMistakes,
-      ...script.problems(),
-      ...hits.problems(),
-      ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
-    ],
+    front: new Front({
+      fetch: input.fetch,
+      watch,
+      url: () => (headroom.mode === "front" ? headroom.url : undefined),
+    }),
+    sidecar: () => {
+      const { mode, url } = headroom;
+      if (mode !== "sidecar") return undefined;
+      return (protocol, body, session) => compressBeside(protocol, body, session, { fetch: input.fetch, url, watch });
+    },
+    isHarmful: (session) => savings.isHarmful(session),
+    instance,
+    problems: listProblems,
     helpers,
     hits,
   });
@@ -215,7 +256,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     inFlight: app.inFlight,
     async reload(loaded, letters) {
       const before = routing;
-      routing = await buildRouting(loaded, letters, input.env, commandKeys);
+      const services = findHeadroom(loaded.config);
+      routing = await buildRouting(loaded, letters, input.env, commandKeys, instance);
+      headroom = services;
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
@@ -248,6 +291,7 @@ async function buildRouting(
   { tierLetters, formerLetters = {} }: Pick<GatewayInput, "tierLetters" | "formerLetters">,
   env: Env,
   commandKeys: CommandKeys,
+  instance: string,
 ): Promise<Routing> {
   const { config } = loaded;
   const specs = Object.values(config.providers).flatMap(({ api_key, api_keys }) => [
@@ -259,7 +303,24 @@ async function buildRouting(
     config,
     keyReader(env, (command) => commandKeys.find(command)),
   );
-  return { config, providers, tierLetters, formerLetters, quotas: quotaRules(config, providers) };
+  return {
+    config,
+    providers: markHops(providers, instance),
+    tierLetters,
+    formerLetters,
+    quotas: quotaRules(config, providers),
+  };
+}
+
+/** Where the chain has Headroom, and in which mode. @throws {ClutchError} `config-invalid` for a chain that is none */
+function findHeadroom(config: Config): { mode: "front" | "sidecar" | "off"; url: string } {
+  const settings = readChainSettings(config);
+  const service = listServices(settings).find(({ id }) => id === "headroom");
+  const mode = service?.enabled === true ? settings.headroomMode : "off";
+  return {
+    mode: mode === "front" && service?.isFront !== true ? "off" : mode,
+    url: `http://127.0.0.1:${service?.port}`,
+  };
 }
 
 /** What was refused with another key says nothing of a new one. */

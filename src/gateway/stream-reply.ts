@@ -76,6 +76,11 @@ export class StreamReply {
     return this.#stream;
   }
 
+  /** How far it has come, for whoever watches. */
+  get progress(): { characters: number; firstTokenMs: number | undefined } {
+    return { characters: this.#judge.characters, firstTokenMs: this.#firstTokenMs };
+  }
+
   /** Writes the protocol's neutral opening, so that a slow cascade does not look like a dead connection. */
   open(): void {
     const opener = codecs[this.#exchange.input.protocol].streamEncoder(this.#exchange.replyContext);

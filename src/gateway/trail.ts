@@ -60,10 +60,32 @@ interface Call {
   startedAt: number;
   isBeside: boolean;
   lessons: readonly { lesson: Lesson; isNew: boolean }[];
+  /** Why it was left; undefined while it may still answer. */
+  leftFor: FailureKind | undefined;
   closed: TrailCall["closed"] | undefined;
 }
 
 const unchanged: Call["lessons"] = [];
+
+/**
+ * How far a request has come.
+ *
+ * routing    nobody has been asked yet
+ * waiting    one or two candidates have been asked and have not answered
+ * pausing    all were left, and one of them is asked again in a moment
+ * answering  an answer has been begun, or has come
+ */
+export interface Progress {
+  phase: "routing" | "waiting" | "pausing" | "answering";
+  /** Who is asked or answers now, as references. */
+  targets: string[];
+  /** Since when (ms since 1970); undefined while nobody is. */
+  since: number | undefined;
+  left: { target: string; kind: FailureKind }[];
+  /** How many stood in line at the start. */
+  candidates: number;
+}
+
 const noSkips: ReadonlyMap<Target, Skip> = new Map();
 
 /** One request's notes. */
@@ -77,7 +99,7 @@ export class TrailNotes {
   readonly #calls: Call[] = [];
   #waitedMs = 0;
   #openedAt: number | undefined;
-  #isServed = false;
+  #servedBy: Target | undefined;
 
   constructor(planned: readonly Target[], startedAt: number, steps: readonly RouteStep[] = []) {
     this.#arranged = planned;
@@ -96,7 +118,7 @@ export class TrailNotes {
   }
 
   asked(target: Target, startedAt: number): void {
-    this.#calls.push({ target, startedAt, isBeside: false, lessons: unchanged, closed: undefined });
+    this.#calls.push({ target, startedAt, isBeside: false, lessons: unchanged, leftFor: undefined, closed: undefined });
   }
 
   askedBeside(target: Target): void {
@@ -110,9 +132,12 @@ export class TrailNotes {
     if (call !== undefined) call.lessons = [...call.lessons, { lesson, isNew }];
   }
 
-  closed(target: Target, closed: TrailCall["closed"] | undefined): void {
+  /** @param closed what its failure has shut */
+  left(target: Target, kind: FailureKind, closed: TrailCall["closed"] | undefined): void {
     const call = this.#callOf(target);
-    if (call !== undefined) call.closed = closed;
+    if (call === undefined) return;
+    call.leftFor = kind;
+    call.closed = closed;
   }
 
   waited(ms: number): void {
@@ -123,8 +148,31 @@ export class TrailNotes {
     this.#openedAt = at;
   }
 
-  served(): void {
-    this.#isServed = true;
+  served(by: Target): void {
+    this.#servedBy = by;
+  }
+
+  /** As things stand, for whoever watches. */
+  progress(): Progress {
+    const asked = this.#calls.filter((call) => call.leftFor === undefined);
+    const now = this.#servedBy === undefined ? asked : asked.filter((call) => call.target === this.#servedBy);
+    const isAnswering = this.#servedBy !== undefined;
+    const phase = isAnswering
+      ? "answering"
+      : now.length > 0
+        ? "waiting"
+        : this.#calls.length > 0
+          ? "pausing"
+          : "routing";
+    return {
+      phase,
+      targets: now.map((call) => nameOf(call.target)),
+      since: now[0]?.startedAt,
+      left: this.#calls.flatMap(({ target, leftFor: kind }) =>
+        kind === undefined ? [] : [{ target: nameOf(target), kind }],
+      ),
+      candidates: this.#arranged.length,
+    };
   }
 
   /** Null when the rule's name and the attempt say everything. */
@@ -140,7 +188,7 @@ export class TrailNotes {
     const [call, second] = this.#calls;
     if (call === undefined) return this.#arranged.length === 0;
     return (
-      this.#isServed &&
+      this.#servedBy !== undefined &&
       call.lessons.length === 0 &&
       call.target.others === undefined &&
       second === undefined &&

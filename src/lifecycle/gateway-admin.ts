@@ -1,10 +1,10 @@
 /** Asks the running gateway of this home under /admin. Nothing here loads the gateway itself. */
 
-import { readFileSync, realpathSync } from "node:fs";
-import { launchSecretFile } from "../launch-token.ts";
+import { realpathSync } from "node:fs";
 import { fetchDirectly } from "../loopback-direct.ts";
 import type { Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
+import { readAdminSecret } from "./admin-secret.ts";
 import { probeGateway } from "./gateway-probe.ts";
 
 export interface GatewayPlace {
@@ -17,10 +17,12 @@ export interface GatewayPlace {
 }
 
 /** The gateway's answer, or why there is none to be had. */
-export type AdminAnswer = { ok: true; body: Json } | { ok: false; reason: string };
+export type AdminAnswer =
+  | { ok: true; body: Json }
+  | { ok: false; reason: string /** A gateway answers, and it is not this home's. */; isForeign?: true };
 
 /** How long an answer may take (ms): `/admin/quota` may ask OpenRouter first. */
-const limitMs = 15_000;
+const slowLimitMs = 15_000;
 
 /** @param path below /admin @param body makes it a POST */
 export async function askAdmin(place: GatewayPlace, path: string, body?: Json): Promise<AdminAnswer> {
@@ -39,13 +41,37 @@ export async function askAdmin(place: GatewayPlace, path: string, body?: Json): 
   return none(`the gateway at ${url} ${describeRefusal(answer)}`);
 }
 
+/**
+ * In one call: for what is asked often, or must not take long. The answer has to name its `database`.
+ * @param limitMs how long it may take
+ */
+export async function readAdmin(place: GatewayPlace, path: string, limitMs: number): Promise<AdminAnswer> {
+  const { url, database } = place;
+  const none = (reason: string) => ({ ok: false, reason }) as const;
+  const answer = await fetchAdmin(place, path, undefined, limitMs);
+  if (answer === undefined) return none(`no gateway answers at ${url}`);
+  const its = isObject(answer.body) ? answer.body["database"] : undefined;
+  // A gateway of another version has other paths, and refuses like any server that is no gateway.
+  if (answer.status !== 200 || typeof its !== "string")
+    return none(`what answers at ${url} ${describeRefusal(answer)}`);
+  if (!isSameFile(its, database)) {
+    return { ...none(`the gateway at ${url} is another home's (${its})`), isForeign: true };
+  }
+  return { ok: true, body: answer.body as Json };
+}
+
 interface Fetched {
   status: number;
   body: Json | undefined;
 }
 
-async function fetchAdmin(place: GatewayPlace, path: string, body?: Json): Promise<Fetched | undefined> {
-  const secret = place.requireKey ? readSecret(place.stateDir) : undefined;
+async function fetchAdmin(
+  place: GatewayPlace,
+  path: string,
+  body?: Json,
+  limitMs = slowLimitMs,
+): Promise<Fetched | undefined> {
+  const secret = place.requireKey ? readAdminSecret(place.stateDir) : undefined;
   try {
     const response = await fetchDirectly(`${place.url}/admin${path}`, {
       ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
@@ -69,7 +95,8 @@ function describeRefusal(answer: Fetched | undefined): string {
   return `refused (HTTP ${answer.status}${typeof message === "string" ? `: ${message}` : ""})`;
 }
 
-function isSameFile(one: string, other: string): boolean {
+/** Symbolic links aside. */
+export function isSameFile(one: string, other: string): boolean {
   const real = (path: string) => {
     try {
       return realpathSync(path);
@@ -78,12 +105,4 @@ function isSameFile(one: string, other: string): boolean {
     }
   };
   return real(one) === real(other);
-}
-
-function readSecret(stateDir: string): string | undefined {
-  try {
-    return readFileSync(launchSecretFile(stateDir), "utf8").trim();
-  } catch {
-    return undefined;
-  }
 }

@@ -2,10 +2,25 @@
 
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
-import { and, desc, eq, gte, lt, sql } from "drizzle-orm";
+import {
+  type AnyColumn,
+  and,
+  desc,
+  eq,
+  gte,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  ne,
+  notLike,
+  type SQL,
+  sql,
+} from "drizzle-orm";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import { ClutchError } from "../errors.ts";
 import { type AttemptRow, attempts, type CircuitRow, circuits, type RequestRow, requests } from "./schema.ts";
+import { type LedgerTotals, noTotals } from "./totals.ts";
 
 export interface Lookups {
   /** Whose ids begin so, newest first. */
@@ -16,7 +31,16 @@ export interface Lookups {
   circuits(): Promise<CircuitRow[]>;
   /** How often each model was asked in requests that began since then (ms since 1970), by how it ended. */
   countAttempts(since: number, provider?: string): Promise<AttemptCount[]>;
+  /** Those that have ended, the newest first by their start, each with its attempts. */
+  recentRequests(limit: number): Promise<{ request: RequestRow; attempts: AttemptRow[] }[]>;
+  /** The newest answered one of a launch, among the last few hundred of all. */
+  newestOfLaunch(launchId: string): Promise<RequestRow | undefined>;
+  /** What requests that were begun since then (ms since 1970) and have ended come to. */
+  totalsSince(since: number): Promise<LedgerTotals>;
 }
+
+/** How far back the last answer of a launch is looked for: there is no index by launch, and nobody waits for one. */
+const maxLookBack = 500;
 
 export interface AttemptCount {
   provider: string;
@@ -43,7 +67,7 @@ export function lookups(db: BunSQLiteDatabase): Lookups {
     },
     async countAttempts(since, provider) {
       // An id begins with its request's time, so this reads the end of the table alone.
-      const isRecent = gte(attempts.requestId, Math.max(0, Math.floor(since)).toString(36).padStart(8, "0"));
+      const isRecent = gte(attempts.requestId, firstIdOf(since));
       const { model, failureKind } = attempts;
       return db
         .select({ provider: attempts.provider, model, failureKind, count: sql<number>`count(*)` })
@@ -52,7 +76,62 @@ export function lookups(db: BunSQLiteDatabase): Lookups {
         .groupBy(attempts.provider, model, failureKind)
         .all();
     },
+    async recentRequests(limit) {
+      const ended = ne(requests.status, "pending");
+      const rows = db.select().from(requests).where(ended).orderBy(desc(requests.id)).limit(limit).all();
+      const ids = rows.map(({ id }) => id);
+      const made = db.select().from(attempts).where(inArray(attempts.requestId, ids)).orderBy(attempts.number).all();
+      return rows.map((request) => ({
+        request,
+        attempts: made.filter(({ requestId }) => requestId === request.id),
+      }));
+    },
+    async newestOfLaunch(launchId) {
+      const { id, launchId: ofLaunch, servedBy } = requests;
+      const newest = db.select({ id }).from(requests).orderBy(desc(id)).limit(maxLookBack).as("newest");
+      return db
+        .select()
+        .from(requests)
+        .where(and(inArray(id, db.select({ id: newest.id }).from(newest)), eq(ofLaunch, launchId), isNotNull(servedBy)))
+        .orderBy(desc(id))
+        .limit(1)
+        .get();
+    },
+    async totalsSince(since) {
+      const { status, costUsd, servedBy } = requests;
+      const count = (condition: SQL | undefined) => sql<number>`coalesce(sum(${condition}), 0)`;
+      const row = db
+        .select({
+          requests: sql<number>`count(*)`,
+          completed: count(eq(status, "completed")),
+          errors: count(eq(status, "error")),
+          aborted: count(eq(status, "aborted")),
+          inputTokens: sum(requests.inputTokens),
+          cacheReadTokens: sum(requests.cacheReadTokens),
+          cacheWriteTokens: sum(requests.cacheWriteTokens),
+          outputTokens: sum(requests.outputTokens),
+          reasoningTokens: sum(requests.reasoningTokens),
+          costUsd: sum(costUsd),
+          priced: count(isNotNull(costUsd)),
+          compressedBefore: sum(requests.tokensBefore),
+          compressedAfter: sum(requests.tokensAfter),
+          unpriced: count(and(isNull(costUsd), isNotNull(servedBy), notLike(servedBy, "clutch:%"))),
+        })
+        .from(requests)
+        .where(and(gte(requests.id, firstIdOf(since)), ne(status, "pending")))
+        .get();
+      return row ?? noTotals;
+    },
   };
+}
+
+function sum(column: AnyColumn) {
+  return sql<number>`coalesce(sum(${column}), 0)`;
+}
+
+/** An id begins with its request's time, so what is asked since then reads the end of the table alone. */
+function firstIdOf(since: number): string {
+  return Math.max(0, Math.floor(since)).toString(36).padStart(8, "0");
 }
 
 function hasTable(db: BunSQLiteDatabase, name: string): boolean {

@@ -4,10 +4,15 @@ import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import ledger from "../../migrations/0000_ledger.sql" with { type: "text" };
 import circuits from "../../migrations/0001_circuits.sql" with { type: "text" };
+import compression from "../../migrations/0002_compression.sql" with { type: "text" };
 import journal from "../../migrations/meta/_journal.json";
 
 /** The text of each migration by its tag in drizzle-kit's journal. */
-const texts: Readonly<Record<string, string>> = { "0000_ledger": ledger, "0001_circuits": circuits };
+const texts: Readonly<Record<string, string>> = {
+  "0000_ledger": ledger,
+  "0001_circuits": circuits,
+  "0002_compression": compression,
+};
 
 function embeddedMigrations(): MigrationMeta[] {
   return journal.entries.map((entry) => {

@@ -1,7 +1,7 @@
 /** The queries on requests and their attempts; there is no SQL elsewhere. Asynchronous, so that a server database fits later. */
 
 import type { Database } from "bun:sqlite";
-import { eq, getTableColumns, gte, type Param, type Placeholder, sql } from "drizzle-orm";
+import { eq, getTableColumns, type Param, type Placeholder, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { type AttemptRow, attempts, type RequestRow, requests } from "./schema.ts";
@@ -11,8 +11,6 @@ export interface RequestQueries {
   save(requestRows: readonly RequestRow[], attemptRows: readonly AttemptRow[]): Promise<void>;
   /** Turns rows that an ended process left pending into aborted ones, and says how many. */
   recoverPending(): Promise<number>;
-  /** What requests that were begun since then (ms since 1970) have cost, as far as it is known (USD). */
-  costSince(startedAt: number): Promise<number>;
   find(id: string): Promise<{ request: RequestRow; attempts: AttemptRow[] } | undefined>;
 }
 
@@ -45,16 +43,6 @@ export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
         .returning({ id: requests.id })
         .all();
       return recovered.length;
-    },
-    async costSince(startedAt) {
-      // An id begins with its time, so the table need not be read from its start.
-      const first = startedAt.toString(36);
-      const row = db
-        .select({ total: sql<number | null>`sum(${requests.costUsd})` })
-        .from(requests)
-        .where(gte(requests.id, first))
-        .get();
-      return row?.total ?? 0;
     },
     async find(id) {
       const request = db.select().from(requests).where(eq(requests.id, id)).get();
@@ -112,6 +100,9 @@ function requestValues(row: RequestRow): Value[] {
     row.costUsd,
     row.durationMs,
     row.firstTokenMs,
+    row.compression,
+    row.tokensBefore,
+    row.tokensAfter,
   ];
 }
 

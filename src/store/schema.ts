@@ -49,6 +49,11 @@ export const requests = sqliteTable(
     costUsd: real("cost_usd"),
     durationMs: integer("duration_ms"),
     firstTokenMs: integer("first_token_ms"),
+    /** How Headroom came to compress it; null where it went on as it came. */
+    compression: text({ enum: ["front", "sidecar"] }),
+    /** Input tokens without and with it. Estimates of our own: after is what the upstream counted, or bytes/4; before goes by the bytes. */
+    tokensBefore: integer("tokens_before"),
+    tokensAfter: integer("tokens_after"),
   },
   (table) => [
     // Only looked for at start, so only pending rows are worth an entry.

@@ -81,9 +81,9 @@ describe("loadConfig() notices", () => {
     ["no key that a command prints", keys("cmd:pass show a"), 0o644, () => []],
     [
       "keys without effect",
-      { chain: {}, headroom: { mode: "sidecar" }, fallbacks: [] },
+      { chain: {}, headroom: { mode: "sidecar" }, timeouts: { connect_ms: 1 } },
       0o600,
-      (path) => [`${path}: ${idle}: headroom.mode sidecar`],
+      (path) => [`${path}: ${idle}: timeouts.connect_ms`],
     ],
     [
       "roles without effect, all but those that are seen",

@@ -4,6 +4,7 @@ import { afterAll, afterEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runClutch } from "../support/run-clutch.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-auto-start-"));
 const bin = join(root, "bin");
@@ -11,9 +12,9 @@ mkdirSync(bin);
 symlinkSync(join(import.meta.dir, "../support/fake-agent.sh"), join(bin, "claude"));
 const program = join(import.meta.dir, "../support/run-xx.ts");
 
-const started: number[] = [];
-afterEach(() => {
-  for (const pid of started.splice(0)) process.kill(pid, "SIGKILL");
+const places: Place[] = [];
+afterEach(async () => {
+  for (const place of places.splice(0)) await runClutch(place.home, ["down"], { PATH: "/usr/bin:/bin" });
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -29,7 +30,9 @@ function newPlace(name: string, config: object = {}): Place {
   const { port } = listener;
   listener.stop(true);
   writeFileSync(join(home, "config.json"), JSON.stringify({ server: { port }, ...config }));
-  return { home, port };
+  const place = { home, port };
+  places.push(place);
+  return place;
 }
 
 async function xx(place: Place, args: string[]) {
@@ -63,12 +66,11 @@ test("starts a gateway that outlives the launch, tells so, and finds it the next
   const place = newPlace("starts");
   const first = await xx(place, ["cip"]);
   const health = await healthOf(place);
-  if (health !== undefined) started.push(health.pid);
   expect(first.stderr).toMatch(
-    /^xx: starting the gateway on http:\/\/127\.0\.0\.1:PORT\nxx: the gateway answers \(\d\.\d s\); its log is HOME\/state\/gateway\.log\n$/,
+    /^xx: starting the gateway on http:\/\/127\.0\.0\.1:PORT\nxx: the gateway answers \(\d\.\d s\); clutch status tells the rest\n$/,
   );
   expect([first.status, health?.service, agentWasStarted(place)]).toEqual([0, "clutch", true]);
-  expect(readFileSync(join(place.home, "state/gateway.log"), "utf8")).toContain("serves on");
+  expect(readFileSync(join(place.home, "state/logs/gateway.log"), "utf8")).toContain("serves on");
   expect(await xx(place, ["cip"])).toEqual({ stderr: "", status: 0 });
   expect((await healthOf(place))?.pid).toBe(health?.pid as number);
 });
@@ -76,20 +78,26 @@ test("starts a gateway that outlives the launch, tells so, and finds it the next
 test("three launches at once start one gateway", async () => {
   const place = newPlace("three");
   const launches = await Promise.all([xx(place, ["cip"]), xx(place, ["cip"]), xx(place, ["cip"])]);
-  const health = await healthOf(place);
-  if (health !== undefined) started.push(health.pid);
   expect(launches.map(({ status }) => status)).toEqual([0, 0, 0]);
-  expect(readFileSync(join(place.home, "state/gateway.log"), "utf8").match(/serves on/g)?.length).toBe(1);
+  expect(readFileSync(join(place.home, "state/logs/gateway.log"), "utf8").match(/serves on/g)?.length).toBe(1);
 });
 
-test("a gateway that ends at once is told with its own words, and the agent is not started", async () => {
-  const place = newPlace("ends", { breaker: { failures: "many" } });
-  const { stderr, status } = await xx(place, ["cip"]);
+test("a gateway that cannot start is told of with its cause, and the agent is not started", async () => {
+  const broken = newPlace("broken", { breaker: { failures: "many" } });
+  expect(await xx(broken, ["cip"])).toEqual({
+    stderr: `xx: starting the gateway on http://127.0.0.1:PORT
+xx: HOME/config.json: "breaker.failures" is "many": invalid input: expected number, received string: correct it in the file
+`,
+    status: 2,
+  });
+  const locked = newPlace("locked");
+  mkdirSync(join(locked.home, "clutch.db"));
+  const { stderr, status } = await xx(locked, ["cip"]);
   expect(status).toBe(1);
   expect(stderr).toMatch(
-    /xx: the gateway ended at once \(exit 2\): .*"breaker\.failures" is "many".*: clutch serve shows it/,
+    /xx: the gateway did not start: it ended \(exit 1\), 3 times: .*clutch\.db.*: clutch logs gateway has the rest; route d goes without\n$/,
   );
-  expect(agentWasStarted(place)).toBe(false);
+  expect([agentWasStarted(broken), agentWasStarted(locked)]).toEqual([false, false]);
 });
 
 test("with auto_start off nothing is started, and route d needs no gateway", async () => {

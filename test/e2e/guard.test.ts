@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { openStore } from "../../src/store/open.ts";
 import { requestQueries } from "../../src/store/requests.ts";
 import { eventually, programs } from "../support/gateway.ts";
-import { startTerminals, type Terminals } from "../support/terminals.ts";
+import { startTerminal, type Terminal } from "../support/terminal.ts";
 
 const tmux = Bun.which("tmux");
 const mustRun = process.env["CI"] === "true";
@@ -50,7 +50,8 @@ interface Desk {
   log: string;
   env: Record<string, string>;
   project(name: string): string;
-  terminals: Terminals;
+  /** A shell in a new terminal. */
+  open(cwd: string, more?: Record<string, string>): Terminal;
   /** Asks the guard's own tmux. */
   guardTmux(...args: string[]): { ok: boolean; text: string };
   /** Runs clutch without a terminal. */
@@ -91,7 +92,7 @@ function setDesk(argv: readonly string[]): Desk {
     LANG: "C.UTF-8",
     COLORTERM: "truecolor",
   };
-  const terminals = startTerminals(tmux ?? "");
+  const terminals: Terminal[] = [];
   const run = (command: readonly string[], more: Record<string, string> = {}): Outcome => {
     const child = Bun.spawnSync([...command], {
       cwd: root,
@@ -110,7 +111,12 @@ function setDesk(argv: readonly string[]): Desk {
     home,
     log,
     env,
-    terminals,
+    open(cwd, more) {
+      const shell = { PS1: "$ ", TERM: "xterm-256color", ...env, ...more };
+      const terminal = startTerminal(["/bin/sh", "-i"], shell, cwd, { columns: 120, rows: 30, tmux: tmux ?? "tmux" });
+      terminals.push(terminal);
+      return terminal;
+    },
     guardTmux,
     project(name) {
       const folder = join(root, name);
@@ -126,7 +132,7 @@ function setDesk(argv: readonly string[]): Desk {
     },
     end() {
       guardTmux("kill-server");
-      terminals.end();
+      for (const terminal of terminals) terminal.stop();
     },
   };
 }
@@ -138,11 +144,12 @@ interface Start {
   env: Record<string, string>;
 }
 
-/** What each start of the fake agent wrote down. */
+/** What each start of the fake agent wrote down, once it is all there. */
 function startsIn(log: string): Start[] {
   if (!existsSync(log)) return [];
   const blocks = readFileSync(log, "utf8").split("start\ncwd=").slice(1);
-  return blocks.map((block) => {
+  const whole = blocks.filter((block) => block.endsWith("\nwritten\n"));
+  return whole.map((block) => {
     const lines = block.split("\n");
     const values = (prefix: string) =>
       lines.filter((line) => line.startsWith(prefix)).map((line) => line.slice(prefix.length));
@@ -180,7 +187,7 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
     afterEach(() => desk.end());
 
     const starts = () => startsIn(desk.log);
-    const open = (cwd: string, more: Record<string, string> = {}) => desk.terminals.open({ ...desk.env, ...more }, cwd);
+    const open = (cwd: string, more?: Record<string, string>) => desk.open(cwd, more);
     const listed = () =>
       JSON.parse(desk.clutch(["resume", "--json"]).stdout).launches as {
         id: string;
@@ -200,35 +207,35 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
       async () => {
         const project = desk.project("one project");
         const first = open(project);
-        first.type("clutch run -- xx cip; echo status=$?");
-        await first.sees("agent ready");
-        first.type("remember the word plum");
-        await first.sees("said remember the word plum");
+        first.enter("clutch run -- xx cip; echo status=$?");
+        await first.shows("agent ready");
+        first.enter("remember the word plum");
+        await first.shows("said remember the word plum");
         const [{ pid = 0 } = {}] = starts();
-        first.close();
+        first.stop();
         await eventually("a session without terminal", () => desk.guardTmux("list-clients").text === "");
         expect(isAlive(pid)).toBe(true);
 
         const elsewhere = open(desk.project("another"));
-        elsewhere.type("clutch run -- xx cip");
-        await elsewhere.sees("agent ready");
+        elsewhere.enter("clutch run -- xx cip");
+        await elsewhere.shows("agent ready");
         expect(elsewhere.screen()).not.toContain("plum");
 
         const second = open(project);
-        second.type("clutch run -- xx cip; echo status=$?");
-        await second.sees("said remember the word plum");
-        second.type("and pear");
-        await second.sees("said and pear");
+        second.enter("clutch run -- xx cip; echo status=$?");
+        await second.shows("said remember the word plum");
+        second.enter("and pear");
+        await second.shows("said and pear");
         expect(starts()).toHaveLength(2);
 
         const third = open(project);
-        third.type("clutch run -- xx cip");
-        await third.sees("agent ready");
+        third.enter("clutch run -- xx cip");
+        await third.shows("agent ready");
         expect(third.screen()).not.toContain("plum");
         expect(starts()).toHaveLength(3);
 
-        second.type("quit7");
-        await second.sees("status=7");
+        second.enter("quit7");
+        await second.shows("status=7");
         expect(second.screen()).toMatch(/back in the launch of \d+ seconds? ago/);
         // The last screen stays, as it would in a terminal without tmux.
         expect(second.screen()).toContain("said and pear");
@@ -242,30 +249,30 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
       "hands over what is typed, and the agent's own end",
       async () => {
         const terminal = open(desk.project("p"));
-        terminal.type("clutch run -- agent; echo status=$?");
-        await terminal.sees("agent ready");
+        terminal.enter("clutch run -- agent; echo status=$?");
+        await terminal.shows("agent ready");
         terminal.press("C-c");
-        await terminal.sees("caught Ctrl-C");
+        await terminal.shows("caught Ctrl-C");
         terminal.press("Up", "Enter");
-        await terminal.sees("said ^[[A");
+        await terminal.shows("said ^[[A");
         terminal.press("C-b", "Enter");
-        await terminal.sees("said ^B");
-        terminal.type("suspend");
-        await terminal.sees("back from suspension");
+        await terminal.shows("said ^B");
+        terminal.enter("suspend");
+        await terminal.shows("back from suspension");
         terminal.press("C-d");
-        await terminal.sees("status=0");
+        await terminal.shows("status=0");
         expect(terminal.screen()).toContain("end of input");
 
-        terminal.type("clear; clutch run -- agent; echo status=$?");
-        await terminal.sees("agent ready");
-        terminal.type("crash");
-        await terminal.sees("status=137");
+        terminal.enter("clear; clutch run -- agent; echo status=$?");
+        await terminal.shows("agent ready");
+        terminal.enter("crash");
+        await terminal.shows("status=137");
 
-        terminal.type("clear; clutch run -- sh -c 'echo cannot start >&2; exit 9'; echo status=$?");
-        await terminal.sees("status=9");
+        terminal.enter("clear; clutch run -- sh -c 'echo cannot start >&2; exit 9'; echo status=$?");
+        await terminal.shows("status=9");
         expect(terminal.screen()).toContain("cannot start");
-        terminal.type("clear; clutch run -- nonesuch; echo status=$?");
-        await terminal.sees("status=127");
+        terminal.enter("clear; clutch run -- nonesuch; echo status=$?");
+        await terminal.shows("status=127");
         expect(terminal.screen()).toContain("there is no program nonesuch on PATH: install it");
 
         expect(listed().map(({ state, exit_code }) => [state, exit_code])).toEqual([
@@ -281,17 +288,17 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
       "leaves the agent on Ctrl-\\ and says how to come back",
       async () => {
         const terminal = open(desk.project("p"));
-        terminal.type("clutch run -- agent; echo status=$?");
-        await terminal.sees("agent ready");
+        terminal.enter("clutch run -- agent; echo status=$?");
+        await terminal.shows("agent ready");
         terminal.press("C-\\");
-        await terminal.sees("status=0");
+        await terminal.shows("status=0");
         const [{ id = "" } = {}] = listed();
         expect(terminal.screen()).toContain(`clutch resume ${id} shows it again`);
         expect(terminal.screen()).not.toContain("[detached");
-        terminal.type(`clear; clutch resume ${id.slice(0, 4)}; echo status=$?`);
-        await terminal.sees("agent ready");
-        terminal.type("quit3");
-        await terminal.sees("status=3");
+        terminal.enter(`clear; clutch resume ${id.slice(0, 4)}; echo status=$?`);
+        await terminal.shows("agent ready");
+        terminal.enter("quit3");
+        await terminal.shows("status=3");
       },
       slow,
     );
@@ -301,11 +308,11 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
       async () => {
         const project = desk.project("p");
         const first = open(project, { MY_API_KEY: key, ODD_VALUE: "a 'b' \"c\" $d; e" });
-        first.type("umask 027; clutch run -- xx cip");
-        await first.sees("agent ready");
+        first.enter("umask 027; clutch run -- xx cip");
+        await first.shows("agent ready");
         const second = open(project, { OTHER: "2" });
-        second.type("clutch run -- xx cip -m x/y");
-        await second.sees("agent ready");
+        second.enter("clutch run -- xx cip -m x/y");
+        await second.shows("agent ready");
 
         const [one, two] = starts();
         expect(one?.env).toMatchObject({
@@ -370,8 +377,8 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
       "sets what agents need of a terminal",
       async () => {
         const terminal = open(desk.project("p"));
-        terminal.type("clutch run -- agent");
-        await terminal.sees("agent ready");
+        terminal.enter("clutch run -- agent");
+        await terminal.shows("agent ready");
         const shown = (scope: string, name: string) => desk.guardTmux("show-options", scope, name).text;
         expect(["mouse", "history-limit", "status", "prefix", "set-titles"].map((name) => shown("-gv", name))).toEqual([
           "on",
@@ -400,11 +407,11 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
       async () => {
         const project = desk.project("p");
         const terminals = [1, 2, 3].map(() => open(project));
-        for (const terminal of terminals) terminal.type("clutch run -- agent; echo status=$?");
-        for (const terminal of terminals) await terminal.sees("agent ready");
+        for (const terminal of terminals) terminal.enter("clutch run -- agent; echo status=$?");
+        for (const terminal of terminals) await terminal.shows("agent ready");
         expect(new Set(starts().map(({ pid }) => pid)).size).toBe(3);
-        for (const [index, terminal] of terminals.entries()) terminal.type(`quit${index + 4}`);
-        for (const [index, terminal] of terminals.entries()) await terminal.sees(`status=${index + 4}`);
+        for (const [index, terminal] of terminals.entries()) terminal.enter(`quit${index + 4}`);
+        for (const [index, terminal] of terminals.entries()) await terminal.shows(`status=${index + 4}`);
       },
       slow,
     );
@@ -421,8 +428,8 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
         expect(existsSync(socket)).toBe(true);
         const terminal = open(desk.project("p"));
         for (let round = 1; round <= 5; round++) {
-          terminal.type(`clutch run -- sh -c 'exit ${round}'; echo status=$?`);
-          await terminal.sees(`status=${round}`);
+          terminal.enter(`clutch run -- sh -c 'exit ${round}'; echo status=$?`);
+          await terminal.shows(`status=${round}`);
         }
         expect(terminal.screen()).not.toContain("without the crash guard");
       },
@@ -441,13 +448,13 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
         expect(desk.clutch(["run", "--"]).status).toBe(2);
 
         const inTmux = open(desk.project("p"), { TMUX: "/somewhere,1,0" });
-        inTmux.type("clutch run -- agent; echo status=$?");
-        await inTmux.sees("agent ready");
+        inTmux.enter("clutch run -- agent; echo status=$?");
+        await inTmux.shows("agent ready");
         expect(inTmux.screen()).toContain("inside tmux already");
-        inTmux.type("quit6");
-        await inTmux.sees("status=6");
-        inTmux.type("clear; clutch run -- sh -c 'kill -TERM $$'; echo status=$?");
-        await inTmux.sees("status=143");
+        inTmux.enter("quit6");
+        await inTmux.shows("status=6");
+        inTmux.enter("clear; clutch run -- sh -c 'kill -TERM $$'; echo status=$?");
+        await inTmux.shows("status=143");
         expect(inTmux.screen()).not.toContain("inside tmux");
 
         const bin = join(desk.home, "bin");
@@ -455,11 +462,11 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
         for (const name of ["sh", "env", "cat", "sed"]) symlinkSync(Bun.which(name) ?? "", join(bin, name));
         symlinkSync(agentScript, join(bin, "agent"));
         const without = open(desk.project("p"), { PATH: bin });
-        without.type(`${argv.join(" ")} run -- agent; echo status=$?`);
-        await without.sees("agent ready");
+        without.enter(`${argv.join(" ")} run -- agent; echo status=$?`);
+        await without.shows("agent ready");
         expect(without.screen()).toContain("tmux is not on PATH, so this runs without the crash guard");
-        without.type("quit8");
-        await without.sees("status=8");
+        without.enter("quit8");
+        await without.shows("status=8");
         expect(desk.guardTmux("list-sessions").ok).toBe(false);
       },
       slow,
@@ -476,13 +483,13 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
           { mode: 0o755 },
         );
         const terminal = open(desk.project("p"), { PATH: `${broken}:${desk.env["PATH"]}`, MY_API_KEY: key });
-        terminal.type("clutch run -- xx cip; echo status=$?");
-        await terminal.sees("agent ready");
+        terminal.enter("clutch run -- xx cip; echo status=$?");
+        await terminal.shows("agent ready");
         expect(terminal.screen()).toContain("no luck");
         expect(terminal.screen()).toContain("tmux did not start (exit status 1), so this runs without the crash guard");
         expect(starts()[0]?.env["MY_API_KEY"]).toBe(key);
-        terminal.type("quit2");
-        await terminal.sees("status=2");
+        terminal.enter("quit2");
+        await terminal.shows("status=2");
         expect(readdirSync(join(desk.home, "state/launches"))).toEqual([]);
       },
       slow,
@@ -498,11 +505,11 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
       ] as const;
       for (const [line, folder, more] of terminals) {
         const terminal = open(folder, more);
-        terminal.type(`${line}; echo status=$?`);
-        await terminal.sees("agent ready");
+        terminal.enter(`${line}; echo status=$?`);
+        await terminal.shows("agent ready");
         if (line.endsWith("stays")) {
-          terminal.type("quit0");
-          await terminal.sees("status=0");
+          terminal.enter("quit0");
+          await terminal.shows("status=0");
         }
       }
       const launchId = listed()[0]?.launch_id ?? "";
@@ -543,8 +550,8 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
 
       const before = starts().length;
       const terminal = open(desk.project("elsewhere"), { MY_API_KEY: "of-the-second-day" });
-      terminal.type("clutch resume --all; echo status=$?");
-      await terminal.sees("agent ready");
+      terminal.enter("clutch resume --all; echo status=$?");
+      await terminal.shows("agent ready");
       await eventually("both agents", () => starts().length === before + 2);
       // They start in order, but not one after the other.
       const back = starts().findLast(({ cwd }) => cwd === one);
@@ -557,7 +564,7 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
 
       // The terminal shows the first; leaving it tells of all.
       terminal.press("C-\\");
-      await terminal.sees("status=0");
+      await terminal.shows("status=0");
       expect(terminal.screen()).toContain("Ante has no flag for the last session");
       expect(terminal.screen()).toContain(`Claude Code in ${one}: xx cspf -s 0f3a-session -- --add-dir x y`);
       expect(listed().map(({ state, attached }) => [state, attached])).toEqual([
@@ -571,8 +578,8 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
 
       // The words of the first day still find it, and a second crash loses nothing.
       const again = open(one);
-      again.type("clutch run -- xx cif -p hello -- --add-dir 'x y'");
-      await again.sees("agent ready");
+      again.enter("clutch run -- xx cif -p hello -- --add-dir 'x y'");
+      await again.shows("agent ready");
       expect(starts()).toHaveLength(before + 2);
       await desk.crash();
       expect(desk.clutch(["resume", "--all"]).stdout).toContain("xx cspf -s 0f3a-session -- --add-dir x y");
@@ -584,16 +591,16 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
       async () => {
         const project = desk.project("p");
         const terminal = open(project);
-        terminal.type("clutch run -- agent a");
-        await terminal.sees("agent ready: a");
+        terminal.enter("clutch run -- agent a");
+        await terminal.shows("agent ready: a");
         await desk.crash();
-        await terminal.sees("tmux ended and took this launch along");
+        await terminal.shows("tmux ended and took this launch along");
         for (const left of ["alternate_on", "mouse_any_flag", "keypad_flag"])
           expect([left, terminal.mode(left)]).toEqual([left, "0"]);
         expect(terminal.mode("cursor_flag")).toBe("1");
         const [{ id = "" } = {}] = listed();
-        terminal.type(`cd /; clear; clutch resume ${id.slice(0, 5)}; echo status=$?`);
-        await terminal.sees("agent ready: a");
+        terminal.enter(`cd /; clear; clutch resume ${id.slice(0, 5)}; echo status=$?`);
+        await terminal.shows("agent ready: a");
         expect(starts()[1]?.cwd).toBe(project);
         const [dead, running] = listed();
         expect([dead?.state, dead?.resumed_by]).toEqual(["resumed", running?.id]);
@@ -603,11 +610,11 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
         expect(desk.clutch(["resume", "--forget", other])).toMatchObject({ status: 2 });
         expect(desk.clutch(["resume", other]).stderr).toContain("cannot be shown here");
         const second = open(project);
-        second.type(`clutch resume ${other}; echo status=$?`);
-        await second.sees("agent ready: a");
-        await terminal.sees("status=0");
-        second.type("quit0");
-        await second.sees("status=0");
+        second.enter(`clutch resume ${other}; echo status=$?`);
+        await second.shows("agent ready: a");
+        await terminal.shows("status=0");
+        second.enter("quit0");
+        await second.shows("status=0");
         expect(desk.clutch(["resume", other]).stderr).toContain("came to its own end, with exit status 0");
         for (const gone of [id, other]) expect(desk.clutch(["resume", "--forget", gone]).status).toBe(0);
         expect(desk.clutch(["resume"]).stdout).toBe("no launch died, none is running\n");
@@ -628,8 +635,8 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
           "[ -e broken ] && echo nothing to continue && exit 1\necho agent ready\nread line\n",
         );
         const terminal = open(project);
-        terminal.type("clutch run -- sh run.sh");
-        await terminal.sees("agent ready");
+        terminal.enter("clutch run -- sh run.sh");
+        await terminal.shows("agent ready");
         await desk.crash();
         writeFileSync(join(project, "broken"), "");
         const failed = desk.clutch(["resume", "--all"]);
@@ -637,8 +644,8 @@ describe.skipIf(tmux === null).each(programs.map(({ name, argv }) => [name, argv
         expect(failed.stderr).toContain("ended at once with exit status 1: nothing to continue");
         expect(failed.stderr).toMatch(/launch [a-z0-9]{6} is still on offer/);
         expect(listed().map(({ state }) => state)).toEqual(["died"]);
-        terminal.type(`clear; clutch resume ${listed()[0]?.id}; echo status=$?`);
-        await terminal.sees("status=1");
+        terminal.enter(`clear; clutch resume ${listed()[0]?.id}; echo status=$?`);
+        await terminal.shows("status=1");
         expect(terminal.screen()).toContain("nothing to continue");
         expect(terminal.screen()).toContain("is still on offer");
         expect(listed().map(({ state }) => state)).toEqual(["died"]);

@@ -33,12 +33,19 @@ const agentLog = join(root, "agent.log");
 const runLog = join(root, "run.log");
 const session = "5939fbc5-b77d-43d3-98e5-28945274b058";
 
+const gateway = Bun.spawn([process.execPath, join(tree, "test/support/gateway-stub.ts")], {
+  stdin: "ignore",
+  stdout: "pipe",
+});
+const gatewayPort = new TextDecoder().decode((await gateway.stdout.getReader().read()).value).trim();
+
 const env = {
   HOME: home,
   ZDOTDIR: home,
   PATH: `${bin}:/usr/bin:/bin`,
   LANG: "C.UTF-8",
   CLUTCH_HOME: join(home, "clutch"),
+  CLUTCH_PORT: gatewayPort,
   IS_SANDBOX: "1",
   FAKE_LOG: agentLog,
   // Bun would keep what it has transpiled in the home.
@@ -106,7 +113,10 @@ beforeAll(() => {
   mkdirSync(project, { recursive: true });
 });
 
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => {
+  gateway.kill();
+  rmSync(root, { recursive: true, force: true });
+});
 
 beforeEach(() => {
   for (const path of [home, agentLog, runLog]) rmSync(path, { recursive: true, force: true });

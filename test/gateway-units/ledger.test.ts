@@ -23,7 +23,6 @@ function setUp() {
       saved.push(structuredClone({ rows: [...rows], attempts: [...attempts] }));
     },
     recoverPending: async () => 0,
-    costSince: async () => 0,
     find: async () => undefined,
   };
   const ledger = new Ledger({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseAtOnceBytes, RequestBody } from "../../src/gateway/body.ts";
-import { findTopLevelBoolean, findTopLevelString, hasTopLevelItems } from "../../src/gateway/peek.ts";
+import { findTopLevelBoolean, findTopLevelString, hasTopLevelItems, topLevelMembers } from "../../src/gateway/peek.ts";
 import type { Json, JsonObject } from "../../src/protocols/chat.ts";
 
 describe("findTopLevelString()", () => {
@@ -195,5 +195,33 @@ describe(`random bodies (seed ${seed})`, () => {
       if (!Bun.deepEquals(short, long))
         expect({ round, small: small.toString(), long }).toEqual({ round, small: small.toString(), long: short });
     }
+  });
+});
+
+describe("topLevelMembers()", () => {
+  const members = (text: string) => {
+    const body = Buffer.from(text);
+    const found = topLevelMembers(body);
+    return (
+      found && Object.fromEntries([...found].map(([name, { start, end }]) => [name, body.toString("utf8", start, end)]))
+    );
+  };
+  test.each<[text: string, expected: Record<string, string> | undefined]>([
+    ["{}", {}],
+    [
+      ` {"a" : 1 , "b":[1,{"c":"]}"}],"d":{"a":2}, "e":"\\"}", "f":null } \n`,
+      { a: "1", b: '[1,{"c":"]}"}]', d: '{"a":2}', e: '"\\"}"', f: "null" },
+    ],
+    ['{"a":1,"a":2}', { a: "2" }],
+    ['{"ä":true}', { ä: "true" }],
+    ['{"\\u0061":1}', undefined],
+    ["[1]", undefined],
+    ['{"a":[1}', undefined],
+    ['{"a":}', undefined],
+    ['{"a":1', undefined],
+    ['{"a":1} x', undefined],
+    ["", undefined],
+  ])("%s", (text, expected) => {
+    expect(members(text)).toEqual(expected as never);
   });
 });

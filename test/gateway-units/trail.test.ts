@@ -37,7 +37,7 @@ const cases: Case[] = [
     play(notes) {
       notes.asked(one, startedAt + 1);
       notes.changed(one, nothingLearnt, false);
-      notes.served();
+      notes.served(one);
     },
     trail: null,
   },
@@ -50,7 +50,7 @@ const cases: Case[] = [
     ],
     play(notes) {
       notes.asked(one, startedAt + 1);
-      notes.served();
+      notes.served(one);
     },
     trail: { steps: [{ rule: "image", outcome: "no image in the newest turn" }] },
   },
@@ -67,9 +67,9 @@ const cases: Case[] = [
     play(notes) {
       notes.arranged([one, two, three], new Map([[three, resting]]), undefined);
       notes.asked(one, startedAt + 1);
-      notes.closed(one, { id: "account:a", until: startedAt + 300_000 });
+      notes.left(one, "upstream", { id: "account:a", until: startedAt + 300_000 });
       notes.asked(two, startedAt + 40);
-      notes.served();
+      notes.served(two);
     },
     trail: {
       candidates: [
@@ -93,7 +93,7 @@ const cases: Case[] = [
       notes.waited(99.6);
       notes.waited(100);
       notes.opened(startedAt + 8000);
-      notes.served();
+      notes.served(three);
     },
     trail: {
       candidates: [{ target: "a:one" }, { target: "b:two" }, { target: "a:three" }],
@@ -118,7 +118,7 @@ const cases: Case[] = [
     play(notes) {
       notes.arranged([three, one, two], new Map(), three);
       notes.asked(three, startedAt);
-      notes.served();
+      notes.served(three);
     },
     trail: {
       candidates: [{ target: "a:three" }, { target: "a:one" }, { target: "b:two" }],
@@ -138,7 +138,7 @@ const cases: Case[] = [
       const group = { ...one, others: [two, three] };
       notes.arranged([group], new Map(), undefined);
       notes.asked(group, startedAt);
-      notes.served();
+      notes.served(group);
     },
     trail: { candidates: [{ target: "a:one", others: ["b:two", "a:three"] }], calls: [{ target: "a:one", at: 0 }] },
   },

@@ -5,10 +5,12 @@ import { networkInterfaces } from "node:os";
 import type { BreakerReport } from "../../src/explain/breakers.ts";
 import type { QuotaReport } from "../../src/explain/quota.ts";
 import { createAdmin } from "../../src/gateway/admin.ts";
+import { reportTotals } from "../../src/gateway/day-totals.ts";
 import { Health } from "../../src/gateway/health.ts";
 import type { Json, JsonObject } from "../../src/protocols/chat.ts";
 import { lookups } from "../../src/store/lookups.ts";
 import { openStore } from "../../src/store/open.ts";
+import { noTotals } from "../../src/store/totals.ts";
 import { at, whole } from "../support/answers.ts";
 import { json } from "../support/fake-upstream.ts";
 import { type GatewaySetup, makeHome, startServe, startTestGateway, type TestGateway } from "../support/gateway.ts";
@@ -158,6 +160,14 @@ describe("who may use /admin", () => {
       flush: async () => {},
       database: store.path,
       routing: () => ({ rules: [{ rule: "default", hits: 3 }] }),
+      headroom: () => ({ mode: "off" }),
+      startedAt: 0,
+      isDraining: () => false,
+      inFlight: () => 0,
+      flights: () => [],
+      problems: () => [],
+      tiers: () => [],
+      today: () => reportTotals(noTotals, 0),
     });
     const peers: [address: string | undefined, status: number][] = [
       ["127.0.0.1", 200],

@@ -283,14 +283,26 @@ describe("completeClutch()", () => {
     .addOption(new Option("--hidden").hideHelp())
     .option("-f, --force", "all of them");
 
+  program.command("up").argument("[services...]", "these alone");
+  const chain = program.command("chain");
+  chain.command("move").argument("<service>", "its id").option("--before <service>", "before this one");
+  chain.command("add").argument("<service>", "an id for it");
+
   const clutch = async (line: string) => {
     const words = line.split(" ");
-    const candidates = await completeClutch(program, words.slice(0, -1), words.at(-1) ?? "", world);
+    const withServices = { ...world, services: () => ["gateway", "db"] };
+    const candidates = await completeClutch(program, words.slice(0, -1), words.at(-1) ?? "", withServices);
     return candidates.map(({ value, description }) => `${value}\t${description}`);
   };
 
   test.each<[string, string[]]>([
-    ["", ["serve\trun it", "xx\t", "aliases\tshort names", "help\tdisplay help for command"]],
+    ["", ["serve\trun it", "xx\t", "aliases\tshort names", "up\t", "chain\t", "help\tdisplay help for command"]],
+    ["up ", ["gateway\tthese alone", "db\tthese alone"]],
+    ["up gateway d", ["db\tthese alone"]],
+    ["chain move d", ["db\tits id"]],
+    ["chain move db --before g", ["gateway\tbefore this one"]],
+    ["chain move db --before=g", ["--before=gateway\tbefore this one"]],
+    ["chain add ", []],
     ["al", ["aliases\tshort names"]],
     ["--v", ["--version\toutput the version number"]],
     ["serve --p", ["--port\twhich port"]],

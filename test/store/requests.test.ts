@@ -49,6 +49,9 @@ const unsaid = {
   costUsd: null,
   durationMs: null,
   firstTokenMs: null,
+  compression: null,
+  tokensBefore: null,
+  tokensAfter: null,
 };
 
 const full: Required<RequestRow> = {
@@ -72,6 +75,9 @@ const full: Required<RequestRow> = {
   costUsd: 0.00125,
   durationMs: 250,
   firstTokenMs: 40,
+  compression: "front",
+  tokensBefore: 900,
+  tokensAfter: 600,
 };
 
 const attempt = (number: number, changes: Partial<AttemptRow> = {}): AttemptRow => ({

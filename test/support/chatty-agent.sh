@@ -2,11 +2,13 @@
 # Stands in for an agent that talks: says how it was started, then repeats each line; Ctrl-C and the quit word are told apart.
 # Its own argv, folder and environment go to the file FAKE_LOG names, one block per start.
 case " $* " in *" --help "* | *" --version "* | " debug models "*) exit 0 ;; esac
-{
+block=$(
   printf 'start\ncwd=%s\npid=%s\n' "$PWD" "$$"
   for argument in "$@"; do printf 'argv=%s\n' "$argument"; done
   env | sed 's/^/env:/'
-} >> "$FAKE_LOG"
+)
+# In one piece, since several may start at once.
+printf '%s\nwritten\n' "$block" >> "$FAKE_LOG"
 interrupted=
 trap 'interrupted=yes; echo "caught Ctrl-C"' INT
 printf 'agent ready: %s\n' "$*"

@@ -49,6 +49,6 @@ export interface Member {
 const troubled: readonly MemberState[] = ["starting", "unhealthy", "restarting", "failed", "stopped", "foreign"];
 
 /** What is absent, passive or switched off fails nothing. */
-export function isTroubled(member: Member): boolean {
+export function isTroubled(member: Pick<Member, "state">): boolean {
   return troubled.includes(member.state);
 }

@@ -145,8 +145,8 @@ Antigravity p+b: agy is not on PATH: install it with ${agents.g.install}
 
   test.each([
     [["--agents", "foo"], 'there is no agent "foo"'],
-    [[], "clutch doctor checks only the agents so far: clutch doctor --agents"],
-    [["claude"], "clutch doctor checks only the agents so far: clutch doctor --agents"],
+    [[], "clutch doctor checks only the agents and RTK so far: clutch doctor --agents, or clutch doctor --rtk"],
+    [["claude"], "clutch doctor checks only the agents and RTK so far: clutch doctor --agents, or clutch doctor --rtk"],
   ])("wrong use: doctor %j", async (args, message) => {
     const { status, stdout, stderr } = await run(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });

@@ -2,20 +2,13 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { agents } from "../../launcher/agents.ts";
-import { namesRoute, parseLaunchCode } from "../../launcher/code.ts";
-import {
-  askInstalled,
-  flagsOf,
-  isAnswered,
-  parseFlags,
-  parseVersion,
-  recallInstalled,
-} from "../../launcher/installed.ts";
-import { buildLaunch, flagsUsed, helpCommands, type LaunchRequest, type LaunchWorld } from "../../launcher/plan.ts";
-import { readLauncherSettings } from "../../launcher/settings.ts";
-import { renderError } from "../../src/errors.ts";
-import { plainWorld } from "../support/launch-world.ts";
+import { agents } from "../launcher/agents.ts";
+import { namesRoute, parseLaunchCode } from "../launcher/code.ts";
+import { buildLaunch, flagsUsed, helpCommands, type LaunchRequest, type LaunchWorld } from "../launcher/plan.ts";
+import { readLauncherSettings } from "../launcher/settings.ts";
+import { renderError } from "../src/errors.ts";
+import { askInstalled, flagsOf, isAnswered, parseFlags, parseVersion, recallInstalled } from "../src/installed.ts";
+import { plainWorld } from "./support/launch-world.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-installed-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

@@ -4,7 +4,7 @@
  */
 
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import type { Env } from "../src/config/paths.ts";
+import type { Env } from "./config/paths.ts";
 
 export interface Installed {
   /** As the program prints it, without its name; undefined when it did not say. */

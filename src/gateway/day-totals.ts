@@ -1,0 +1,100 @@
+/** What today's requests come to, counted as they end, so that no question about them reads the ledger. Days are UTC. */
+
+import type { RequestRow } from "../store/schema.ts";
+import { type LedgerTotals, noTotals } from "../store/totals.ts";
+import { startOfDay } from "./spending.ts";
+
+/** `today` in `clutch status --json`; tokens and requests are counts. */
+export interface DayTotals {
+  /** The start of the day. */
+  since: string;
+  /** Those that have ended, however they did. */
+  requests: number;
+  completed: number;
+  errors: number;
+  aborted: number;
+  input_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+  /** As far as it is known; null when nothing is. */
+  cost_usd: number | null;
+  /** Requests whose price nobody told. */
+  unpriced_requests: number;
+  /** What compression has made of the input of requests that it was tried on; null where there were none. */
+  savings: { tokens_before: number; tokens_after: number } | null;
+}
+
+/** Stands in `served_by` where the gateway itself has answered: that costs nothing. */
+const ownAnswers = "clutch:";
+
+export class TodaysTotals {
+  readonly #now: () => number;
+  #since: number;
+  #totals: LedgerTotals;
+
+  /** @param known what the ledger says of today so far */
+  constructor(now: () => number, known: LedgerTotals) {
+    this.#now = now;
+    this.#since = startOfDay(now());
+    this.#totals = { ...known };
+  }
+
+  /** To be told of each request once, as it ends. One that began yesterday is yesterday's. */
+  ended(row: RequestRow): void {
+    this.#turnPage();
+    if (row.startedAt < this.#since) return;
+    const totals = this.#totals;
+    totals.requests++;
+    if (row.status === "completed") totals.completed++;
+    else if (row.status === "error") totals.errors++;
+    else totals.aborted++;
+    totals.inputTokens += row.inputTokens ?? 0;
+    totals.cacheReadTokens += row.cacheReadTokens ?? 0;
+    totals.cacheWriteTokens += row.cacheWriteTokens ?? 0;
+    totals.outputTokens += row.outputTokens ?? 0;
+    totals.reasoningTokens += row.reasoningTokens ?? 0;
+    totals.compressedBefore += row.tokensBefore ?? 0;
+    totals.compressedAfter += row.tokensAfter ?? 0;
+    if (row.costUsd !== null && row.costUsd !== undefined) {
+      totals.costUsd += row.costUsd;
+      totals.priced++;
+    } else if (row.servedBy?.startsWith(ownAnswers) === false) totals.unpriced++;
+  }
+
+  report(): DayTotals {
+    this.#turnPage();
+    return reportTotals(this.#totals, this.#since);
+  }
+
+  #turnPage(): void {
+    const since = startOfDay(this.#now());
+    if (since === this.#since) return;
+    this.#since = since;
+    this.#totals = { ...noTotals };
+  }
+}
+
+/** @param since milliseconds since 1970 */
+export function reportTotals(totals: LedgerTotals, since: number): DayTotals {
+  return {
+    since: new Date(since).toISOString(),
+    requests: totals.requests,
+    completed: totals.completed,
+    errors: totals.errors,
+    aborted: totals.aborted,
+    input_tokens: totals.inputTokens,
+    cache_read_tokens: totals.cacheReadTokens,
+    cache_write_tokens: totals.cacheWriteTokens,
+    output_tokens: totals.outputTokens,
+    reasoning_tokens: totals.reasoningTokens,
+    // Nothing was paid for while nobody was asked; otherwise an unknown price is not zero.
+    cost_usd: totals.priced === 0 && totals.unpriced > 0 ? null : totals.costUsd,
+    unpriced_requests: totals.unpriced,
+    savings:
+      totals.compressedBefore === 0
+        ? null
+        : { tokens_before: totals.compressedBefore, tokens_after: totals.compressedAfter },
+  };
+}
