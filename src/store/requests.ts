@@ -15,21 +15,27 @@ export interface RequestQueries {
 }
 
 export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
-  const saveRequest = prepareSave(
-    db,
-    db
-      .insert(requests)
-      .values(placeholders(requests))
-      .onConflictDoUpdate({ target: requests.id, set: excluded(requests) }),
-    requestValues,
-  );
-  const saveAttempt = prepareSave(
-    db,
-    db.insert(attempts).values(placeholders(attempts)).onConflictDoNothing(),
-    attemptValues,
-  );
+  // Prepared by the first rows: a gateway that starts has none, and somebody waits for it.
+  let statements: ReturnType<typeof prepare> | undefined;
+  const prepare = () => ({
+    saveRequest: prepareSave(
+      db,
+      db
+        .insert(requests)
+        .values(placeholders(requests))
+        .onConflictDoUpdate({ target: requests.id, set: excluded(requests) }),
+      requestValues,
+    ),
+    saveAttempt: prepareSave(
+      db,
+      db.insert(attempts).values(placeholders(attempts)).onConflictDoNothing(),
+      attemptValues,
+    ),
+  });
   return {
     async save(requestRows, attemptRows) {
+      statements ??= prepare();
+      const { saveRequest, saveAttempt } = statements;
       db.transaction(() => {
         for (const row of requestRows) saveRequest(row);
         for (const row of attemptRows) saveAttempt(row);
