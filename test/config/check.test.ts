@@ -67,9 +67,7 @@ describe("checkConfigText()", () => {
 
   test("only warns of what the predecessor's file has of its own", () => {
     const checked = checkConfigText('{"selectors": {}, "server": {"port": 1}}', true);
-    expect(lines(checked.problems)).toEqual([
-      '1:2 warning [selectors] "selectors" means nothing to Clutch; remove it',
-    ]);
+    expect(lines(checked.problems)).toEqual(['1:2 warning [selectors] "selectors" means nothing to Clutch; remove it']);
     expect(checked.config?.server.port).toBe(1);
   });
 });
