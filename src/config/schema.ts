@@ -245,7 +245,8 @@ function valueAt(value: Json | undefined, path: readonly PropertyKey[]): Json | 
   return here;
 }
 
-function knownKeysAt(path: readonly PropertyKey[]): string[] {
+/** The keys that an object at this place may have; empty where any is good, or none. */
+export function knownKeysAt(path: readonly PropertyKey[]): string[] {
   let schema: unknown = configSchema;
   for (const key of path) {
     schema = unwrap(schema);
@@ -257,7 +258,8 @@ function knownKeysAt(path: readonly PropertyKey[]): string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-function unwrap(schema: unknown): unknown {
+/** A schema without what says that it may be left out. */
+export function unwrap(schema: unknown): unknown {
   let inner = schema;
   while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
     inner = inner.unwrap();
