@@ -8,7 +8,7 @@ import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { FailureKind } from "../../providers/failure.ts";
 
-const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
+export const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
 
 export const requests = sqliteTable(
   "requests",
