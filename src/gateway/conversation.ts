@@ -130,6 +130,9 @@ function watchClient(raw: Request, exchange: Exchange): void {
 /** What is not known of a request that has just come. Every column stands in it, so that a row never changes its shape. */
 const nothingYet = {
   status: "pending",
+  folder: null,
+  tier: null,
+  keyId: null,
   trail: null,
   servedBy: null,
   attempts: 0,
@@ -142,6 +145,12 @@ const nothingYet = {
   reasoningTokens: null,
   usageEstimated: null,
   costUsd: null,
+  pricing: null,
+  priceSource: null,
+  priceAt: null,
+  firstChoice: null,
+  firstChoiceUsd: null,
+  compressionUsd: null,
   durationMs: null,
   firstTokenMs: null,
   compression: null,
