@@ -9,6 +9,7 @@ import type { UpFlags } from "../commands/up.ts";
 import { shells } from "../launcher/shells.ts";
 import { type Env, resolveHomes } from "./config/paths.ts";
 import { ClutchError } from "./errors.ts";
+import { templateNames } from "./modes/names.ts";
 import { nearest } from "./nearest.ts";
 import { version } from "./version.ts";
 
@@ -275,6 +276,28 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     const { removeService } = await import("../commands/chain.ts");
     status = await removeService(id, flags, env);
   });
+
+  program
+    .command("init")
+    .description("set Clutch up: finds keys, agents and local models, and carries a predecessor's set-up over")
+    .option("--yes", "the usual answers, without questions")
+    .option("--from-env <file>", "carry over this .env")
+    .option("--from-xx <file>", "carry over this ~/.xx/config.json")
+    .option("--from-chain <file>", "carry over this proxy_chain.json")
+    .option("--no-import", "carry nothing over")
+    .option("--no-test", "save keys without asking their providers about them")
+    .addOption(new Option("--mode <template>", "which models shall answer").choices(templateNames))
+    .option("--replace", "in place of the config that is there, of which a copy is kept")
+    .option("--dry-run", "show what would be written")
+    .option("--json", "tell the outcome as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch init\n  clutch init --yes --from-env ~/claude-code-proxy/.env --dry-run",
+    )
+    .action(async (flags: import("../commands/init.ts").InitFlags) => {
+      const { init } = await import("../commands/init.ts");
+      status = await init(flags, env);
+    });
 
   const config = program
     .command("config")
