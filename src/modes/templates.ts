@@ -3,6 +3,7 @@
 import { findRow } from "../../providers/catalog.ts";
 import type { RankedModel } from "../models/rank.ts";
 import type { JsonObject } from "../protocols/chat.ts";
+import { type Grade, plainName, standingOf } from "./families.ts";
 import type { TemplateName } from "./names.ts";
 
 export interface TemplateWorld {
@@ -17,8 +18,6 @@ interface Template {
   about: string;
   /** Which models may be in it. */
   takes(model: RankedModel): boolean;
-  /** Of those, the better first. */
-  order?(a: RankedModel, b: RankedModel): number;
   /** Why there is none, and what to do. */
   missing: string;
   extra?(big: string): JsonObject;
@@ -29,6 +28,8 @@ const isFree = ({ facts }: RankedModel) => facts.isFree === true;
 const takesTools = ({ facts }: RankedModel) => facts.tools === true;
 /** An agent's instructions and tools alone take twenty thousand tokens. */
 const isRoomy = ({ facts }: RankedModel) => (facts.context ?? facts.maxContext ?? 0) >= 64_000;
+/** Paid, and not beyond reason. */
+const isWorthIt = (model: RankedModel) => isPriced(model) && !isFree(model) && priceOf(model) <= dearUsd;
 const isPriced = ({ facts }: RankedModel) => facts.usd !== undefined && facts.isPlan !== true;
 
 /** Of an agent's bill: input weighs three times as much as output (US dollars per million tokens). */
@@ -36,8 +37,9 @@ function priceOf({ facts: { usd, isFree: free } }: RankedModel): number {
   return free === true ? 0 : ((usd?.[0] ?? 0) * 3 + (usd?.[1] ?? 0)) / 4;
 }
 
-/** What an evening of work may cost without a thought. */
+/** What an evening of work may cost without a thought, and what is dear beyond reason (US dollars per million tokens). */
 const budgetUsd = 0.6;
+const dearUsd = 12;
 
 export const templates = {
   free: {
@@ -65,7 +67,7 @@ export const templates = {
   },
   premium: {
     about: "the best there is, whatever it costs",
-    takes: (model) => !isLocal(model) && takesTools(model) && isRoomy(model) && !isFree(model),
+    takes: (model) => !isLocal(model) && takesTools(model) && isRoomy(model) && isWorthIt(model),
     missing: "no paid model is known of the providers that have a key",
   },
   reasoning: {
@@ -90,34 +92,92 @@ const cascadeLength = 3;
 export function buildTemplate(name: TemplateName, world: TemplateWorld): JsonObject | string {
   const template: Template = templates[name];
   const fitting = oneOfEach(world.ranked.filter(template.takes));
-  const names = fitting.map(({ provider, model }) => world.reference(provider, model));
-  const [big, ...others] = names;
-  if (big === undefined) return template.missing;
-  const lighter = fitting.toSorted((a, b) => weightOf(a) - weightOf(b) || priceOf(a) - priceOf(b));
-  const small = lighter[0] === undefined ? big : world.reference(lighter[0].provider, lighter[0].model);
-  const middle = others[0] ?? big;
-  const behind = (first: string) => names.filter((model) => model !== first).slice(0, cascadeLength);
-  const extra = template.extra?.(big) ?? {};
+  const tiers = fitting.some(({ benchmark }) => benchmark !== undefined) ? byBenchmark(fitting) : byGrade(fitting);
+  if (tiers === undefined) return template.missing;
+  const refer = ({ provider, model }: RankedModel) => world.reference(provider, model);
+  const tier = ([first, ...others]: readonly RankedModel[]) => ({
+    default: first === undefined ? "" : refer(first),
+    cascade: others.slice(0, cascadeLength).map(refer),
+  });
+  const big = tier(tiers.big);
+  const extra = template.extra?.(big.default) ?? {};
   const thinking = (extra["model_tiers"] as { BIG?: JsonObject } | undefined)?.BIG ?? {};
   return {
     ...(world.defaultProvider !== "openrouter" && { default_provider: world.defaultProvider }),
     ...extra,
-    model_tiers: {
-      BIG: { default: big, cascade: behind(big), ...thinking },
-      MIDDLE: { default: middle, cascade: behind(middle) },
-      SMALL: { default: small, cascade: behind(small) },
-    },
+    model_tiers: { BIG: { ...big, ...thinking }, MIDDLE: tier(tiers.middle), SMALL: tier(tiers.small) },
   };
+}
+
+/** Models for each tier, in the order they are tried. */
+interface Tiers {
+  big: readonly RankedModel[];
+  middle: readonly RankedModel[];
+  small: readonly RankedModel[];
+}
+
+/** They come in their order already; what is cheaper or lighter is for the smaller tiers. */
+function byBenchmark(fitting: readonly RankedModel[]): Tiers | undefined {
+  const [best] = fitting;
+  if (best === undefined) return undefined;
+  const first = (model: RankedModel | undefined) => [
+    ...(model === undefined ? [] : [model]),
+    ...fitting.filter((other) => other !== model),
+  ];
+  const cheaper = fitting.find((model) => priceOf(model) < priceOf(best) * 0.7) ?? fitting[1];
+  return { big: fitting, middle: first(cheaper), small: first(lightest(fitting, best)) };
+}
+
+/** One of each line, its newest; the vendor of the first has a say in the smaller tiers, for its cache's sake. */
+function byGrade(fitting: readonly RankedModel[]): Tiers | undefined {
+  const graded = fitting.flatMap((model) => {
+    const standing = standingOf(model.model);
+    return standing === undefined ? [] : [{ model, ...standing }];
+  });
+  // None of them is known: they are taken as they come.
+  if (graded.length === 0) return byBenchmark(fitting);
+  const newest = graded
+    .toSorted((a, b) => a.line - b.line || b.version - a.version)
+    .filter(({ line }, index, all) => all.findIndex((other) => other.line === line) === index);
+  const vendor = vendorOf((newest[0] as (typeof newest)[number]).model);
+  const lines = (order: readonly Grade[], prefersVendor: boolean) => {
+    const sorted = order.flatMap((grade) => newest.filter((one) => one.grade === grade));
+    const [first] = sorted;
+    const own = prefersVendor
+      ? sorted.find((one) => one.grade === first?.grade && vendorOf(one.model) === vendor)
+      : first;
+    return [...(own === undefined ? [] : [own]), ...sorted.filter((one) => one !== own)].map(({ model }) => model);
+  };
+  return {
+    big: lines(["best", "everyday", "fast"], false),
+    middle: lines(["everyday", "best", "fast"], true),
+    small: lines(["fast", "everyday", "best"], true),
+  };
+}
+
+function vendorOf({ provider, model }: RankedModel): string {
+  return model.includes("/") ? (model.split("/")[0] ?? "") : provider;
+}
+
+/** Billions of parameters; titles and summaries want no less. */
+const leastWeight = 8;
+/** What is lighter than that is fast. */
+const lightWeight = 100;
+
+/** The best of the light ones, of the same vendor if it has any. */
+function lightest(models: readonly RankedModel[], best: RankedModel): RankedModel | undefined {
+  const light = models.filter((model) => weightOf(model) >= leastWeight && weightOf(model) <= lightWeight);
+  return light.find((model) => vendorOf(model) === vendorOf(best)) ?? light[0] ?? models.at(-1);
 }
 
 /** Of variants of one model the first; others of its name would fail with it. */
 function oneOfEach(models: readonly RankedModel[]): RankedModel[] {
-  const plain = ({ model }: RankedModel) =>
-    model
-      .slice(model.lastIndexOf("/") + 1)
-      .replace(/:[a-z]+$/, "")
-      .replace(/-20\d{6}$/, "");
-  return models.filter((model, index) => models.findIndex((other) => plain(other) === plain(model)) === index);
+  const names = new Set<string>();
+  return models.filter(({ model }) => {
+    const isNew = !names.has(plainName(model));
+    names.add(plainName(model));
+    return isNew;
+  });
 }
 
 /** By what names say: billions of parameters, or words for small. */

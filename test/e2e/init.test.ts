@@ -268,7 +268,7 @@ describe("clutch init --yes", () => {
     await init(home, ["--yes", "--no-test"], { ANTHROPIC_API_KEY: "sk-ant-x" });
     const config = read(join(home, "config.json"));
     expect(config.default_provider).toBe("anthropic");
-    expect(config.model_tiers.BIG.default).toMatch(/^claude-/);
+    expect(config.model_tiers.BIG.default).toMatch(/^anthropic:claude-opus-/);
     expect(config.model_tiers.SMALL.default).toMatch(/haiku/);
     expect(() => parseConfig(config, "here")).not.toThrow();
   });
