@@ -146,6 +146,66 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await why(id, flags, env);
     });
 
+  const requests = program
+    .command("requests")
+    .description("what was asked, of whom, and what came of it: from the ledger, with or without a gateway")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch requests\n  clutch requests tail --agent claude\n  clutch requests export --since 7d --output week.csv",
+    );
+  const filtered = (command: Command, example: string) =>
+    command
+      .option("--agent <names>", "of these agents: letters or programs, with commas between them")
+      .option("--model <part>", "whose model asked for has this in its name")
+      .option("--served-by <part>", "answered by a provider:model with this in its name")
+      .option("--status <words>", "completed, error, aborted, pending, with commas between them")
+      .option("--errors", "only what nobody answered, or what broke off")
+      .option("--session <id>", "of the agent's session with this id, or whose id begins so")
+      .option("--launch <id>", "of this launch")
+      .option("--since <moment>", "from then on: 2h, 7d, today, 2026-11-20, 2026-11-20T14:30 (UTC)")
+      .addHelpText("after", `\nExample:\n  clutch requests ${example}`);
+  filtered(
+    requests.command("list", { isDefault: true }).description("the newest first").allowExcessArguments(),
+    "list --errors --since today",
+  )
+    .option("--until <moment>", "up to then")
+    .option("--limit <n>", "so many rows (default: 50)")
+    .option("--json", "as one JSON object")
+    .action(async (flags: import("../commands/requests.ts").FilterFlags, { args: [word] }: Command) => {
+      if (word !== undefined) throw noCommand("requests", word, requests.commands);
+      const { listRequests } = await import("../commands/requests.ts");
+      status = await listRequests(flags, env);
+    });
+  filtered(requests.command("tail").description("each as it ends, until Ctrl-C"), "tail --agent claude")
+    .option("-n, --lines <n>", "so many of the last ones first (default: 10)")
+    .option("--json", "as lines of JSON")
+    .action(async (flags: import("../commands/requests.ts").TailFlags) => {
+      const { tailRequests } = await import("../commands/requests.ts");
+      status = await tailRequests(flags, env);
+    });
+  requests
+    .command("show")
+    .description("the figures of one; clutch why tells why it went so")
+    .argument("[id]", "as x-clutch-request-id has it, or its beginning; last is the newest", "last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch requests show last")
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const { showRequest } = await import("../commands/requests.ts");
+      status = await showRequest(id, flags, env);
+    });
+  filtered(
+    requests.command("export").description("as lines of JSON or as CSV, the oldest first"),
+    "export --since 7d --output week.csv",
+  )
+    .option("--until <moment>", "up to then")
+    .option("--limit <n>", "so many rows (default: all)")
+    .addOption(new Option("--format <format>", "jsonl, or csv (default: by the file's name)").choices(["jsonl", "csv"]))
+    .option("--output <file>", "into this file (default: print)")
+    .action(async (flags: import("../commands/requests.ts").ExportFlags) => {
+      const { exportRequests } = await import("../commands/requests.ts");
+      status = await exportRequests(flags, env);
+    });
+
   const breakers = program
     .command("breakers")
     .description("what is out of order, since when and until when: models, keys, accounts, providers")

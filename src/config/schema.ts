@@ -209,7 +209,8 @@ export function keysWithoutEffect(raw: Json): string[] {
  * @throws {ClutchError} `config-invalid`: the first problem, with its key, the value and what is expected
  */
 export function parseConfig(raw: Json, source: string, tolerant = false): Config {
-  const result = configSchema.safeParse(raw);
+  // Read once or twice in a process: to compile the schema into code first would take longer than to walk it.
+  const result = configSchema.safeParse(raw, { jitless: true });
   if (result.success) return result.data;
   const unknown = result.error.issues.filter((issue) => issue.code === "unrecognized_keys");
   if (tolerant && unknown.length > 0) {
