@@ -152,6 +152,12 @@ const badVersions: Readonly<Record<string, string>> = {
   "0.37.0": "changes earlier turns, so that prompt caches are lost",
 };
 
+/** Of a version that had better not be used; undefined for all others. */
+export function describeHarm(version: string | undefined): { detail: string; hint: string } | undefined {
+  const bad = version === undefined ? undefined : badVersions[version];
+  return bad === undefined ? undefined : { detail: `version ${version} ${bad}`, hint: upgrade };
+}
+
 /**
  * By what `/health` says of itself; it answers 200 whatever its state.
  * @param health the parsed body; undefined for an answer that is no JSON
@@ -191,8 +197,8 @@ export function judgeHeadroom(health: unknown, gatewayUrl: string): HeadroomVerd
   if (!targets.every((target) => typeof target === "string")) {
     return verdict("unhealthy", `it does not say where it sends to${deployment}`, upgrade);
   }
-  const bad = version === undefined ? undefined : badVersions[version];
-  if (bad !== undefined) return verdict("unhealthy", `version ${version} ${bad}`, upgrade);
+  const harm = describeHarm(version);
+  if (harm !== undefined) return verdict("unhealthy", harm.detail, harm.hint);
   const left = [
     config["cache"] === true ? "its answer cache" : "",
     config["rate_limit"] === true ? "its own rate limit" : "",
