@@ -215,7 +215,7 @@ async function lookAtHeadroom(config: Config, cacheDir: string, env: Env): Promi
   if (file === undefined) return [ok("headroom", "not installed: requests go on as they are")];
   const program = await probeHeadroom(file, cacheDir, env);
   const harm = describeHarm(program.version);
-  if (harm !== undefined) return [fail("headroom", `${file}: ${harm.detail}`, harm.hint)];
+  if (harm !== undefined) return [fail("headroom", `${file}: ${harm.why}`, harm.hint)];
   if (program.version === undefined) {
     return [
       warn(

@@ -341,6 +341,100 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     status = await removeService(id, flags, env);
   });
 
+  const config = program
+    .command("config")
+    .description("the config: what is in force and who said so; change it, check it")
+    .addHelpText("after", "\nExamples:\n  clutch config show\n  clutch config set server.port 8090")
+    .allowExcessArguments()
+    .action(async (_flags: unknown, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("config", word, commands);
+      const { showConfig } = await import("../commands/config.ts");
+      status = await showConfig({}, env);
+    });
+  config
+    .command("show")
+    .description("every value in force, and where it comes from; keys are hidden")
+    .option("--changed", "leave out the defaults")
+    .option("--host <host>", "as clutch serve would be called")
+    .option("--port <port>", "as clutch serve would be called")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch config show --changed")
+    .action(async (flags: import("../commands/config.ts").ShowFlags) => {
+      const { showConfig } = await import("../commands/config.ts");
+      status = await showConfig(flags, env);
+    });
+  config
+    .command("get")
+    .description("one value, or the part of the config below a setting; status 1 if nothing is set")
+    .argument("<setting>", "such as server.port, fallbacks[0], model_tiers.BIG")
+    .option("--json", "with where it comes from")
+    .addHelpText("after", "\nExample:\n  clutch config get model_tiers.BIG")
+    .action(async (setting: string, flags: { json?: boolean }) => {
+      const { getSetting } = await import("../commands/config.ts");
+      status = await getSetting(setting, flags, env);
+    });
+  const configEdits = (command: Command, example: string) =>
+    command
+      .option("--dry-run", "show the difference, and write nothing")
+      .option("--json", "as one JSON object")
+      .addHelpText("after", `\nExample:\n  clutch config ${example}`);
+  configEdits(
+    config
+      .command("set")
+      .description("write a value into the file; comments and layout stay")
+      .argument("<setting>", "such as server.port")
+      .argument("<value...>", "text or JSON as the setting takes it; several words make a list; - reads it, unseen"),
+    "set fallbacks openai/gpt-oss-120b:free z-ai/glm-4.5-air:free",
+  ).action(async (setting: string, words: string[], flags: import("../commands/config.ts").EditFlags) => {
+    const { setSetting } = await import("../commands/config.ts");
+    status = await setSetting(setting, words, flags, env);
+  });
+  configEdits(
+    config
+      .command("unset")
+      .description("take a setting out of the file: the default is in force again")
+      .argument("<setting>", "such as server.port"),
+    "unset server.port",
+  ).action(async (setting: string, flags: import("../commands/config.ts").EditFlags) => {
+    const { unsetSetting } = await import("../commands/config.ts");
+    status = await unsetSetting(setting, flags, env);
+  });
+  config
+    .command("edit")
+    .description("open a copy in VISUAL or EDITOR; it takes the file's place once it holds")
+    .addHelpText("after", "\nExample:\n  EDITOR=nano clutch config edit")
+    .action(async () => {
+      const { editByHand } = await import("../commands/config.ts");
+      status = await editByHand(env);
+    });
+  config
+    .command("check")
+    .description("tell what is wrong with a config, with line and column; status 1 if anything")
+    .argument("[file]", "this one (default: the one in force)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch config check")
+    .action(async (file: string | undefined, flags: { json?: boolean }) => {
+      const { checkConfig } = await import("../commands/config.ts");
+      status = checkConfig(file, flags, env);
+    });
+  config
+    .command("path")
+    .description("print where the config file is, or will be made")
+    .addHelpText("after", "\nExample:\n  clutch config path")
+    .action(async () => {
+      const { showPath } = await import("../commands/config.ts");
+      status = showPath(env);
+    });
+  config
+    .command("schema")
+    .description("print a JSON Schema of the config, for editors and validators")
+    .addHelpText("after", "\nExample:\n  clutch config schema > config.schema.json")
+    .action(async () => {
+      const { showSchema } = await import("../commands/config.ts");
+      status = showSchema();
+    });
+
   const service = program
     .command("service")
     .description("have the chain, or the gateway alone, started at login: by systemd or launchd")

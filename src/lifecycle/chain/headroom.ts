@@ -152,10 +152,15 @@ const badVersions: Readonly<Record<string, string>> = {
   "0.37.0": "changes earlier turns, so that prompt caches are lost",
 };
 
-/** Of a version that had better not be used; undefined for all others. */
-export function describeHarm(version: string | undefined): { detail: string; hint: string } | undefined {
-  const bad = version === undefined ? undefined : badVersions[version];
-  return bad === undefined ? undefined : { detail: `version ${version} ${bad}`, hint: upgrade };
+/** What a version is known to do wrong, and the next step; undefined for one that may be started. */
+export function describeHarm(version: string | undefined): { why: string; hint: string } | undefined {
+  const harm = version === undefined ? undefined : badVersions[version];
+  return harm === undefined ? undefined : { why: `version ${version} ${harm}`, hint: upgrade };
+}
+
+/** The same of an installed one, as far as it has been asked before. @param file the program's absolute path */
+export function recallHarm(file: string, cacheDir: string): { why: string; hint: string } | undefined {
+  return describeHarm(recallInstalled(file, cacheDir)?.version);
 }
 
 /**
@@ -198,7 +203,7 @@ export function judgeHeadroom(health: unknown, gatewayUrl: string): HeadroomVerd
     return verdict("unhealthy", `it does not say where it sends to${deployment}`, upgrade);
   }
   const harm = describeHarm(version);
-  if (harm !== undefined) return verdict("unhealthy", harm.detail, harm.hint);
+  if (harm !== undefined) return verdict("unhealthy", harm.why, harm.hint);
   const left = [
     config["cache"] === true ? "its answer cache" : "",
     config["rate_limit"] === true ? "its own rate limit" : "",
