@@ -3,7 +3,7 @@
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { agentNames, isAgentLetter } from "../launch-code.ts";
 import type { ListedRequest } from "../store/request-list.ts";
-import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import type { AttemptRow, Pricing, RequestRow } from "../store/schema.ts";
 import { asIso, renderMoment, renderSpan } from "./clock.ts";
 import { renderCount, renderUsd } from "./counts.ts";
 import { renderCsvRow } from "./csv.ts";
@@ -36,7 +36,7 @@ export interface RequestReport {
   /** Null is unknown, not zero. */
   cost_usd: number | null;
   /** What the cost is made of: billed by the upstream, counted from a list, free, or paid for by a plan. */
-  pricing: RequestRow["pricing"] | null;
+  pricing: Pricing | null;
   price_source: string | null;
   duration_ms: number | null;
   first_token_ms: number | null;
@@ -289,7 +289,7 @@ export function renderRequest(
 const pricingWords = { billed: "billed", list: "by the list", free: "free", plan: "paid for by a plan" } as const;
 
 function renderCost({ cost_usd: cost, pricing, price_source: source }: RequestReport): string {
-  if (cost === null || pricing === null || pricing === undefined) return renderUsd(cost);
+  if (cost === null || pricing === null) return renderUsd(cost);
   const from = source === null || pricing === "free" || pricing === "plan" ? "" : ` (${source})`;
   return `${renderUsd(cost)}, ${pricingWords[pricing]}${from}`;
 }
