@@ -128,8 +128,13 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .argument("[agents...]", "with --agents: these alone, by program or letter")
     .option("--agents", "launch each installed agent against a canary and tell where it really talks to")
     .option("--rtk", "run failing commands through RTK and compare how they end")
+    .option("--fix", "put right what can be put right without harm, and say what was done")
     .option("--json", "print the results as JSON")
-    .addHelpText("after", "\nExamples:\n  clutch doctor --agents claude hermes\n  clutch doctor --rtk")
+    .addHelpText(
+      "after",
+      "\nWithout --agents and --rtk everything is looked at, in some seconds; status 3 if something is broken.\n\n" +
+        "Examples:\n  clutch doctor\n  clutch doctor --fix\n  clutch doctor --agents claude hermes",
+    )
     .action(async (names: string[], flags: import("../commands/doctor.ts").DoctorFlags) => {
       const { doctor } = await import("../commands/doctor.ts");
       status = await doctor(names, flags, env);
