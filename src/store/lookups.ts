@@ -19,6 +19,7 @@ import {
 } from "drizzle-orm";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import { ClutchError } from "../errors.ts";
+import { noLedger, unreadable } from "./ledger-file.ts";
 import { type AttemptRow, attempts, type CircuitRow, circuits, type RequestRow, requests } from "./schema.ts";
 import { type LedgerTotals, noTotals } from "./totals.ts";
 
@@ -143,23 +144,14 @@ function hasTable(db: BunSQLiteDatabase, name: string): boolean {
  * @throws {ClutchError} `failed` when there is no ledger yet, `database-broken` when it cannot be read
  */
 export async function withLedger<Result>(path: string, look: (lookups: Lookups) => Promise<Result>): Promise<Result> {
-  if (!existsSync(path)) {
-    throw new ClutchError("failed", `there is no ledger yet (${path})`, {
-      hint: "start the gateway with clutch serve, or an agent with xx",
-    });
-  }
+  if (!existsSync(path)) throw noLedger(path);
   let client: Database | undefined;
   try {
     client = new Database(path, { readonly: true });
     client.run("PRAGMA busy_timeout = 2000");
     return await look(lookups(drizzle({ client })));
   } catch (cause) {
-    if (cause instanceof ClutchError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ClutchError("database-broken", `cannot read ${path} (${reason})`, {
-      hint: "set CLUTCH_HOME if the gateway has another home, or move the file away: serve makes a new one",
-      cause,
-    });
+    throw cause instanceof ClutchError ? cause : unreadable(path, cause);
   } finally {
     client?.close();
   }
