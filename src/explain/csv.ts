@@ -1,16 +1,19 @@
-/** Tables as RFC 4180 has them, and as no spreadsheet runs them. Pure. */
+/** Rows as spreadsheets read them. Pure. */
+
+/** What a spreadsheet takes for the beginning of a formula, its full-width forms too, or skips before one. */
+const formula = /^[\s\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20|]|^[\t\r\n]/u;
 
 /**
- * A text that a spreadsheet would take for a formula gets an apostrophe before it. Numbers are ours and stay numbers.
- * @see https://owasp.org/www-community/attacks/CSV_Injection
+ * One line with its end (RFC 4180). Names come from outside, so a text that a spreadsheet would run as a formula gets an
+ * apostrophe before it; numbers stay numbers.
  */
-export function renderCsv(rows: readonly (readonly (string | number | null)[])[]): string {
-  return rows.map((row) => `${row.map(renderCell).join(",")}\r\n`).join("");
+export function renderCsvRow(cells: readonly (string | number | boolean | null)[]): string {
+  return `${cells.map(renderCell).join(",")}\r\n`;
 }
 
-function renderCell(value: string | number | null): string {
-  if (value === null) return "";
-  if (typeof value === "number") return String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+function renderCell(cell: string | number | boolean | null): string {
+  if (cell === null) return "";
+  if (typeof cell !== "string") return String(cell);
+  const text = formula.test(cell) ? `'${cell}` : cell;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

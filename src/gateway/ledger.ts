@@ -44,9 +44,15 @@ export interface Ending {
   firstTokenMs?: number;
 }
 
+/** What can be said of a request's candidates, asked for while its row is still being written to. */
+export interface TrailSource {
+  render(): string | null;
+}
+
 export class Ledger {
   readonly #deps: LedgerDeps;
-  #dirty = new Map<string, RequestRow>();
+  readonly #book: Book;
+  #waiting: LedgerEntry[] = [];
   #attempts: AttemptRow[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isFailing = false;
@@ -58,16 +64,26 @@ export class Ledger {
 
   constructor(deps: LedgerDeps) {
     this.#deps = deps;
+    this.#book = {
+      now: deps.now,
+      priceOf: (reference) => this.#priceOf(reference),
+      attempted: (entry, attempt) => {
+        // One that is counted a moment later is written again, if it was written at all.
+        if (this.#attempts.at(-1) !== attempt) this.#attempts.push(attempt);
+        this.#note(entry);
+      },
+      finished: (entry) => {
+        deps.onFinish(entry.row);
+        this.#note(entry);
+      },
+    };
   }
 
-  begin(row: RequestRow): LedgerEntry {
-    this.#note(row);
-    const priceOf = (reference: string) => this.#priceOf(reference);
-    return new LedgerEntry(row, { now: this.#deps.now, priceOf }, (attempt) => {
-      if (attempt !== undefined && this.#attempts.at(-1) !== attempt) this.#attempts.push(attempt);
-      else this.#deps.onFinish(row);
-      this.#note(row);
-    });
+  /** @param trail rendered whenever the row is written, for the last time at its end */
+  begin(row: RequestRow, trail?: TrailSource): LedgerEntry {
+    const entry = new LedgerEntry(row, this.#book, trail);
+    this.#note(entry);
+    return entry;
   }
 
   /** What is counted from a list is on record with the day of its price. */
@@ -87,15 +103,16 @@ export class Ledger {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#dirty.size === 0 && this.#attempts.length === 0) return;
-    const rows = this.#dirty;
+    if (this.#waiting.length === 0 && this.#attempts.length === 0) return;
+    const entries = this.#waiting;
     const attempts = this.#attempts;
-    this.#dirty = new Map();
+    this.#waiting = [];
     this.#attempts = [];
-    const launches = this.#newLaunches(rows.values());
+    const rows = entries.map((entry) => entry.toWrite());
+    const launches = this.#newLaunches(rows);
     const prices = [...this.#prices];
     try {
-      await this.#deps.queries.save([...rows.values()], attempts, {
+      await this.#deps.queries.save(rows, attempts, {
         launches: [...launches.values()].filter((launch) => launch !== undefined),
         prices: prices.map(([, price]) => price),
       });
@@ -107,8 +124,8 @@ export class Ledger {
         this.#written.add(key);
       }
     } catch (error) {
-      this.#keep(rows, attempts);
-      if (!this.#isFailing) this.#deps.onWriteError(error, this.#dirty.size);
+      this.#keep(entries, attempts);
+      if (!this.#isFailing) this.#deps.onWriteError(error, this.#waiting.length);
       this.#isFailing = true;
       this.#schedule(1000);
     }
@@ -118,7 +135,7 @@ export class Ledger {
   async close(): Promise<number> {
     await this.flush();
     clearTimeout(this.#timer);
-    return this.lostRows + this.#dirty.size;
+    return this.lostRows + this.#waiting.length;
   }
 
   /** By id, those that no row has come from yet; undefined where nothing is known of it. */
@@ -131,8 +148,11 @@ export class Ledger {
     return found;
   }
 
-  #note(row: RequestRow): void {
-    this.#dirty.set(row.id, row);
+  #note(entry: LedgerEntry): void {
+    if (!entry.isWaiting) {
+      entry.isWaiting = true;
+      this.#waiting.push(entry);
+    }
     this.#schedule(flushMs);
   }
 
@@ -140,17 +160,25 @@ export class Ledger {
     this.#timer ??= setTimeout(() => void this.flush(), this.#isFailing ? Math.max(ms, 1000) : ms);
   }
 
-  #keep(rows: Map<string, RequestRow>, attempts: AttemptRow[]): void {
-    for (const [id, row] of rows) if (!this.#dirty.has(id)) this.#dirty.set(id, row);
+  #keep(entries: LedgerEntry[], attempts: AttemptRow[]): void {
+    const refused = entries.filter((entry) => !entry.isWaiting);
+    for (const entry of refused) entry.isWaiting = true;
+    const waiting = [...refused, ...this.#waiting];
+    const lost = waiting.splice(0, Math.max(0, waiting.length - maxWaitingRows));
+    for (const entry of lost) entry.isWaiting = false;
+    this.#waiting = waiting;
     const kept = [...attempts, ...this.#attempts];
     this.#attempts = kept.slice(-maxWaitingRows);
-    this.lostRows += kept.length - this.#attempts.length;
-    for (const id of this.#dirty.keys()) {
-      if (this.#dirty.size <= maxWaitingRows) break;
-      this.#dirty.delete(id);
-      this.lostRows++;
-    }
+    this.lostRows += lost.length + kept.length - this.#attempts.length;
   }
+}
+
+/** What entries tell their ledger: one for all of them, since there is an entry for every request. */
+interface Book {
+  now(): number;
+  priceOf: PriceOf;
+  attempted(entry: LedgerEntry, attempt: AttemptRow): void;
+  finished(entry: LedgerEntry): void;
 }
 
 /** One request's row while it is under way. */
@@ -160,30 +188,35 @@ export class LedgerEntry {
   compressed: Compressed | undefined;
   /** The agent's own login pays. */
   isOwnLogin = false;
-  readonly #deps: { now(): number; priceOf: PriceOf };
-  readonly #changed: (attempt?: AttemptRow) => void;
+  /** For the ledger alone: it is among those that the next flush writes. */
+  isWaiting = false;
+  readonly #book: Book;
+  /** Let go of at the end, so that a row that waits for the disk holds nothing of its request. */
+  #trail: TrailSource | undefined;
   #isFinished = false;
 
-  constructor(row: RequestRow, deps: { now(): number; priceOf: PriceOf }, changed: (attempt?: AttemptRow) => void) {
+  constructor(row: RequestRow, book: Book, trail: TrailSource | undefined) {
     this.row = row;
-    this.#deps = deps;
-    this.#changed = changed;
+    this.#book = book;
+    this.#trail = trail;
   }
 
   attempt(attempt: Omit<AttemptRow, "requestId" | "number">): AttemptRow {
     this.row.attempts += 1;
     const made: AttemptRow = { ...attempt, requestId: this.row.id, number: this.row.attempts };
-    this.#changed(made);
+    this.#book.attempted(this, made);
     return made;
   }
 
   /** What the upstream counted of an answer that was left: it is billed all the same. A guess is not. */
   countLeft(attempt: AttemptRow, usage: Usage): void {
     if (usage.estimated === true) return;
-    const { costUsd, pricing } = this.#cost(`${attempt.provider}:${attempt.model}`, usage).cost;
-    Object.assign(attempt, tokensOf(usage), { costUsd, pricing });
-    // The attempt may have been written, or be written now.
-    this.#changed(attempt);
+    putTokens(attempt, usage);
+    const price = this.#priceOf(`${attempt.provider}:${attempt.model}`);
+    const { costUsd, pricing } = costOfAnswer(price, usage, this.row.startedAt);
+    attempt.costUsd = costUsd;
+    attempt.pricing = pricing;
+    this.#book.attempted(this, attempt);
   }
 
   /** Only the first call counts: a stream can end in several ways at once. */
@@ -192,46 +225,70 @@ export class LedgerEntry {
     this.#isFinished = true;
     const { row } = this;
     row.status = ending.status;
-    row.durationMs = this.#deps.now() - row.startedAt;
+    row.durationMs = this.#book.now() - row.startedAt;
     row.httpStatus = ending.httpStatus ?? null;
     row.servedBy = ending.servedBy ?? null;
     row.error = ending.error ?? null;
     row.firstTokenMs = ending.firstTokenMs ?? null;
-    const { usage, servedBy } = ending;
+    const { usage } = ending;
     if (usage !== undefined) {
-      Object.assign(row, tokensOf(usage));
+      putTokens(row, usage);
       row.usageEstimated = usage.estimated ?? false;
     }
     if (this.compressed !== undefined) {
       const { way, bytesBefore, body } = this.compressed;
       const isCounted = usage !== undefined && usage.estimated !== true;
       const counted = isCounted ? usage.input + usage.cacheRead + usage.cacheWrite : undefined;
-      Object.assign(row, { compression: way, ...estimateTokens(bytesBefore, body.size, counted) });
+      const { tokensBefore, tokensAfter } = estimateTokens(bytesBefore, body.size, counted);
+      row.compression = way;
+      row.tokensBefore = tokensBefore;
+      row.tokensAfter = tokensAfter;
     }
-    const isAsked = servedBy !== undefined && !isOwnAnswer(servedBy);
-    if (!isAsked || row.firstChoice === undefined || row.firstChoice === servedBy) row.firstChoice = null;
-    if (isAsked) {
-      const { price, cost } = this.#cost(servedBy, usage);
-      Object.assign(row, cost);
-      if (row.firstChoice != null || row.compression != null) {
-        Object.assign(row, compareCosts(row, price, usage, this.#deps.priceOf));
-      }
-    }
-    this.#changed();
+    this.#putCost(usage);
+    this.#renderTrail();
+    this.#trail = undefined;
+    this.#book.finished(this);
   }
 
-  #cost(reference: string, usage: Usage | undefined) {
-    const price = this.isOwnLogin ? ownLogin : this.#deps.priceOf(reference);
-    return { price, cost: costOfAnswer(price, usage, this.row.startedAt) };
+  #putCost(usage: Usage | undefined): void {
+    const { row } = this;
+    const { servedBy } = row;
+    const isAsked = servedBy !== null && servedBy !== undefined && !isOwnAnswer(servedBy);
+    if (!isAsked || row.firstChoice === undefined || row.firstChoice === servedBy) row.firstChoice = null;
+    if (!isAsked) return;
+    const price = this.#priceOf(servedBy);
+    const cost = costOfAnswer(price, usage, row.startedAt);
+    row.costUsd = cost.costUsd;
+    row.pricing = cost.pricing;
+    row.priceSource = cost.priceSource;
+    row.priceAt = cost.priceAt;
+    if (row.firstChoice === null && row.compression == null) return;
+    const compared = compareCosts(row, price, usage, this.#book.priceOf);
+    row.firstChoiceUsd = compared.firstChoiceUsd ?? null;
+    row.compressionUsd = compared.compressionUsd ?? null;
+  }
+
+  #priceOf(reference: string): Price | undefined {
+    return this.isOwnLogin ? ownLogin : this.#book.priceOf(reference);
+  }
+
+  /** The row as things stand. From now on it does not wait. */
+  toWrite(): RequestRow {
+    this.isWaiting = false;
+    this.#renderTrail();
+    return this.row;
+  }
+
+  #renderTrail(): void {
+    if (this.#trail !== undefined) this.row.trail = this.#trail.render();
   }
 }
 
-function tokensOf(usage: Usage) {
-  return {
-    inputTokens: usage.input,
-    cacheReadTokens: usage.cacheRead,
-    cacheWriteTokens: usage.cacheWrite,
-    outputTokens: usage.output,
-    reasoningTokens: usage.reasoning,
-  };
+/** Of a request, or of an attempt that was left. One by one, so that a row keeps its shape. */
+function putTokens(row: RequestRow | AttemptRow, usage: Usage): void {
+  row.inputTokens = usage.input;
+  row.cacheReadTokens = usage.cacheRead;
+  row.cacheWriteTokens = usage.cacheWrite;
+  row.outputTokens = usage.output;
+  row.reasoningTokens = usage.reasoning;
 }

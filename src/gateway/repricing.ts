@@ -88,6 +88,7 @@ export class Repricing {
       const done = priced.length === 0 ? [] : await queries.setCosts(priced);
       for (const row of done) onPriced(row);
       count += done.length;
+      if (rows.length < sliceRows) break;
       before = last.id;
       await Bun.sleep(restMs);
     }

@@ -15,7 +15,7 @@ import {
   isNull,
   lt,
   Param,
-  Placeholder,
+  type Placeholder,
   type SQL,
   sql,
 } from "drizzle-orm";
@@ -65,13 +65,109 @@ export type PricedRow = Pick<
 >;
 
 export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
+  // Prepared by the first rows: a gateway that starts has none, and somebody waits for it.
+  let statements: ReturnType<typeof prepareAll> | undefined;
+  const prepared = () => {
+    statements ??= prepareAll(db);
+    return statements;
+  };
+  const findRequest = (id: string) => db.select().from(requests).where(eq(requests.id, id)).get();
+
+  return {
+    async save(requestRows, attemptRows, besides) {
+      const { saveRequest, saveLate, saveAttempt, saveLaunch, savePrice, folderOf, isPriceKnown, write } = prepared();
+      db.transaction(() => {
+        const additions = new Additions();
+        const rows = new Map(requestRows.map((row) => [row.id, row]));
+        for (const launch of besides?.launches ?? []) saveLaunch(launch);
+        for (const row of requestRows) {
+          if (row.launchId != null && row.folder == null) row.folder = folderOf(row.launchId);
+          if (saveRequest(row) === 0) saveLate(row);
+          else if (row.status !== "pending") additions.add(row);
+        }
+        for (const attempt of attemptRows) {
+          if (saveAttempt(attempt) === 0 || attempt.outputTokens == null) continue;
+          const row = rows.get(attempt.requestId) ?? findRequest(attempt.requestId);
+          if (row !== undefined) additions.addLeft(row, attempt);
+        }
+        for (const price of besides?.prices ?? []) if (!isPriceKnown(price)) savePrice(price);
+        write(additions);
+      });
+    },
+    async recoverPending() {
+      return db.transaction(() => {
+        const recovered = db
+          .update(requests)
+          .set({ status: "aborted", error: "the gateway ended before the answer did" })
+          .where(eq(requests.status, "pending"))
+          .returning()
+          .all();
+        const additions = new Additions();
+        for (const row of recovered) additions.add(row);
+        if (recovered.length > 0) prepared().write(additions);
+        return recovered.length;
+      });
+    },
+    async find(id) {
+      const request = findRequest(id);
+      if (request === undefined) return undefined;
+      const made = db.select().from(attempts).where(eq(attempts.requestId, id)).orderBy(attempts.number).all();
+      return { request, attempts: made };
+    },
+    async nextUnpriced(after) {
+      const row = db
+        .select({ servedBy: requests.servedBy })
+        .from(requests)
+        .where(and(isUnpriced, gt(requests.servedBy, after)))
+        .orderBy(requests.servedBy)
+        .limit(1)
+        .get();
+      return row?.servedBy ?? undefined;
+    },
+    async unpricedOf(servedBy, before, limit) {
+      return db
+        .select()
+        .from(requests)
+        .where(and(isUnpriced, eq(requests.servedBy, servedBy), lt(requests.id, before)))
+        .orderBy(desc(requests.id))
+        .limit(limit)
+        .all();
+    },
+    async setCosts(rows) {
+      return db.transaction(() => {
+        const additions = new Additions();
+        const done: RequestRow[] = [];
+        for (const { id, ...cost } of rows) {
+          const before = db
+            .select()
+            .from(requests)
+            .where(and(isUnpriced, eq(requests.id, id)))
+            .get();
+          if (before === undefined || before.status === "pending") continue;
+          db.update(requests).set(cost).where(eq(requests.id, id)).run();
+          const after = { ...before, ...cost };
+          additions.replace(before, after);
+          done.push(after);
+        }
+        prepared().write(additions);
+        return done;
+      });
+    },
+  };
+}
+
+/** What is written again and again. */
+function prepareAll(db: BunSQLiteDatabase) {
+  // Spelt out: as a parameter it would have to be put behind the values of each row.
+  const isPending = sql`${requests.status} = 'pending'`;
   // Ended rows are final: whatever is written later, by whoever, cannot make one end twice or count twice.
   const saveRequest = prepare<RequestRow>(
     db,
     db
       .insert(requests)
       .values(placeholders(requests))
-      .onConflictDoUpdate({ target: requests.id, set: excluded(requests), setWhere: eq(requests.status, "pending") }),
+      .onConflictDoUpdate({ target: requests.id, set: excluded(requests), setWhere: isPending }),
+    requestValues,
   );
   // An attempt that was abandoned may end after its request has.
   const saveLate = prepare<RequestRow>(
@@ -93,6 +189,7 @@ export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
         set: excluded(attempts),
         setWhere: isCountedNow,
       }),
+    attemptValues,
   );
   const saveLaunch = prepare<LaunchRow>(db, db.insert(launches).values(placeholders(launches)).onConflictDoNothing());
   const savePrice = prepare<PriceRow>(db, db.insert(prices).values(placeholders(prices)).onConflictDoNothing());
@@ -141,88 +238,7 @@ export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
       newest !== undefined && Object.entries(said).every(([key, value]) => newest[key as keyof PriceRow] === value)
     );
   };
-  const findRequest = (id: string) => db.select().from(requests).where(eq(requests.id, id)).get();
-
-  return {
-    async save(requestRows, attemptRows, besides) {
-      db.transaction(() => {
-        const additions = new Additions();
-        const rows = new Map(requestRows.map((row) => [row.id, row]));
-        for (const launch of besides?.launches ?? []) saveLaunch(launch);
-        for (const row of requestRows) {
-          if (row.launchId != null && row.folder == null) row.folder = folderOf(row.launchId);
-          if (saveRequest(row) === 0) saveLate(row);
-          else if (row.status !== "pending") additions.add(row);
-        }
-        for (const attempt of attemptRows) {
-          if (saveAttempt(attempt) === 0 || attempt.outputTokens == null) continue;
-          const row = rows.get(attempt.requestId) ?? findRequest(attempt.requestId);
-          if (row !== undefined) additions.addLeft(row, attempt);
-        }
-        for (const price of besides?.prices ?? []) if (!isPriceKnown(price)) savePrice(price);
-        write(additions);
-      });
-    },
-    async recoverPending() {
-      return db.transaction(() => {
-        const recovered = db
-          .update(requests)
-          .set({ status: "aborted", error: "the gateway ended before the answer did" })
-          .where(eq(requests.status, "pending"))
-          .returning()
-          .all();
-        const additions = new Additions();
-        for (const row of recovered) additions.add(row);
-        write(additions);
-        return recovered.length;
-      });
-    },
-    async find(id) {
-      const request = findRequest(id);
-      if (request === undefined) return undefined;
-      const made = db.select().from(attempts).where(eq(attempts.requestId, id)).orderBy(attempts.number).all();
-      return { request, attempts: made };
-    },
-    async nextUnpriced(after) {
-      const row = db
-        .select({ servedBy: requests.servedBy })
-        .from(requests)
-        .where(and(isUnpriced, gt(requests.servedBy, after)))
-        .orderBy(requests.servedBy)
-        .limit(1)
-        .get();
-      return row?.servedBy ?? undefined;
-    },
-    async unpricedOf(servedBy, before, limit) {
-      return db
-        .select()
-        .from(requests)
-        .where(and(isUnpriced, eq(requests.servedBy, servedBy), lt(requests.id, before)))
-        .orderBy(desc(requests.id))
-        .limit(limit)
-        .all();
-    },
-    async setCosts(rows) {
-      return db.transaction(() => {
-        const additions = new Additions();
-        const done: RequestRow[] = [];
-        for (const { id, ...cost } of rows) {
-          const before = db
-            .select()
-            .from(requests)
-            .where(and(isUnpriced, eq(requests.id, id)))
-            .get();
-          if (before === undefined || before.status === "pending") continue;
-          db.update(requests).set(cost).where(eq(requests.id, id)).run();
-          const after = { ...before, ...cost };
-          additions.replace(before, after);
-          done.push(after);
-        }
-        write(additions);
-        return done;
-      });
-    },
-  };
+  return { saveRequest, saveLate, saveAttempt, saveLaunch, savePrice, folderOf, isPriceKnown, write };
 }
 
 /** In the words of the index on these rows. */
@@ -257,30 +273,97 @@ function ifKnown(column: SQLiteColumn): SQL {
   return sql`coalesce(nullif(${sql.raw(`excluded."${column.name}"`)}, ''), ${column})`;
 }
 
+type Value = string | number | boolean | null | undefined;
+
+/** In the order of the columns, and spelt out: to read them by a list of names takes as long as a third of the insert. */
+function requestValues(row: RequestRow): Value[] {
+  return [
+    row.id,
+    row.startedAt,
+    row.status,
+    row.protocol,
+    row.streamed,
+    row.agent,
+    row.code,
+    row.launchId,
+    row.session,
+    row.folder,
+    row.tier,
+    row.keyId,
+    row.modelRequested,
+    row.rule,
+    row.trail,
+    row.servedBy,
+    row.attempts,
+    row.httpStatus,
+    row.error,
+    row.inputTokens,
+    row.cacheReadTokens,
+    row.cacheWriteTokens,
+    row.outputTokens,
+    row.reasoningTokens,
+    row.usageEstimated,
+    row.costUsd,
+    row.pricing,
+    row.priceSource,
+    row.priceAt,
+    row.firstChoice,
+    row.firstChoiceUsd,
+    row.compressionUsd,
+    row.durationMs,
+    row.firstTokenMs,
+    row.compression,
+    row.tokensBefore,
+    row.tokensAfter,
+  ];
+}
+
+function attemptValues(row: AttemptRow): Value[] {
+  return [
+    row.requestId,
+    row.number,
+    row.provider,
+    row.model,
+    row.protocol,
+    row.startedAt,
+    row.durationMs,
+    row.failureKind,
+    row.failureScope,
+    row.httpStatus,
+    row.message,
+    row.retryAfterMs,
+    row.inputTokens,
+    row.cacheReadTokens,
+    row.cacheWriteTokens,
+    row.outputTokens,
+    row.reasoningTokens,
+    row.costUsd,
+    row.pricing,
+  ];
+}
+
 /**
  * Drizzle writes the statement and SQLite runs it directly: binding through drizzle costs as much again as the insert
  * itself, and this runs once or twice for every request. Rows hold only what SQLite binds as it is (booleans as 0 and 1).
+ * @param valuesOf spelt out where it is for every request; looked up by name where it is not
  * @returns how many rows a call has written
+ * @throws {Error} when `valuesOf` and the table have grown apart
  */
 function prepare<Row extends object>(
   db: BunSQLiteDatabase,
   query: { toSQL(): { sql: string; params: unknown[] } },
+  valuesOf?: (row: Row) => Value[],
 ): (row: Row) => number {
   const { sql: text, params } = query.toSQL();
-  // Constants of the statement itself stand between the placeholders.
-  const sources = params.map((param) => nameOf(param));
-  const statement = (db as unknown as { $client: Database }).$client.prepare(text);
-  return (row) => {
-    const values = row as Record<string, string | number | boolean | null | undefined>;
-    const bound = sources.map((source) => (source.name === undefined ? source.value : (values[source.name] ?? null)));
-    return statement.run(...bound).changes;
-  };
+  const names = params.map((param) => ((is(param, Param) ? param.value : param) as Placeholder).name);
+  const read = valuesOf ?? ((row: Row) => names.map((name) => (row as Record<string, Value>)[name]));
+  const given = read(Object.fromEntries(names.map((name) => [name, name])) as Row);
+  if (!Bun.deepEquals(given, names)) throw new Error(`values ${given} are written to columns ${names}`);
+  // Bun takes all values as one array too, and then need not gather them; its types leave that out.
+  const statement = (db as unknown as { $client: Database }).$client.prepare(text) as unknown as Statement;
+  return (row) => statement.run(read(row)).changes;
 }
 
-type Bound = string | number | boolean | null;
-
-function nameOf(param: unknown): { name: string } | { name?: undefined; value: Bound } {
-  if (is(param, Placeholder)) return { name: param.name };
-  if (is(param, Param)) return nameOf(param.value);
-  return { value: param as Bound };
+interface Statement {
+  run(values: readonly Value[]): { changes: number };
 }

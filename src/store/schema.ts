@@ -8,7 +8,7 @@ import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { FailureKind } from "../../providers/failure.ts";
 
-const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
+export const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
 
 /**
  * Where a cost comes from.
@@ -40,6 +40,8 @@ export const requests = sqliteTable(
     folder: text(),
     /** The launch code's letter, else the tier of the config (`BIG`) that routing chose. */
     tier: text(),
+    /** The id of the key that opened the gateway to it, where that was one of `keys`. */
+    keyId: text("key_id"),
     modelRequested: text("model_requested").notNull(),
     /** Why these candidates: the name of the routing rule. */
     rule: text(),
@@ -243,6 +245,30 @@ export const circuits = sqliteTable("circuits", {
   updatedAt: integer("updated_at").notNull(),
 });
 
+/** Keys that people and programs open the gateway with. A key itself stands nowhere: only its hash does. */
+export const keys = sqliteTable("keys", {
+  /** The part of a key that may be shown, by which it is recognised. */
+  id: text().primaryKey(),
+  /** For people. */
+  name: text().notNull(),
+  /** SHA-256 of the whole key, in hexadecimal. */
+  hash: text().notNull(),
+  createdAt: integer("created_at").notNull(),
+  /** Null never expires. */
+  expiresAt: integer("expires_at"),
+  /** Null while it is valid. */
+  revokedAt: integer("revoked_at"),
+  /** JSON: the letters of the agents that may use it; null is any. */
+  agents: text(),
+  /** JSON: patterns of the models that it may be served by; null is any. */
+  models: text(),
+  /** JSON: how much it may use in a day; null is as much as anybody. */
+  budget: text(),
+  /** To the minute; null where it never was. */
+  lastUsedAt: integer("last_used_at"),
+});
+
+export type KeyRow = typeof keys.$inferSelect;
 export type CircuitRow = typeof circuits.$inferInsert;
 export type RequestRow = typeof requests.$inferInsert;
 export type AttemptRow = typeof attempts.$inferInsert;

@@ -63,6 +63,7 @@ describe("openStore()", () => {
       "__drizzle_migrations",
       "attempts",
       "circuits",
+      "keys",
       "launches",
       "prices",
       "requests",
