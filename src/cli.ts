@@ -11,6 +11,7 @@ import { type Env, resolveHomes } from "./config/paths.ts";
 import { ClutchError } from "./errors.ts";
 import { templateNames } from "./modes/names.ts";
 import { nearest } from "./nearest.ts";
+import { usageGroups } from "./usage-groups.ts";
 import { version } from "./version.ts";
 
 /** @returns the exit status */
@@ -239,6 +240,22 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (flags: { json?: boolean }) => {
       const { quota } = await import("../commands/quota.ts");
       status = await quota(flags, env);
+    });
+
+  program
+    .command("usage")
+    .description("what was used and what it cost, by day (UTC), model, agent, session, folder or tier")
+    .argument("[period]", "today, yesterday, 7d, 30d, month, a month, a day, or two days with .. between", "today")
+    .addOption(new Option("--by <group>", "what it is added up by").choices(usageGroups).default("model"))
+    .option("--json", "as one JSON object")
+    .option("--csv", "as a table for spreadsheets")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch usage 7d --by agent\n  clutch usage 2026-11-01..2026-11-20 --by day --csv",
+    )
+    .action(async (period: string, flags: import("../commands/usage.ts").UsageFlags) => {
+      const { usage } = await import("../commands/usage.ts");
+      status = await usage(period, flags, env);
     });
 
   const chain = program

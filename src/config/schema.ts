@@ -99,6 +99,30 @@ const service = z.strictObject({
   ready_seconds: z.number().positive().max(3600).optional(),
 });
 
+/** US dollars per million tokens. */
+const dollars = z.number().nonnegative();
+
+/** What a model costs, where no list says so or says it wrong: one of the three. */
+const price = z
+  .strictObject({
+    usd_per_million: z
+      .strictObject({
+        input: dollars,
+        output: dollars,
+        /** Left out: as other input. */
+        cache_read: dollars.optional(),
+        cache_write: dollars.optional(),
+      })
+      .optional(),
+    /** `provider:model` whose price it has. */
+    same_as: z.string().optional(),
+    pays: z.enum(["free", "plan"]).optional(),
+  })
+  .refine(
+    (entry) => Object.values(entry).filter((value) => value !== undefined).length === 1,
+    "must have one of usd_per_million, same_as and pays",
+  );
+
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   server: z
@@ -174,6 +198,16 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   hedge: z.strictObject({ after_ms: milliseconds.default(0) }).prefault({}),
+  /** By `provider:model`. */
+  prices: z.record(z.string().regex(/^[^:/]+:./, "must be provider:model"), price).default({}),
+  ledger: z
+    .strictObject({
+      /** How long requests are kept; 0 is for ever. Sums by day stay. */
+      retention_days: z.number().int().nonnegative().default(90),
+      /** The same of captured bodies. */
+      body_days: z.number().int().nonnegative().default(7),
+    })
+    .prefault({}),
   budgets: z
     .strictObject({ daily_usd: z.number().nonnegative().default(0), allow_paid: z.boolean().default(true) })
     .prefault({}),
