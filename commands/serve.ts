@@ -59,6 +59,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     store,
     fetch,
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
+    modelBook: () => models.book(),
     localModel: () => models.localModel(),
     stateDir: homes.stateDir,
     launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),

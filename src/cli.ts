@@ -9,7 +9,9 @@ import type { UpFlags } from "../commands/up.ts";
 import { shells } from "../launcher/shells.ts";
 import { type Env, resolveHomes } from "./config/paths.ts";
 import { ClutchError } from "./errors.ts";
+import { templateNames } from "./modes/names.ts";
 import { nearest } from "./nearest.ts";
+import { usageGroups } from "./usage-groups.ts";
 import { version } from "./version.ts";
 
 /** @returns the exit status */
@@ -127,8 +129,13 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .argument("[agents...]", "with --agents: these alone, by program or letter")
     .option("--agents", "launch each installed agent against a canary and tell where it really talks to")
     .option("--rtk", "run failing commands through RTK and compare how they end")
+    .option("--fix", "put right what can be put right without harm, and say what was done")
     .option("--json", "print the results as JSON")
-    .addHelpText("after", "\nExamples:\n  clutch doctor --agents claude hermes\n  clutch doctor --rtk")
+    .addHelpText(
+      "after",
+      "\nWithout --agents and --rtk everything is looked at, in some seconds; status 3 if something is broken.\n\n" +
+        "Examples:\n  clutch doctor\n  clutch doctor --fix\n  clutch doctor --agents claude hermes",
+    )
     .action(async (names: string[], flags: import("../commands/doctor.ts").DoctorFlags) => {
       const { doctor } = await import("../commands/doctor.ts");
       status = await doctor(names, flags, env);
@@ -143,6 +150,66 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (id: string, flags: { json?: boolean }) => {
       const { why } = await import("../commands/why.ts");
       status = await why(id, flags, env);
+    });
+
+  const requests = program
+    .command("requests")
+    .description("what was asked, of whom, and what came of it: from the ledger, with or without a gateway")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch requests\n  clutch requests tail --agent claude\n  clutch requests export --since 7d --output week.csv",
+    );
+  const filtered = (command: Command, example: string) =>
+    command
+      .option("--agent <names>", "of these agents: letters or programs, with commas between them")
+      .option("--model <part>", "whose model asked for has this in its name")
+      .option("--served-by <part>", "answered by a provider:model with this in its name")
+      .option("--status <words>", "completed, error, aborted, pending, with commas between them")
+      .option("--errors", "only what nobody answered, or what broke off")
+      .option("--session <id>", "of the agent's session with this id, or whose id begins so")
+      .option("--launch <id>", "of this launch")
+      .option("--since <moment>", "from then on: 2h, 7d, today, 2026-11-20, 2026-11-20T14:30 (UTC)")
+      .addHelpText("after", `\nExample:\n  clutch requests ${example}`);
+  filtered(
+    requests.command("list", { isDefault: true }).description("the newest first").allowExcessArguments(),
+    "list --errors --since today",
+  )
+    .option("--until <moment>", "up to then")
+    .option("--limit <n>", "so many rows (default: 50)")
+    .option("--json", "as one JSON object")
+    .action(async (flags: import("../commands/requests.ts").FilterFlags, { args: [word] }: Command) => {
+      if (word !== undefined) throw noCommand("requests", word, requests.commands);
+      const { listRequests } = await import("../commands/requests.ts");
+      status = await listRequests(flags, env);
+    });
+  filtered(requests.command("tail").description("each as it ends, until Ctrl-C"), "tail --agent claude")
+    .option("-n, --lines <n>", "so many of the last ones first (default: 10)")
+    .option("--json", "as lines of JSON")
+    .action(async (flags: import("../commands/requests.ts").TailFlags) => {
+      const { tailRequests } = await import("../commands/requests.ts");
+      status = await tailRequests(flags, env);
+    });
+  requests
+    .command("show")
+    .description("the figures of one; clutch why tells why it went so")
+    .argument("[id]", "as x-clutch-request-id has it, or its beginning; last is the newest", "last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch requests show last")
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const { showRequest } = await import("../commands/requests.ts");
+      status = await showRequest(id, flags, env);
+    });
+  filtered(
+    requests.command("export").description("as lines of JSON or as CSV, the oldest first"),
+    "export --since 7d --output week.csv",
+  )
+    .option("--until <moment>", "up to then")
+    .option("--limit <n>", "so many rows (default: all)")
+    .addOption(new Option("--format <format>", "jsonl, or csv (default: by the file's name)").choices(["jsonl", "csv"]))
+    .option("--output <file>", "into this file (default: print)")
+    .action(async (flags: import("../commands/requests.ts").ExportFlags) => {
+      const { exportRequests } = await import("../commands/requests.ts");
+      status = await exportRequests(flags, env);
     });
 
   const breakers = program
@@ -173,6 +240,22 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (flags: { json?: boolean }) => {
       const { quota } = await import("../commands/quota.ts");
       status = await quota(flags, env);
+    });
+
+  program
+    .command("usage")
+    .description("what was used and what it cost, by day (UTC), model, agent, session, folder or tier")
+    .argument("[period]", "today, yesterday, 7d, 30d, month, a month, a day, or two days with .. between", "today")
+    .addOption(new Option("--by <group>", "what it is added up by").choices(usageGroups).default("model"))
+    .option("--json", "as one JSON object")
+    .option("--csv", "as a table for spreadsheets")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch usage 7d --by agent\n  clutch usage 2026-11-01..2026-11-20 --by day --csv",
+    )
+    .action(async (period: string, flags: import("../commands/usage.ts").UsageFlags) => {
+      const { usage } = await import("../commands/usage.ts");
+      status = await usage(period, flags, env);
     });
 
   const chain = program
@@ -276,6 +359,122 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     status = await removeService(id, flags, env);
   });
 
+  program
+    .command("init")
+    .description("set Clutch up: finds keys, agents and local models, and carries a predecessor's set-up over")
+    .option("--yes", "the usual answers, without questions")
+    .option("--from-env <file>", "carry over this .env")
+    .option("--from-xx <file>", "carry over this ~/.xx/config.json")
+    .option("--from-chain <file>", "carry over this proxy_chain.json")
+    .option("--no-import", "carry nothing over")
+    .option("--no-test", "save keys without asking their providers about them")
+    .addOption(new Option("--mode <template>", "which models shall answer").choices(templateNames))
+    .option("--replace", "in place of the config that is there, of which a copy is kept")
+    .option("--dry-run", "show what would be written")
+    .option("--json", "tell the outcome as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch init\n  clutch init --yes --from-env ~/claude-code-proxy/.env --dry-run",
+    )
+    .action(async (flags: import("../commands/init.ts").InitFlags) => {
+      const { init } = await import("../commands/init.ts");
+      status = await init(flags, env);
+    });
+
+  const config = program
+    .command("config")
+    .description("the config: what is in force and who said so; change it, check it")
+    .addHelpText("after", "\nExamples:\n  clutch config show\n  clutch config set server.port 8090")
+    .allowExcessArguments()
+    .action(async (_flags: unknown, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("config", word, commands);
+      const { showConfig } = await import("../commands/config.ts");
+      status = await showConfig({}, env);
+    });
+  config
+    .command("show")
+    .description("every value in force, and where it comes from; keys are hidden")
+    .option("--changed", "leave out the defaults")
+    .option("--host <host>", "as clutch serve would be called")
+    .option("--port <port>", "as clutch serve would be called")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch config show --changed")
+    .action(async (flags: import("../commands/config.ts").ShowFlags) => {
+      const { showConfig } = await import("../commands/config.ts");
+      status = await showConfig(flags, env);
+    });
+  config
+    .command("get")
+    .description("one value, or the part of the config below a setting; status 1 if nothing is set")
+    .argument("<setting>", "such as server.port, fallbacks[0], model_tiers.BIG")
+    .option("--json", "with where it comes from")
+    .addHelpText("after", "\nExample:\n  clutch config get model_tiers.BIG")
+    .action(async (setting: string, flags: { json?: boolean }) => {
+      const { getSetting } = await import("../commands/config.ts");
+      status = await getSetting(setting, flags, env);
+    });
+  const configEdits = (command: Command, example: string) =>
+    command
+      .option("--dry-run", "show the difference, and write nothing")
+      .option("--json", "as one JSON object")
+      .addHelpText("after", `\nExample:\n  clutch config ${example}`);
+  configEdits(
+    config
+      .command("set")
+      .description("write a value into the file; comments and layout stay")
+      .argument("<setting>", "such as server.port")
+      .argument("<value...>", "text or JSON as the setting takes it; several words make a list; - reads it, unseen"),
+    "set fallbacks openai/gpt-oss-120b:free z-ai/glm-4.5-air:free",
+  ).action(async (setting: string, words: string[], flags: import("../commands/config.ts").EditFlags) => {
+    const { setSetting } = await import("../commands/config.ts");
+    status = await setSetting(setting, words, flags, env);
+  });
+  configEdits(
+    config
+      .command("unset")
+      .description("take a setting out of the file: the default is in force again")
+      .argument("<setting>", "such as server.port"),
+    "unset server.port",
+  ).action(async (setting: string, flags: import("../commands/config.ts").EditFlags) => {
+    const { unsetSetting } = await import("../commands/config.ts");
+    status = await unsetSetting(setting, flags, env);
+  });
+  config
+    .command("edit")
+    .description("open a copy in VISUAL or EDITOR; it takes the file's place once it holds")
+    .addHelpText("after", "\nExample:\n  EDITOR=nano clutch config edit")
+    .action(async () => {
+      const { editByHand } = await import("../commands/config.ts");
+      status = await editByHand(env);
+    });
+  config
+    .command("check")
+    .description("tell what is wrong with a config, with line and column; status 1 if anything")
+    .argument("[file]", "this one (default: the one in force)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch config check")
+    .action(async (file: string | undefined, flags: { json?: boolean }) => {
+      const { checkConfig } = await import("../commands/config.ts");
+      status = checkConfig(file, flags, env);
+    });
+  config
+    .command("path")
+    .description("print where the config file is, or will be made")
+    .addHelpText("after", "\nExample:\n  clutch config path")
+    .action(async () => {
+      const { showPath } = await import("../commands/config.ts");
+      status = showPath(env);
+    });
+  config
+    .command("schema")
+    .description("print a JSON Schema of the config, for editors and validators")
+    .addHelpText("after", "\nExample:\n  clutch config schema > config.schema.json")
+    .action(async () => {
+      const { showSchema } = await import("../commands/config.ts");
+      status = showSchema();
+    });
+
   const service = program
     .command("service")
     .description("have the chain, or the gateway alone, started at login: by systemd or launchd")
@@ -317,6 +516,70 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async () => {
       const { demo } = await import("../commands/demo.ts");
       status = await demo(env);
+    });
+
+  const mode = program
+    .command("mode")
+    .description(
+      "whole routing set-ups by name: tiers, routes, mappings, fallbacks; free, local, premium and more are there",
+    )
+    .addHelpText("after", "\nExamples:\n  clutch mode save work\n  clutch mode load free --dry-run")
+    .allowExcessArguments()
+    .action(async (_flags: unknown, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("mode", word, commands);
+      const { listModes } = await import("../commands/mode.ts");
+      status = await listModes({}, env);
+    });
+  mode
+    .command("list")
+    .description("those that there are; * is in force")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch mode list")
+    .action(async (flags: import("../commands/mode.ts").ModeFlags) => {
+      const { listModes } = await import("../commands/mode.ts");
+      status = await listModes(flags, env);
+    });
+  mode
+    .command("show")
+    .description("what is in one, as it would stand in the config")
+    .argument("<name>", "a saved one, or one of Clutch's own")
+    .addHelpText("after", "\nExample:\n  clutch mode show premium")
+    .action(async (name: string) => {
+      const { showMode } = await import("../commands/mode.ts");
+      status = await showMode(name, env);
+    });
+  mode
+    .command("save")
+    .description("keep the routing that is in force under a name; keys are no part of it")
+    .argument("<name>", "lower-case letters, digits and hyphens")
+    .option("--force", "write over one of that name")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch mode save work")
+    .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {
+      const { saveMode } = await import("../commands/mode.ts");
+      status = await saveMode(name, flags, env);
+    });
+  mode
+    .command("load")
+    .description("put one in force: writes it into the config, which a running gateway follows")
+    .argument("<name>", "a saved one, one of Clutch's own, or previous")
+    .option("--dry-run", "show the difference, and write nothing")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch mode load free")
+    .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {
+      const { loadMode } = await import("../commands/mode.ts");
+      status = await loadMode(name, flags, env);
+    });
+  mode
+    .command("delete")
+    .description("delete a saved one; the config stays as it is")
+    .argument("<name>", "a saved one")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch mode delete work")
+    .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {
+      const { dropMode } = await import("../commands/mode.ts");
+      status = dropMode(name, flags, env);
     });
 
   program

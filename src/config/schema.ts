@@ -4,7 +4,7 @@ import { z } from "zod";
 import { agentRoles, roleAliases, unseenHermesRoles } from "../agent-roles.ts";
 import { ClutchError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
-import type { Json } from "../protocols/chat.ts";
+import { efforts, type Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 
 /** 0 is no limit. Timers cannot count further than 2^31-1 ms, which is 24 days. */
@@ -14,10 +14,22 @@ const milliseconds = z
   .nonnegative()
   .max(2 ** 31 - 1);
 
+/** How much a tier's models think, whatever the agent asks for; an agent that switches thinking off is left alone. */
+const reasoning = z.strictObject({
+  effort: z.enum(efforts).optional(),
+  /** For thinking alone; where a protocol knows only words, the word that stands for as much. */
+  max_tokens: z.number().int().positive().optional(),
+  /** The thoughts are not sent to the agent, as far as the upstream can leave them out. */
+  exclude: z.boolean().optional(),
+});
+
 const tier = z.strictObject({
   /** The model asked first; empty means the next larger tier's. */
   default: z.string().default(""),
   cascade: z.array(z.string()).default([]),
+  reasoning: reasoning.optional(),
+  /** How long answers are, where the upstream takes it. */
+  verbosity: z.enum(["low", "medium", "high"]).optional(),
 });
 
 const provider = z.strictObject({
@@ -86,6 +98,30 @@ const service = z.strictObject({
   health_path: z.string().regex(/^\//, "must begin with /").optional(),
   ready_seconds: z.number().positive().max(3600).optional(),
 });
+
+/** US dollars per million tokens. */
+const dollars = z.number().nonnegative();
+
+/** What a model costs, where no list says so or says it wrong: one of the three. */
+const price = z
+  .strictObject({
+    usd_per_million: z
+      .strictObject({
+        input: dollars,
+        output: dollars,
+        /** Left out: as other input. */
+        cache_read: dollars.optional(),
+        cache_write: dollars.optional(),
+      })
+      .optional(),
+    /** `provider:model` whose price it has. */
+    same_as: z.string().optional(),
+    pays: z.enum(["free", "plan"]).optional(),
+  })
+  .refine(
+    (entry) => Object.values(entry).filter((value) => value !== undefined).length === 1,
+    "must have one of usd_per_million, same_as and pays",
+  );
 
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -162,6 +198,16 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   hedge: z.strictObject({ after_ms: milliseconds.default(0) }).prefault({}),
+  /** By `provider:model`. */
+  prices: z.record(z.string().regex(/^[^:/]+:./, "must be provider:model"), price).default({}),
+  ledger: z
+    .strictObject({
+      /** How long requests are kept; 0 is for ever. Sums by day stay. */
+      retention_days: z.number().int().nonnegative().default(90),
+      /** The same of captured bodies. */
+      body_days: z.number().int().nonnegative().default(7),
+    })
+    .prefault({}),
   budgets: z
     .strictObject({ daily_usd: z.number().nonnegative().default(0), allow_paid: z.boolean().default(true) })
     .prefault({}),
@@ -197,7 +243,8 @@ export function keysWithoutEffect(raw: Json): string[] {
  * @throws {ClutchError} `config-invalid`: the first problem, with its key, the value and what is expected
  */
 export function parseConfig(raw: Json, source: string, tolerant = false): Config {
-  const result = configSchema.safeParse(raw);
+  // Read once or twice in a process: to compile the schema into code first would take longer than to walk it.
+  const result = configSchema.safeParse(raw, { jitless: true });
   if (result.success) return result.data;
   const unknown = result.error.issues.filter((issue) => issue.code === "unrecognized_keys");
   if (tolerant && unknown.length > 0) {
@@ -244,7 +291,8 @@ function valueAt(value: Json | undefined, path: readonly PropertyKey[]): Json | 
   return here;
 }
 
-function knownKeysAt(path: readonly PropertyKey[]): string[] {
+/** The keys that an object at this place may have; empty where any is good, or none. */
+export function knownKeysAt(path: readonly PropertyKey[]): string[] {
   let schema: unknown = configSchema;
   for (const key of path) {
     schema = unwrap(schema);
@@ -256,7 +304,8 @@ function knownKeysAt(path: readonly PropertyKey[]): string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-function unwrap(schema: unknown): unknown {
+/** A schema without what says that it may be left out. */
+export function unwrap(schema: unknown): unknown {
   let inner = schema;
   while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
     inner = inner.unwrap();

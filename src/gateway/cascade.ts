@@ -5,9 +5,18 @@ import { largestWindow, type ModelFacts } from "../../providers/model-facts.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { poolOf } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
+import type { Usage } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
+import type { AttemptRow } from "../store/schema.ts";
 import type { Affinity } from "./affinity.ts";
-import { type AttemptDeps, attemptTarget, type LiveAnswer, type Outcome, type WholeAnswer } from "./attempt.ts";
+import {
+  type AttemptDeps,
+  attemptTarget,
+  type LiveAnswer,
+  type Outcome,
+  usageIn,
+  type WholeAnswer,
+} from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Health, Refusal, Ticket } from "./health.ts";
 import { needsOf } from "./needs.ts";
@@ -70,7 +79,7 @@ export async function runCascade(
   const course = new Course(exchange, targets, deps);
   for (;;) {
     for (let choice = course.next(); choice !== undefined; choice = course.next()) {
-      // Without a hedge there is nothing to race, and every promise in between costs.
+      // Without a hedge there is nothing to race.
       const served = deps.hedgeMs === 0 ? course.judge(choice, await course.ask(choice)) : await hedge(course, choice);
       if (served !== undefined) return served;
       if (course.isOver) break;
@@ -138,7 +147,6 @@ class Course {
   readonly trail: TrailNotes;
   readonly #exchange: Exchange;
   readonly #targets: readonly Target[];
-  readonly #planned: number;
   readonly #left: LeftCandidate[] = [];
   /** By target: the last word on why it was not asked. */
   readonly #skips = new Map<Target, Skip>();
@@ -146,8 +154,9 @@ class Course {
   readonly #spent = new Set<Target>();
   /** By target with its key: until when this request leaves it alone (ms since 1970), breakers or not. */
   readonly #restsUntil = new Map<Target, number>();
-  /** As planned, before the session's own endpoints were put first. */
-  readonly #inOrder: readonly Target[];
+  readonly #planned: readonly Target[];
+  /** Those that suit the request, the session's own endpoints first. */
+  readonly #suited: readonly Target[];
   #round = 0;
   #at = 0;
   #keysTried = 0;
@@ -159,17 +168,18 @@ class Course {
     this.deps = deps;
     this.#exchange = exchange;
     this.trail = exchange.input.trail;
-    this.#planned = targets.length;
+    this.#planned = targets;
     const { session } = exchange.input;
     const arranged = deps.affinity.arrange(session, targets, deps.now());
     const { asked, skipped } = screen(arranged, needsOf(exchange), deps.factsOf, deps.purse());
-    this.#inOrder = targets.filter((target) => asked.includes(target));
+    this.#suited = asked;
     this.#targets = groupForOpenRouter(asked, deps.fallbackMethod, (target) =>
       this.#keysFor(target).some((keyed) => deps.health.refusal(candidateOf(keyed)) === undefined),
     );
     for (const skip of skipped) this.#skips.set(skip.target, skip);
     const moved = arranged === targets ? undefined : arranged.find((target, at) => target !== targets[at]);
-    this.trail.arranged(withGroups(arranged, this.#targets), this.#skips, moved);
+    const shown = this.#targets === asked ? arranged : withGroups(arranged, this.#targets);
+    this.trail.arranged(shown, this.#skips, moved);
   }
 
   /** Starts anew with those that may answer after all. */
@@ -193,7 +203,7 @@ class Course {
       if (!this.#isOpen(target)) continue;
       const keys = this.#keysFor(target);
       // What was said of it in an earlier round is over.
-      if (this.#keysTried === 0) this.#skips.delete(target);
+      if (this.#keysTried === 0 && this.#skips.size > 0) this.#skips.delete(target);
       while (this.#keysTried < keys.length) {
         const keyed = keys[this.#keysTried++] as Target;
         if (this.#isResting(keyed)) continue;
@@ -201,7 +211,7 @@ class Course {
         const isLast = !hasRival && !this.hasMore();
         const admission = this.deps.health.admit(candidateOf(keyed));
         if (admission.ok) {
-          this.#skips.delete(target);
+          if (this.#skips.size > 0) this.#skips.delete(target);
           const controller = this.#exchange.startAttempt();
           const startedAt = this.deps.now();
           this.trail.asked(keyed, startedAt);
@@ -218,8 +228,10 @@ class Course {
     for (let at = this.#at; at < this.#targets.length; at++) {
       const target = this.#targets[at] as Target;
       if (!this.#isOpen(target)) continue;
-      const keys = this.#keysFor(target).slice(at === this.#at ? this.#keysTried : 0);
-      if (keys.some((keyed) => this.#isAskable(keyed))) return true;
+      const keys = this.#keysFor(target);
+      for (let key = at === this.#at ? this.#keysTried : 0; key < keys.length; key++) {
+        if (this.#isAskable(keys[key] as Target)) return true;
+      }
     }
     return false;
   }
@@ -229,7 +241,9 @@ class Course {
   }
 
   #isResting(keyed: Target): boolean {
-    return this.#spent.has(keyed) || this.deps.now() < (this.#restsUntil.get(keyed) ?? 0);
+    if (this.#spent.has(keyed)) return true;
+    const until = this.#restsUntil.get(keyed);
+    return until !== undefined && this.deps.now() < until;
   }
 
   /** Of a target with several keys, what counts is the one that is back first. */
@@ -255,18 +269,18 @@ class Course {
   /** What is to be made of an attempt's end: an answer to hand on, or one candidate less. */
   judge(choice: Choice, outcome: Outcome): CascadeResult | undefined {
     if (outcome.ok) return this.served(choice, outcome.answer);
-    this.leave(choice, outcome.failure);
+    this.leave(choice, outcome.failure, outcome.usage);
     return undefined;
   }
 
-  leave({ target, ticket, startedAt, controller }: Choice, told: Failure): void {
+  leave({ target, ticket, startedAt, controller }: Choice, told: Failure, usage?: Usage): void {
     const why = hideKey(told, target);
     this.#exchange.endAttempt(controller);
     ticket.failed(why);
     this.trail.left(target, why.kind, whatIsShut(this.deps.health.refusal(candidateOf(target))));
     const candidate = { target, failure: why, durationMs: this.deps.now() - startedAt };
     this.#left.push(candidate);
-    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, why);
+    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, why, usage);
     this.deps.onLeft(this.#exchange, candidate);
     if (this.#exchange.isCancelled || !reactions[why.kind].failsOver) this.isOver = true;
     const plain = this.#plain(target);
@@ -296,18 +310,22 @@ class Course {
     const message = this.isOver ? "the request was over before it answered" : "another candidate was faster";
     controller.abort(new Error(message));
     this.#exchange.endAttempt(controller);
+    const why = failure("aborted", message);
+    const attempt = recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
     void ending.then(({ outcome }) => {
       if (outcome.ok && outcome.answer.kind === "live") void outcome.answer.reader?.cancel().catch(() => {});
+      // What its upstream has counted until now is billed.
+      const usage = usageOf(outcome);
+      if (usage !== undefined) this.#exchange.input.entry.countLeft(attempt, usage);
     }, ignore);
-    const why = failure("aborted", message);
-    recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
   }
 
   served({ target: asked, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
     const target = asked.others === undefined ? asked : findServing(asked, answer);
     this.trail.served(asked);
     const { affinity, now } = this.deps;
-    affinity.served(this.#exchange.input.session, target, this.#inOrder, now());
+    const { session } = this.#exchange.input;
+    if (session !== undefined) affinity.served(session, target, this.#inOrder(), now());
     return {
       ok: true,
       target,
@@ -349,9 +367,9 @@ class Course {
     const left = this.#lastWords();
     const skipped = this.#skipped();
     const last = left.at(-1)?.failure;
-    const isPassedOn = last !== undefined && speaksAlone(last, this.#planned);
+    const isPassedOn = last !== undefined && speaksAlone(last, this.#planned.length);
     const headers = (isPassedOn ? last.headers : undefined) ?? {};
-    const told = explain(this.#exchange.input.id, this.#planned, left, skipped, this.deps.now());
+    const told = explain(this.#exchange.input.id, this.#planned.length, left, skipped, this.deps.now());
     const error = left.length > 0 && isForWantOfKeys(left, skipped) ? this.#withHint(told) : told;
     return { ok: false, error, left: this.#left, skipped, headers };
   }
@@ -396,7 +414,7 @@ class Course {
     if (target.credential === "client" || keys.length === 0) return [target];
     const known = this.#withKeys.find((entry) => entry.target === target);
     if (known !== undefined) return known.keyed;
-    const keyed = this.#orderKeys(target).map((key) => ({ ...target, key }));
+    const keyed = this.#orderKeys(target).map((key): Target => ({ ...target, key }));
     this.#withKeys.push({ target, keyed });
     return keyed;
   }
@@ -421,8 +439,13 @@ class Course {
     ) as Target;
   }
 
+  /** Those that suit the request, as planned. */
+  #inOrder(): Target[] {
+    return this.#planned.filter((target) => this.#suited.includes(target));
+  }
+
   #skipped(): Skip[] {
-    return [...this.#skips.values()];
+    return this.#skips.size === 0 ? [] : [...this.#skips.values()];
   }
 }
 
@@ -475,14 +498,17 @@ function ignore(): void {
   // It was left: how it ended tells nothing.
 }
 
+/** @param usage what the upstream counted of an answer that is left */
 export function recordAttempt(
   exchange: Exchange,
   target: Target,
   startedAt: number,
   durationMs: number,
   why: Failure | undefined,
-): void {
-  exchange.input.entry.attempt({
+  usage?: Usage,
+): AttemptRow {
+  const { entry } = exchange.input;
+  const attempt = entry.attempt({
     provider: target.provider.id,
     model: target.model,
     protocol: target.protocol,
@@ -494,6 +520,8 @@ export function recordAttempt(
     message: why?.message.slice(0, 500) ?? null,
     retryAfterMs: why?.retryAfterMs ?? null,
   });
+  if (usage !== undefined) entry.countLeft(attempt, usage);
+  return attempt;
 }
 
 /** The error of a request that nobody answered. One candidate's error is passed on as its own; several are told together. */
@@ -535,6 +563,11 @@ function explain(
     ...soonest,
     ...(tokens === undefined ? {} : { tokens }),
   };
+}
+
+function usageOf(outcome: Outcome): Usage | undefined {
+  if (!outcome.ok) return outcome.usage;
+  return outcome.answer.kind === "whole" ? outcome.answer.usage : usageIn(outcome.answer.events);
 }
 
 export function nameOf({ provider, model }: Target): string {

@@ -6,7 +6,7 @@ import { type Provider, type Providers, speaks } from "../../providers/registry.
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
-import { ownNames, tierModels, tierNames } from "../model-tiers.ts";
+import { ownNames, type TierName, tierModels, tierNames } from "../model-tiers.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { RequestFacts } from "./request-facts.ts";
@@ -31,6 +31,8 @@ export interface RoutePlan {
   rule: string;
   /** What its hits are counted under: the config key that named the models, or the rule's own name. */
   key: string;
+  /** The tier of the config that it has chosen, if it was one. */
+  tier?: TierName;
   targets: Target[];
   /** The rules that were asked before it, each with a few words on why it did not apply. */
   steps: RouteStep[];
@@ -120,17 +122,18 @@ function isPinned({ launch, model }: Pick<RouteRequest, "launch" | "model">, rou
   const isTiers =
     launch?.tier !== undefined &&
     (model === lookUp(tierLetters, launch.tier) || lookUp(formerLetters, launch.tier)?.includes(model) === true);
-  return !isTiers && readReference(model, routing).isReference;
+  return !isTiers && (model.includes("/") || readReference(model, routing).isExplicit);
 }
 
 /** A rule whose models cannot be asked at all leaves the request to the next one; the last has none after it. */
 function planChoice(
-  { rule, key, names }: Choice,
+  { rule, key, names, tier }: Choice,
   steps: RouteStep[],
   request: RouteRequest,
   routing: Routing,
 ): RoutePlan | string {
-  const planned = { ...plan(rule, names, request, routing, key !== "no tiers"), key, steps };
+  const targets = plan(rule, names, request, routing, key !== "no tiers");
+  const planned = { ...targets, key, ...(tier !== undefined && { tier }), steps };
   const [first] = planned.unusable;
   if (planned.targets.length > 0 || key === "default" || first === undefined) return planned;
   return `${key} names ${first.name}: ${first.reason}`;
@@ -199,10 +202,8 @@ function plan(
 ): RoutePlan {
   const targets: Target[] = [];
   const unusable: RoutePlan["unusable"] = [];
-  const seen = new Set<string>();
-  for (const name of names) {
-    if (name === "" || seen.has(name)) continue;
-    seen.add(name);
+  for (const [at, name] of names.entries()) {
+    if (name === "" || names.indexOf(name) < at) continue;
     const unknown = isChecked ? unknownProvider(name, routing) : undefined;
     const found = unknown === undefined ? findTarget(name, request, routing) : `there is no provider ${unknown}`;
     if (typeof found === "string") unusable.push({ name, reason: found });
@@ -239,6 +240,5 @@ function buildTarget(
 }
 
 function readReference(name: string, routing: Routing) {
-  const reference = parseModelReference(name, (id) => routing.providers.has(id), routing.config.default_provider);
-  return { ...reference, isReference: reference.isExplicit || name.includes("/") };
+  return parseModelReference(name, (id) => routing.providers.has(id), routing.config.default_provider);
 }

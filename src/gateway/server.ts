@@ -10,11 +10,14 @@ import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
+import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
+import type { ModelBook } from "../models/catalogue.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import type { LaunchRow } from "../store/schema.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
@@ -32,8 +35,10 @@ import { markHops } from "./hops.ts";
 import { Ledger } from "./ledger.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
+import { PriceTags } from "./price-tags.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { Caller } from "./recognise.ts";
+import { Repricing } from "./repricing.ts";
 import type { Routing } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
@@ -60,6 +65,8 @@ export interface GatewayInput {
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
   factsOf: CascadeDeps["factsOf"];
+  /** Prices and where they are from; none when left out. */
+  modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
@@ -129,9 +136,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const spending = new Spending(now, soFar.costUsd);
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
+  const priceTags = new PriceTags(() => ({
+    book: input.modelBook?.() ?? noBook,
+    overrides: routing.config.prices,
+    providers: routing.providers,
+  }));
+  const priceOf = (reference: string) => priceTags.find(reference);
   const ledger = new Ledger({
     queries,
     now,
+    priceOf,
+    launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
       savings.note(row);
       today.ended(row);
@@ -168,6 +183,19 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   account.start();
+  const repricing = new Repricing({
+    queries,
+    tags: priceTags,
+    now,
+    // What waits in memory may be what is looked for.
+    flush: () => ledger.flush(),
+    onPriced: (row) => {
+      today.priced(row);
+      if (row.startedAt >= startOfDay(now())) spending.paid(row.servedBy ?? "", row.costUsd ?? 0);
+    },
+    log: input.log,
+  });
+  repricing.start();
   const purse = () => {
     const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
     const spent = spending.spent(daily_usd);
@@ -270,6 +298,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     async stop(limitMs) {
       account.stop();
+      repricing.stop();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
@@ -281,6 +310,15 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       input.store.close();
     },
   };
+}
+
+const noBook: ModelBook = { catalogue: {}, lists: {} };
+
+function readLaunch(stateDir: string, id: string): LaunchRow | undefined {
+  const note = readLaunchNote(stateDir, id);
+  if (note === undefined) return undefined;
+  const { started_at: startedAt, ...facts } = note;
+  return { id, startedAt, ...facts };
 }
 
 /** Counts that end with the gateway. */

@@ -2,6 +2,21 @@
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
+const lookLimitMs = 500;
+
+/** Whether anybody listens there, on this machine. */
+export async function isListening(port: number): Promise<boolean> {
+  const nothing = { data: () => {}, error: () => {} };
+  const connecting = Bun.connect({ hostname: "127.0.0.1", port, socket: nothing }).then(
+    (socket) => {
+      socket.end();
+      return true;
+    },
+    () => false,
+  );
+  return Promise.race([connecting, Bun.sleep(lookLimitMs).then(() => false)]);
+}
+
 /** `clutch (pid 123)`, or `another process` when it belongs to somebody else or cannot be told. */
 export async function describePortHolder(port: number): Promise<string> {
   const pid = process.platform === "linux" ? findListenerInProc(port) : await findListenerWithLsof(port);

@@ -41,6 +41,8 @@ describe("parseConfig()", () => {
       breaker: { failures: 3, cooldown_seconds: 60, max_cooldown_seconds: 3600 },
       timeouts: { connect_ms: 10000, first_token_ms: 60000, idle_ms: 120000, patience_ms: 8000 },
       hedge: { after_ms: 0 },
+      prices: {},
+      ledger: { retention_days: 90, body_days: 7 },
       budgets: { daily_usd: 0, allow_paid: true },
       launcher: { tiers: {}, profiles: {} },
       chain: { services: [] },
