@@ -150,6 +150,7 @@ function begin(
     code: launch?.code ?? null,
     launchId: launch?.launchId ?? null,
     session: caller.session ?? null,
+    keyId: caller.grant?.id ?? null,
     modelRequested: model.slice(0, 256),
     rule,
     // Read when the row is written: behind the answer, and as things stand then.

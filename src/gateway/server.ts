@@ -12,6 +12,7 @@ import { ClutchError } from "../errors.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import { circuitQueries } from "../store/circuits.ts";
+import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
@@ -25,10 +26,13 @@ import { TokenCounter } from "./count-endpoint.ts";
 import { CustomRoute } from "./custom-route.ts";
 import { TodaysTotals } from "./day-totals.ts";
 import { Front } from "./front.ts";
+import { Gate } from "./gate.ts";
 import { isLoopback } from "./guard.ts";
+import { GuessBrake } from "./guess-brake.ts";
 import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
 import { markHops } from "./hops.ts";
+import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
@@ -37,6 +41,8 @@ import type { Caller } from "./recognise.ts";
 import type { Routing } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
+import type { Purse } from "./screen.ts";
+import { SecretMemory } from "./secret-memory.ts";
 import { SessionSavings } from "./session-savings.ts";
 import { compressBeside } from "./sidecar.ts";
 import { SignatureMemory } from "./signature-memory.ts";
@@ -56,7 +62,7 @@ export interface GatewayInput {
   fetch: Fetch;
   /** Milliseconds since 1970; the machine's own clock when left out. */
   now?(): number;
-  /** Undefined until a launch has made one. */
+  /** Read from its file; undefined while there is none. */
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
   factsOf: CascadeDeps["factsOf"];
@@ -146,6 +152,16 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
     },
   });
+  const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
+  await keyring.restore();
+  const secret = requireKey ? new SecretMemory(input.launchSecret) : undefined;
+  const gate = new Gate({
+    requireKey,
+    keyring,
+    brake: new GuessBrake(now, input.log),
+    launchSecret: () => secret?.known(),
+    freshLaunchSecret: () => secret?.fresh(),
+  });
   const lessons = new Lessons();
   const signatures = new SignatureMemory();
   const calibration = new Calibration();
@@ -168,10 +184,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   account.start();
-  const purse = () => {
+  const purse = (caller?: Caller): Purse => {
     const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
     const spent = spending.spent(daily_usd);
-    return { allowPaid, ...(spent !== undefined && { spent }) };
+    const key = caller?.grant;
+    return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
   };
   const listProblems = () => [
     ...problems,
@@ -189,7 +206,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     brake: new OverflowBrake(now),
     routing: () => routing,
     ledger,
-    cascade: () => {
+    cascade: (caller) => {
       const { first_token_ms, idle_ms, patience_ms } = routing.config.timeouts;
       return {
         fetch: input.fetch,
@@ -205,20 +222,21 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         affinity,
         factsOf: input.factsOf,
         localModel: input.localModel ?? (() => undefined),
-        purse,
+        purse: () => purse(caller),
         onLeft: input.onLeft,
       };
     },
     now,
     host,
-    admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
+    admit: (caller, findAddress) => gate.admit(caller, findAddress),
     admin: createAdmin({
       now,
-      admits: (caller) => !requireKey || opensAdmin(caller, input.launchSecret()),
+      admit: (caller, findAddress) => gate.admitAdmin(caller, findAddress),
       health,
       failuresLimit: () => routing.config.breaker.failures,
       account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
       ledger: ledgerLookups,
+      keyring,
       flush: () => ledger.flush(),
       database: input.store.path,
       routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
@@ -270,10 +288,12 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     async stop(limitMs) {
       account.stop();
+      secret?.close();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
       await saver.close();
+      await keyring.close();
       script.close();
       await hits.close();
       const lost = await ledger.close();
@@ -371,26 +391,15 @@ class CommandKeys {
   }
 }
 
+/** A key that is for some models only. */
+function forbidBy(key: Key): Pick<Purse, "forbids"> {
+  const reason = `the key ${describeKey(key)} is for ${key.models?.join(", ")} alone`;
+  return { forbids: ({ provider, model }) => (key.admitsModel(provider.id, model) ? undefined : reason) };
+}
+
 /** Answers that are formed may still be on their way into the socket; they get a moment to leave. */
 async function sentOut(server: { pendingRequests: number }): Promise<void> {
   for (let waitedMs = 0; server.pendingRequests > 0 && waitedMs < 5_000; waitedMs += 10) await Bun.sleep(10);
-}
-
-/** A launch token with the secret that only this user's launcher can read. */
-function hasSecret(caller: Caller, secret: string | undefined): boolean {
-  return isSame(caller.launch?.secret, secret);
-}
-
-/** Commands have no launch: they show the secret by itself. */
-function opensAdmin(caller: Caller, secret: string | undefined): boolean {
-  return hasSecret(caller, secret) || isSame(caller.key, secret);
-}
-
-/** Compared in constant time. */
-function isSame(given: string | undefined, secret: string | undefined): boolean {
-  if (given === undefined || secret === undefined) return false;
-  const digest = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest();
-  return crypto.timingSafeEqual(digest(given), digest(secret));
 }
 
 async function listen(host: string, port: number, fetch: App["fetch"]) {
