@@ -8,7 +8,7 @@
  */
 
 import { describe, expect, test } from "bun:test";
-import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildHeadroomStart, judgeHeadroom, probeHeadroom } from "../src/lifecycle/chain/headroom.ts";
@@ -19,6 +19,7 @@ import { installAgents } from "./install.ts";
 import { installHeadroom } from "./install-headroom.ts";
 import { enterLane } from "./lanes.ts";
 import { type LaunchedAgent, launchedAgents } from "./launches.ts";
+import { searchCommand, writeSources } from "./long-output.ts";
 import { type Finished, prepareEnv, runProgram } from "./run-program.ts";
 import { answer, type Reply, type ScriptedUpstream, say, startScriptedUpstream } from "./scripted-upstream.ts";
 import { skipAloud } from "./skip-aloud.ts";
@@ -88,8 +89,7 @@ describe.skipIf(obstacle !== undefined)("through the real Headroom", () => {
     test.concurrent(
       `${agent.name}: a tool's long output reaches the model smaller`,
       () => {
-        const command = "grep -rn value source";
-        const replies = () => [answer(agent.shell(command, agent.speaks)), say("There are 240 of them.")];
+        const replies = () => [answer(agent.shell(searchCommand, agent.speaks)), say("There are 240 of them.")];
         return withBench(agent, launched, replies, async ({ ask, upstream, rows, log }) => {
           const { code, stdout } = await ask("Count the values.");
           expect(code).toBe(0);
@@ -242,14 +242,4 @@ function findFreePort(): number {
   const { port } = probe;
   probe.stop(true);
   return port;
-}
-
-/** Three files in a deep folder, so that a search prints long paths again and again. */
-async function writeSources(project: string): Promise<void> {
-  const folder = join(project, "source", "a-folder-with-a-long-name", "and-another-one-inside");
-  await mkdir(folder, { recursive: true });
-  for (const name of ["first", "second", "third"]) {
-    const lines = Array.from({ length: 80 }, (_, index) => `${name} value ${index} stands here`);
-    await writeFile(join(folder, `${name}.txt`), `${lines.join("\n")}\n`);
-  }
 }

@@ -26,6 +26,7 @@ import {
 } from "../src/lifecycle/chain/setting.ts";
 import { lookAtPort, validateChain } from "../src/lifecycle/chain/validate.ts";
 import { paint } from "./paint.ts";
+import { renderDiff } from "./render-diff.ts";
 
 export interface EditFlags {
   dryRun?: boolean;
@@ -192,16 +193,6 @@ function report(done: ConfigEdit, summary: string, notes: readonly string[], fla
   console.log(done.isChanged ? paint.bold(summary) : `${summary}: nothing to do`);
   for (const note of notes) console.error(`clutch: ${note}`);
   if (done.isChanged && !flags.dryRun) console.log(paint.dim("in force from the next clutch up"));
-}
-
-function renderDiff(diff: string): string {
-  const lines = diff.split("\n").map((line) => {
-    if (/^(---|\+\+\+) /.test(line)) return paint.bold(line);
-    if (line.startsWith("@@")) return paint.dim(line);
-    if (line.startsWith("+")) return paint.good(line);
-    return line.startsWith("-") ? paint.bad(line) : line;
-  });
-  return lines.join("\n");
 }
 
 async function read(env: Env) {

@@ -112,6 +112,8 @@ function render(event: Exclude<UpEvent, { kind: "waiting" }>): string[] {
     }
     case "absent":
       return [`${name} ${paint.dim(`not installed, so without it (${event.hint})`)}`];
+    case "left-out":
+      return [`${name} ${paint.warn(`left out: ${event.why}`)}`, `${" ".repeat(nameWidth)} ${event.hint}`];
     case "ended":
       return [`${name} ${paint.warn(`ended (${event.how}), trying again`)}`];
     case "failed":
@@ -133,7 +135,9 @@ class JsonPrinter {
     else if (event.kind === "ready")
       this.#services.push({ id: event.id, state: "ready", how: event.how, took_ms: event.tookMs });
     else if (event.kind === "absent") this.#services.push({ id: event.id, state: "absent", hint: event.hint });
-    else if (event.kind === "failed") {
+    else if (event.kind === "left-out") {
+      this.#services.push({ id: event.id, state: "left-out", detail: event.why, hint: event.hint });
+    } else if (event.kind === "failed") {
       this.#services.push({ id: event.id, state: "failed", detail: event.why, lines: event.lines, hint: event.hint });
     }
   }

@@ -32,6 +32,8 @@ export class Lessons {
 
   /** @param target `provider:model@protocol` @param now milliseconds since 1970 */
   recall(target: string, now: number): Lesson {
+    // Most gateways have learnt nothing, and then the name need not even be put together.
+    if (this.#byTarget.size === 0) return nothingLearnt;
     const known = this.#byTarget.get(target);
     if (known === undefined) return nothingLearnt;
     if (known.expiresAt > now) return known.lesson;

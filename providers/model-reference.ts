@@ -15,7 +15,7 @@ export function parseModelReference(
   isProvider: (id: string) => boolean,
   defaultProvider: string,
 ): ModelReference & { isExplicit: boolean } {
-  const slashed = /^(ollama|lmstudio)\/(.+)$/.exec(text);
+  const slashed = text.includes("/") ? /^(ollama|lmstudio)\/(.+)$/.exec(text) : null;
   if (slashed?.[1] !== undefined && slashed[2] !== undefined) {
     return { provider: slashed[1], model: slashed[2], isExplicit: true };
   }

@@ -20,7 +20,7 @@ const forwarded = [
 ] as const;
 
 /** Connection-bound headers, ours, and credentials: never forwarded, not even to the client's own vendor. */
-const neverForwarded = new Set([
+export const neverForwarded = new Set([
   "host",
   "connection",
   "keep-alive",

@@ -145,6 +145,66 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await why(id, flags, env);
     });
 
+  const requests = program
+    .command("requests")
+    .description("what was asked, of whom, and what came of it: from the ledger, with or without a gateway")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch requests\n  clutch requests tail --agent claude\n  clutch requests export --since 7d --output week.csv",
+    );
+  const filtered = (command: Command, example: string) =>
+    command
+      .option("--agent <names>", "of these agents: letters or programs, with commas between them")
+      .option("--model <part>", "whose model asked for has this in its name")
+      .option("--served-by <part>", "answered by a provider:model with this in its name")
+      .option("--status <words>", "completed, error, aborted, pending, with commas between them")
+      .option("--errors", "only what nobody answered, or what broke off")
+      .option("--session <id>", "of the agent's session with this id, or whose id begins so")
+      .option("--launch <id>", "of this launch")
+      .option("--since <moment>", "from then on: 2h, 7d, today, 2026-11-20, 2026-11-20T14:30 (UTC)")
+      .addHelpText("after", `\nExample:\n  clutch requests ${example}`);
+  filtered(
+    requests.command("list", { isDefault: true }).description("the newest first").allowExcessArguments(),
+    "list --errors --since today",
+  )
+    .option("--until <moment>", "up to then")
+    .option("--limit <n>", "so many rows (default: 50)")
+    .option("--json", "as one JSON object")
+    .action(async (flags: import("../commands/requests.ts").FilterFlags, { args: [word] }: Command) => {
+      if (word !== undefined) throw noCommand("requests", word, requests.commands);
+      const { listRequests } = await import("../commands/requests.ts");
+      status = await listRequests(flags, env);
+    });
+  filtered(requests.command("tail").description("each as it ends, until Ctrl-C"), "tail --agent claude")
+    .option("-n, --lines <n>", "so many of the last ones first (default: 10)")
+    .option("--json", "as lines of JSON")
+    .action(async (flags: import("../commands/requests.ts").TailFlags) => {
+      const { tailRequests } = await import("../commands/requests.ts");
+      status = await tailRequests(flags, env);
+    });
+  requests
+    .command("show")
+    .description("the figures of one; clutch why tells why it went so")
+    .argument("[id]", "as x-clutch-request-id has it, or its beginning; last is the newest", "last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch requests show last")
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const { showRequest } = await import("../commands/requests.ts");
+      status = await showRequest(id, flags, env);
+    });
+  filtered(
+    requests.command("export").description("as lines of JSON or as CSV, the oldest first"),
+    "export --since 7d --output week.csv",
+  )
+    .option("--until <moment>", "up to then")
+    .option("--limit <n>", "so many rows (default: all)")
+    .addOption(new Option("--format <format>", "jsonl, or csv (default: by the file's name)").choices(["jsonl", "csv"]))
+    .option("--output <file>", "into this file (default: print)")
+    .action(async (flags: import("../commands/requests.ts").ExportFlags) => {
+      const { exportRequests } = await import("../commands/requests.ts");
+      status = await exportRequests(flags, env);
+    });
+
   const breakers = program
     .command("breakers")
     .description("what is out of order, since when and until when: models, keys, accounts, providers")
@@ -336,6 +396,100 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     const { removeService } = await import("../commands/chain.ts");
     status = await removeService(id, flags, env);
   });
+
+  const config = program
+    .command("config")
+    .description("the config: what is in force and who said so; change it, check it")
+    .addHelpText("after", "\nExamples:\n  clutch config show\n  clutch config set server.port 8090")
+    .allowExcessArguments()
+    .action(async (_flags: unknown, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("config", word, commands);
+      const { showConfig } = await import("../commands/config.ts");
+      status = await showConfig({}, env);
+    });
+  config
+    .command("show")
+    .description("every value in force, and where it comes from; keys are hidden")
+    .option("--changed", "leave out the defaults")
+    .option("--host <host>", "as clutch serve would be called")
+    .option("--port <port>", "as clutch serve would be called")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch config show --changed")
+    .action(async (flags: import("../commands/config.ts").ShowFlags) => {
+      const { showConfig } = await import("../commands/config.ts");
+      status = await showConfig(flags, env);
+    });
+  config
+    .command("get")
+    .description("one value, or the part of the config below a setting; status 1 if nothing is set")
+    .argument("<setting>", "such as server.port, fallbacks[0], model_tiers.BIG")
+    .option("--json", "with where it comes from")
+    .addHelpText("after", "\nExample:\n  clutch config get model_tiers.BIG")
+    .action(async (setting: string, flags: { json?: boolean }) => {
+      const { getSetting } = await import("../commands/config.ts");
+      status = await getSetting(setting, flags, env);
+    });
+  const configEdits = (command: Command, example: string) =>
+    command
+      .option("--dry-run", "show the difference, and write nothing")
+      .option("--json", "as one JSON object")
+      .addHelpText("after", `\nExample:\n  clutch config ${example}`);
+  configEdits(
+    config
+      .command("set")
+      .description("write a value into the file; comments and layout stay")
+      .argument("<setting>", "such as server.port")
+      .argument("<value...>", "text or JSON as the setting takes it; several words make a list; - reads it, unseen"),
+    "set fallbacks openai/gpt-oss-120b:free z-ai/glm-4.5-air:free",
+  ).action(async (setting: string, words: string[], flags: import("../commands/config.ts").EditFlags) => {
+    const { setSetting } = await import("../commands/config.ts");
+    status = await setSetting(setting, words, flags, env);
+  });
+  configEdits(
+    config
+      .command("unset")
+      .description("take a setting out of the file: the default is in force again")
+      .argument("<setting>", "such as server.port"),
+    "unset server.port",
+  ).action(async (setting: string, flags: import("../commands/config.ts").EditFlags) => {
+    const { unsetSetting } = await import("../commands/config.ts");
+    status = await unsetSetting(setting, flags, env);
+  });
+  config
+    .command("edit")
+    .description("open a copy in VISUAL or EDITOR; it takes the file's place once it holds")
+    .addHelpText("after", "\nExample:\n  EDITOR=nano clutch config edit")
+    .action(async () => {
+      const { editByHand } = await import("../commands/config.ts");
+      status = await editByHand(env);
+    });
+  config
+    .command("check")
+    .description("tell what is wrong with a config, with line and column; status 1 if anything")
+    .argument("[file]", "this one (default: the one in force)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch config check")
+    .action(async (file: string | undefined, flags: { json?: boolean }) => {
+      const { checkConfig } = await import("../commands/config.ts");
+      status = checkConfig(file, flags, env);
+    });
+  config
+    .command("path")
+    .description("print where the config file is, or will be made")
+    .addHelpText("after", "\nExample:\n  clutch config path")
+    .action(async () => {
+      const { showPath } = await import("../commands/config.ts");
+      status = showPath(env);
+    });
+  config
+    .command("schema")
+    .description("print a JSON Schema of the config, for editors and validators")
+    .addHelpText("after", "\nExample:\n  clutch config schema > config.schema.json")
+    .action(async () => {
+      const { showSchema } = await import("../commands/config.ts");
+      status = showSchema();
+    });
 
   const service = program
     .command("service")

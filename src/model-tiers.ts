@@ -11,7 +11,7 @@ export const ownNames: Readonly<Record<string, TierName>> = {
 };
 
 /** What is tried when the config names no tiers at all: free models of the default provider OpenRouter. */
-const builtInTiers = {
+export const builtInTiers = {
   BIG: {
     default: "moonshotai/kimi-k2.6:free",
     cascade: ["openai/gpt-oss-120b:free", "nvidia/nemotron-3-super-120b-a12b:free", "deepseek/deepseek-v4-flash:free"],

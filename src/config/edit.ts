@@ -96,12 +96,16 @@ export async function editConfig(request: EditRequest): Promise<ConfigEdit> {
   }
 }
 
-interface Place {
+export interface Place {
   path: string;
   isLegacy: boolean;
 }
 
-function findFile({ configFile, legacyConfigFile, isConfigNamed }: Homes): Place {
+/**
+ * Where the config file in force is, or will be made.
+ * @throws {ClutchError} `config-unreadable` when CLUTCH_CONFIG names one that is not there
+ */
+export function findFile({ configFile, legacyConfigFile, isConfigNamed }: Homes): Place {
   if (isThere(configFile)) return { path: configFile, isLegacy: false };
   if (isConfigNamed) {
     throw new ClutchError("config-unreadable", `CLUTCH_CONFIG is ${configFile}, which is not there`, {
@@ -156,8 +160,25 @@ function checkResult({ check }: EditRequest, text: string, path: string, isLegac
   }
 }
 
-/** Undefined where there is none. */
-function readText(path: string): string | undefined {
+/**
+ * Puts a whole text in place of the file, when that is still what it was.
+ * @param before undefined for a file that is not there yet
+ * @returns false when somebody else has changed it meanwhile: nothing was written then
+ * @throws {ClutchError} `failed` when it cannot be locked or written
+ */
+export async function replaceConfig(path: string, before: string | undefined, after: string): Promise<boolean> {
+  const unlock = await takeLock(path);
+  try {
+    if (readText(path) !== before) return false;
+    writeWhole(path, after);
+    return true;
+  } finally {
+    unlock();
+  }
+}
+
+/** The file's text, undefined where there is none. @throws {ClutchError} `config-unreadable` */
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {

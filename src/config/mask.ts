@@ -1,6 +1,8 @@
 /** Hides what must not be shown in a config's text: keys, tokens, passwords. Pure. */
 
 import { createScanner, type Node, type SyntaxKind } from "jsonc-parser";
+import type { Json } from "../protocols/chat.ts";
+import { isObject } from "../protocols/json.ts";
 import { parseJsoncTree } from "./jsonc.ts";
 
 /** Keys whose strings are secrets, and those of everything below them. */
@@ -25,6 +27,29 @@ export function maskEdit(before: string, after: string, source: string): { befor
     before: before.trim() === "" ? before : hide(before, source, () => "(hidden)"),
     after: hide(after, source, (value) => (known.has(value) ? "(hidden)" : "(hidden, new)")),
   };
+}
+
+/** A part of the config as it may be shown. @param path the keys that lead to it */
+export function maskValue(value: Json, path: readonly (string | number)[] = []): Json {
+  const isSecret = path.some((key) => typeof key === "string" && secretKey.test(key));
+  if (typeof value === "string") return isSecret && !reference.test(value) ? "(hidden)" : maskUrl(value);
+  if (Array.isArray(value)) return value.map((member, index) => maskValue(member, [...path, index]));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [
+      key,
+      member === undefined ? undefined : maskValue(member, [...path, key]),
+    ]),
+  );
+}
+
+/** Whether a text at this place is a secret, and not only where one is. */
+export function isSecretText(value: Json, path: readonly (string | number)[]): boolean {
+  return typeof value === "string" && maskValue(value, path) === "(hidden)";
+}
+
+function maskUrl(text: string): string {
+  return text.replace(/^(https?:\/\/)[^/@\s]+@/, "$1(hidden)@");
 }
 
 function hide(text: string, source: string, by: (value: string) => string): string {

@@ -197,7 +197,8 @@ export function keysWithoutEffect(raw: Json): string[] {
  * @throws {ClutchError} `config-invalid`: the first problem, with its key, the value and what is expected
  */
 export function parseConfig(raw: Json, source: string, tolerant = false): Config {
-  const result = configSchema.safeParse(raw);
+  // Read once or twice in a process: to compile the schema into code first would take longer than to walk it.
+  const result = configSchema.safeParse(raw, { jitless: true });
   if (result.success) return result.data;
   const unknown = result.error.issues.filter((issue) => issue.code === "unrecognized_keys");
   if (tolerant && unknown.length > 0) {
@@ -244,7 +245,8 @@ function valueAt(value: Json | undefined, path: readonly PropertyKey[]): Json | 
   return here;
 }
 
-function knownKeysAt(path: readonly PropertyKey[]): string[] {
+/** The keys that an object at this place may have; empty where any is good, or none. */
+export function knownKeysAt(path: readonly PropertyKey[]): string[] {
   let schema: unknown = configSchema;
   for (const key of path) {
     schema = unwrap(schema);
@@ -256,7 +258,8 @@ function knownKeysAt(path: readonly PropertyKey[]): string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-function unwrap(schema: unknown): unknown {
+/** A schema without what says that it may be left out. */
+export function unwrap(schema: unknown): unknown {
   let inner = schema;
   while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
     inner = inner.unwrap();

@@ -46,12 +46,14 @@ export class Affinity {
   /** @param planned all that could have served, in the order in which they are asked when there is no trouble */
   served(session: string | undefined, target: Target, planned: readonly Target[], now: number): void {
     if (session === undefined) return;
-    const name = plainName(target.model);
-    const first = planned.find(({ model }) => plainName(model) === name);
-    const isFirst =
+    const isFirstOf = (first: Target | undefined) =>
       first?.provider.id === target.provider.id &&
       first.model === target.model &&
       target.key?.id === target.provider.keys[0]?.id;
+    // Nearly always the first of all has answered, and no session is away from it.
+    if (this.#stays.size === 0 && isFirstOf(planned[0])) return;
+    const name = plainName(target.model);
+    const isFirst = isFirstOf(planned.find(({ model }) => plainName(model) === name));
     const id = stayId(session, name);
     const known = this.#stays.get(id);
     this.#stays.delete(id);

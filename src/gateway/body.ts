@@ -66,7 +66,8 @@ export class RequestBody {
   /** True when the client takes a call of a tool and nothing else. Parsed only where it says something else than usual. */
   get forcesTool(): boolean {
     if (this.#parsed === undefined) {
-      const at = this.bytes.indexOf('"tool_choice"');
+      // From the end, which is how Bun finds that something is not there in half the time.
+      const at = this.bytes.lastIndexOf('"tool_choice"');
       if (
         at < 0 ||
         /^"tool_choice"\s*:\s*(?:\{[^{}]*)?"(?:auto|none)"/.test(this.bytes.toString("latin1", at, at + 100))

@@ -70,7 +70,7 @@ export async function runCascade(
   const course = new Course(exchange, targets, deps);
   for (;;) {
     for (let choice = course.next(); choice !== undefined; choice = course.next()) {
-      // Without a hedge there is nothing to race, and every promise in between costs.
+      // Without a hedge there is nothing to race.
       const served = deps.hedgeMs === 0 ? course.judge(choice, await course.ask(choice)) : await hedge(course, choice);
       if (served !== undefined) return served;
       if (course.isOver) break;
@@ -138,7 +138,6 @@ class Course {
   readonly trail: TrailNotes;
   readonly #exchange: Exchange;
   readonly #targets: readonly Target[];
-  readonly #planned: number;
   readonly #left: LeftCandidate[] = [];
   /** By target: the last word on why it was not asked. */
   readonly #skips = new Map<Target, Skip>();
@@ -146,8 +145,9 @@ class Course {
   readonly #spent = new Set<Target>();
   /** By target with its key: until when this request leaves it alone (ms since 1970), breakers or not. */
   readonly #restsUntil = new Map<Target, number>();
-  /** As planned, before the session's own endpoints were put first. */
-  readonly #inOrder: readonly Target[];
+  readonly #planned: readonly Target[];
+  /** Those that suit the request, the session's own endpoints first. */
+  readonly #suited: readonly Target[];
   #round = 0;
   #at = 0;
   #keysTried = 0;
@@ -159,17 +159,18 @@ class Course {
     this.deps = deps;
     this.#exchange = exchange;
     this.trail = exchange.input.trail;
-    this.#planned = targets.length;
+    this.#planned = targets;
     const { session } = exchange.input;
     const arranged = deps.affinity.arrange(session, targets, deps.now());
     const { asked, skipped } = screen(arranged, needsOf(exchange), deps.factsOf, deps.purse());
-    this.#inOrder = targets.filter((target) => asked.includes(target));
+    this.#suited = asked;
     this.#targets = groupForOpenRouter(asked, deps.fallbackMethod, (target) =>
       this.#keysFor(target).some((keyed) => deps.health.refusal(candidateOf(keyed)) === undefined),
     );
     for (const skip of skipped) this.#skips.set(skip.target, skip);
     const moved = arranged === targets ? undefined : arranged.find((target, at) => target !== targets[at]);
-    this.trail.arranged(withGroups(arranged, this.#targets), this.#skips, moved);
+    const shown = this.#targets === asked ? arranged : withGroups(arranged, this.#targets);
+    this.trail.arranged(shown, this.#skips, moved);
   }
 
   /** Starts anew with those that may answer after all. */
@@ -193,7 +194,7 @@ class Course {
       if (!this.#isOpen(target)) continue;
       const keys = this.#keysFor(target);
       // What was said of it in an earlier round is over.
-      if (this.#keysTried === 0) this.#skips.delete(target);
+      if (this.#keysTried === 0 && this.#skips.size > 0) this.#skips.delete(target);
       while (this.#keysTried < keys.length) {
         const keyed = keys[this.#keysTried++] as Target;
         if (this.#isResting(keyed)) continue;
@@ -201,7 +202,7 @@ class Course {
         const isLast = !hasRival && !this.hasMore();
         const admission = this.deps.health.admit(candidateOf(keyed));
         if (admission.ok) {
-          this.#skips.delete(target);
+          if (this.#skips.size > 0) this.#skips.delete(target);
           const controller = this.#exchange.startAttempt();
           const startedAt = this.deps.now();
           this.trail.asked(keyed, startedAt);
@@ -218,8 +219,10 @@ class Course {
     for (let at = this.#at; at < this.#targets.length; at++) {
       const target = this.#targets[at] as Target;
       if (!this.#isOpen(target)) continue;
-      const keys = this.#keysFor(target).slice(at === this.#at ? this.#keysTried : 0);
-      if (keys.some((keyed) => this.#isAskable(keyed))) return true;
+      const keys = this.#keysFor(target);
+      for (let key = at === this.#at ? this.#keysTried : 0; key < keys.length; key++) {
+        if (this.#isAskable(keys[key] as Target)) return true;
+      }
     }
     return false;
   }
@@ -229,7 +232,9 @@ class Course {
   }
 
   #isResting(keyed: Target): boolean {
-    return this.#spent.has(keyed) || this.deps.now() < (this.#restsUntil.get(keyed) ?? 0);
+    if (this.#spent.has(keyed)) return true;
+    const until = this.#restsUntil.get(keyed);
+    return until !== undefined && this.deps.now() < until;
   }
 
   /** Of a target with several keys, what counts is the one that is back first. */
@@ -307,7 +312,8 @@ class Course {
     const target = asked.others === undefined ? asked : findServing(asked, answer);
     this.trail.served(asked);
     const { affinity, now } = this.deps;
-    affinity.served(this.#exchange.input.session, target, this.#inOrder, now());
+    const { session } = this.#exchange.input;
+    if (session !== undefined) affinity.served(session, target, this.#inOrder(), now());
     return {
       ok: true,
       target,
@@ -349,9 +355,9 @@ class Course {
     const left = this.#lastWords();
     const skipped = this.#skipped();
     const last = left.at(-1)?.failure;
-    const isPassedOn = last !== undefined && speaksAlone(last, this.#planned);
+    const isPassedOn = last !== undefined && speaksAlone(last, this.#planned.length);
     const headers = (isPassedOn ? last.headers : undefined) ?? {};
-    const told = explain(this.#exchange.input.id, this.#planned, left, skipped, this.deps.now());
+    const told = explain(this.#exchange.input.id, this.#planned.length, left, skipped, this.deps.now());
     const error = left.length > 0 && isForWantOfKeys(left, skipped) ? this.#withHint(told) : told;
     return { ok: false, error, left: this.#left, skipped, headers };
   }
@@ -396,7 +402,7 @@ class Course {
     if (target.credential === "client" || keys.length === 0) return [target];
     const known = this.#withKeys.find((entry) => entry.target === target);
     if (known !== undefined) return known.keyed;
-    const keyed = this.#orderKeys(target).map((key) => ({ ...target, key }));
+    const keyed = this.#orderKeys(target).map((key): Target => ({ ...target, key }));
     this.#withKeys.push({ target, keyed });
     return keyed;
   }
@@ -421,8 +427,13 @@ class Course {
     ) as Target;
   }
 
+  /** Those that suit the request, as planned. */
+  #inOrder(): Target[] {
+    return this.#planned.filter((target) => this.#suited.includes(target));
+  }
+
   #skipped(): Skip[] {
-    return [...this.#skips.values()];
+    return this.#skips.size === 0 ? [] : [...this.#skips.values()];
   }
 }
 

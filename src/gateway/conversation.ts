@@ -6,6 +6,7 @@ import { ClientLeft, GatewayStopped } from "../../providers/upstream.ts";
 import { answerWithoutSearch } from "../protocols/anthropic-messages/web-search.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
+import type { RequestRow } from "../store/schema.ts";
 import type { RequestBody } from "./body.ts";
 import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
 import type { Compressed } from "./compression.ts";
@@ -75,8 +76,8 @@ export async function converse(
   const route = planRoute(request, deps.routing);
   deps.hits.count(route.key);
   const { targets } = route;
-  const local = hasNoRules(request, deps.routing) ? undefined : findLocalAnswer(protocol, caller.agent, body);
-  const isLocal = local !== undefined && targets.length > 0;
+  const local = findLocalAnswer(protocol, caller.agent, body);
+  const isLocal = local !== undefined && targets.length > 0 && !hasNoRules(request, deps.routing);
   const plan = isLocal ? { ...route, rule: `local answer: ${local}`, targets: [] } : route;
   const startedAt = deps.now();
   const compressed =
@@ -89,12 +90,11 @@ export async function converse(
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
   const watch = setTimeout(watchClient, unwatchedMs, raw, exchange);
   try {
-    const cascade = runSafely(exchange, targets, deps.cascade);
-    const brakedCascade = cascade.then((result) => brake(exchange, caller, result, deps));
-    if (!exchange.input.stream) return answerWhole(exchange, await brakedCascade, deps);
-    const early = await withinPatience(exchange, brakedCascade, deps.cascade.patienceMs);
+    const cascade = runSafely(exchange, targets, caller, deps);
+    if (!exchange.input.stream) return answerWhole(exchange, await cascade, deps);
+    const early = await withinPatience(exchange, cascade, deps.cascade.patienceMs);
     if (early !== undefined && !early.ok) return answerWhole(exchange, early, deps);
-    return answerStream(exchange, brakedCascade, early, underWay, deps);
+    return answerStream(exchange, cascade, early, underWay, deps);
   } catch (cause) {
     console.error(cause);
     exchange.input.entry.finish({ status: "error", httpStatus: 502, error: "the gateway failed on this request" });
@@ -127,6 +127,37 @@ function watchClient(raw: Request, exchange: Exchange): void {
   else raw.signal.addEventListener("abort", onAbort);
 }
 
+/** What is not known of a request that has just come. Every column stands in it, so that a row never changes its shape. */
+const nothingYet = {
+  status: "pending",
+  folder: null,
+  tier: null,
+  keyId: null,
+  trail: null,
+  servedBy: null,
+  attempts: 0,
+  httpStatus: null,
+  error: null,
+  inputTokens: null,
+  cacheReadTokens: null,
+  cacheWriteTokens: null,
+  outputTokens: null,
+  reasoningTokens: null,
+  usageEstimated: null,
+  costUsd: null,
+  pricing: null,
+  priceSource: null,
+  priceAt: null,
+  firstChoice: null,
+  firstChoiceUsd: null,
+  compressionUsd: null,
+  durationMs: null,
+  firstTokenMs: null,
+  compression: null,
+  tokensBefore: null,
+  tokensAfter: null,
+} as const satisfies Partial<RequestRow>;
+
 function begin(
   protocol: Protocol,
   raw: Request,
@@ -140,25 +171,23 @@ function begin(
   const id = makeId(now);
   const { launch } = caller;
   const trail = new TrailNotes(targets, now, steps);
-  const entry = deps.ledger.begin({
-    id,
-    startedAt: now,
-    status: "pending",
-    protocol,
-    streamed: stream,
-    agent: caller.agent ?? null,
-    code: launch?.code ?? null,
-    launchId: launch?.launchId ?? null,
-    session: caller.session ?? null,
-    keyId: caller.grant?.id ?? null,
-    modelRequested: model.slice(0, 256),
-    rule,
-    // Read when the row is written: behind the answer, and as things stand then.
-    get trail() {
-      return trail.render();
+  const entry = deps.ledger.begin(
+    {
+      ...nothingYet,
+      id,
+      startedAt: now,
+      protocol,
+      streamed: stream,
+      agent: caller.agent ?? null,
+      code: launch?.code ?? null,
+      launchId: launch?.launchId ?? null,
+      session: caller.session ?? null,
+      keyId: caller.grant?.id ?? null,
+      modelRequested: model.slice(0, 256),
+      rule,
     },
-    attempts: 0,
-  });
+    trail,
+  );
   const query = raw.url.indexOf("?");
   return new Exchange({
     id,
@@ -193,9 +222,20 @@ function answerLocally(exchange: Exchange): Response {
 const servedLocally = "clutch:local";
 
 /** A request that does not decode is the client's mistake; anything else that is thrown is ours. */
-async function runSafely(exchange: Exchange, targets: readonly Target[], deps: CascadeDeps): Promise<CascadeResult> {
+async function runSafely(
+  exchange: Exchange,
+  targets: readonly Target[],
+  caller: Caller,
+  deps: ConversationDeps,
+): Promise<CascadeResult> {
   try {
-    return await runCascade(exchange, targets, deps);
+    const result = await runCascade(exchange, targets, deps.cascade);
+    const session = caller.session ?? caller.launch?.launchId;
+    if (session !== undefined) {
+      if (result.ok) deps.brake.answered(session);
+      else if (result.error.kind === "context-overflow") await holdBack(exchange, session, deps);
+    }
+    return result;
   } catch (cause) {
     const told = describeBadRequest(cause);
     if (told === undefined) console.error(cause);
@@ -208,20 +248,9 @@ async function runSafely(exchange: Exchange, targets: readonly Target[], deps: C
 }
 
 /** Holds an overflow back when the session has had too many in a row. */
-async function brake(
-  exchange: Exchange,
-  caller: Caller,
-  result: CascadeResult,
-  deps: ConversationDeps,
-): Promise<CascadeResult> {
-  const { session = caller.launch?.launchId } = caller;
-  if (session === undefined) return result;
-  if (result.ok) deps.brake.answered(session);
-  else if (result.error.kind === "context-overflow") {
-    const untilMs = deps.now() + deps.brake.overflowed(session);
-    while (deps.now() < untilMs && !exchange.isCancelled) await Bun.sleep(Math.min(250, untilMs - deps.now()));
-  }
-  return result;
+async function holdBack(exchange: Exchange, session: string, { brake, now }: ConversationDeps): Promise<void> {
+  const untilMs = now() + brake.overflowed(session);
+  while (now() < untilMs && !exchange.isCancelled) await Bun.sleep(Math.min(250, untilMs - now()));
 }
 
 /** What the cascade found in time; undefined when the client should be shown a sign of life first. */
@@ -312,5 +341,11 @@ function explainSearch(exchange: Exchange, result: CascadeResult & { ok: false }
 
 /** Sorts by time, short enough to type: 8 characters of milliseconds and 6 random ones, base 36. */
 function makeId(now: number): string {
-  return now.toString(36) + Math.random().toString(36).slice(2, 8).padEnd(6, "0");
+  // Whole numbers, since a fraction takes several times as long to write in base 36.
+  return (
+    now.toString(36) +
+    Math.floor(Math.random() * 36 ** 6)
+      .toString(36)
+      .padStart(6, "0")
+  );
 }

@@ -8,6 +8,7 @@
  *     agent <--------- answer ------------+----> copy -> Headroom -> dropped
  */
 
+import { neverForwarded } from "../../providers/request.ts";
 import { ClientLeft, classifyThrown, type Fetch, LimitReached } from "../../providers/upstream.ts";
 import { buildLaunchToken } from "../launch-token.ts";
 import type { Protocol } from "../protocols/chat.ts";
@@ -197,31 +198,15 @@ function isVendors(headers: Headers, caller: Caller): boolean {
   return caller.keepsOwnLogin || headers.has("chatgpt-account-id");
 }
 
-const notPassedOn = new Set([
-  "host",
-  "connection",
-  "keep-alive",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "content-length",
-  // The body has been expanded.
-  "content-encoding",
-  "accept-encoding",
-  "cookie",
-  "authorization",
-  "x-api-key",
-]);
+/** The client's credential: Headroom needs none. */
+const credentials = new Set(["authorization", "x-api-key"]);
 
 /** The agent's own, but for its credential: the id admits the request, and Headroom needs only to tell agents apart. */
 function outerHeaders(client: Headers, id: string, { launch }: Caller): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of client) {
-    if (!notPassedOn.has(name) && !name.startsWith("x-clutch-") && !name.startsWith("x-headroom-"))
-      headers[name] = value;
+    const isOurs = name.startsWith("x-clutch-") || name.startsWith("x-headroom-");
+    if (!isOurs && !neverForwarded.has(name) && !credentials.has(name)) headers[name] = value;
   }
   const { code = "", launchId = "" } = launch ?? {};
   headers["authorization"] = `Bearer ${launch === undefined ? "clutch" : buildLaunchToken({ code, launchId })}`;

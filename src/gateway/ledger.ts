@@ -34,9 +34,15 @@ export interface Ending {
   firstTokenMs?: number;
 }
 
+/** What can be said of a request's candidates, asked for while its row is still being written to. */
+export interface TrailSource {
+  render(): string | null;
+}
+
 export class Ledger {
   readonly #deps: LedgerDeps;
-  #dirty = new Map<string, RequestRow>();
+  readonly #book: Book;
+  #waiting: LedgerEntry[] = [];
   #attempts: AttemptRow[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isFailing = false;
@@ -45,32 +51,44 @@ export class Ledger {
 
   constructor(deps: LedgerDeps) {
     this.#deps = deps;
+    this.#book = {
+      now: deps.now,
+      attempted: (entry, attempt) => {
+        this.#attempts.push(attempt);
+        this.#note(entry);
+      },
+      finished: (entry) => {
+        deps.onFinish(entry.row);
+        this.#note(entry);
+      },
+    };
   }
 
-  begin(row: RequestRow): LedgerEntry {
-    this.#note(row);
-    return new LedgerEntry(row, this.#deps.now, (attempt) => {
-      if (attempt !== undefined) this.#attempts.push(attempt);
-      else this.#deps.onFinish(row);
-      this.#note(row);
-    });
+  /** @param trail rendered whenever the row is written, for the last time at its end */
+  begin(row: RequestRow, trail?: TrailSource): LedgerEntry {
+    const entry = new LedgerEntry(row, this.#book, trail);
+    this.#note(entry);
+    return entry;
   }
 
   /** Writes everything that waits; resolves when it is on disk or has been refused. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#dirty.size === 0 && this.#attempts.length === 0) return;
-    const rows = this.#dirty;
+    if (this.#waiting.length === 0 && this.#attempts.length === 0) return;
+    const entries = this.#waiting;
     const attempts = this.#attempts;
-    this.#dirty = new Map();
+    this.#waiting = [];
     this.#attempts = [];
     try {
-      await this.#deps.queries.save([...rows.values()], attempts);
+      await this.#deps.queries.save(
+        entries.map((entry) => entry.toWrite()),
+        attempts,
+      );
       this.#isFailing = false;
     } catch (error) {
-      this.#keep(rows, attempts);
-      if (!this.#isFailing) this.#deps.onWriteError(error, this.#dirty.size);
+      this.#keep(entries, attempts);
+      if (!this.#isFailing) this.#deps.onWriteError(error, this.#waiting.length);
       this.#isFailing = true;
       this.#schedule(1000);
     }
@@ -80,11 +98,14 @@ export class Ledger {
   async close(): Promise<number> {
     await this.flush();
     clearTimeout(this.#timer);
-    return this.lostRows + this.#dirty.size;
+    return this.lostRows + this.#waiting.length;
   }
 
-  #note(row: RequestRow): void {
-    this.#dirty.set(row.id, row);
+  #note(entry: LedgerEntry): void {
+    if (!entry.isWaiting) {
+      entry.isWaiting = true;
+      this.#waiting.push(entry);
+    }
     this.#schedule(flushMs);
   }
 
@@ -92,17 +113,24 @@ export class Ledger {
     this.#timer ??= setTimeout(() => void this.flush(), this.#isFailing ? Math.max(ms, 1000) : ms);
   }
 
-  #keep(rows: Map<string, RequestRow>, attempts: AttemptRow[]): void {
-    for (const [id, row] of rows) if (!this.#dirty.has(id)) this.#dirty.set(id, row);
+  #keep(entries: LedgerEntry[], attempts: AttemptRow[]): void {
+    const refused = entries.filter((entry) => !entry.isWaiting);
+    for (const entry of refused) entry.isWaiting = true;
+    const waiting = [...refused, ...this.#waiting];
+    const lost = waiting.splice(0, Math.max(0, waiting.length - maxWaitingRows));
+    for (const entry of lost) entry.isWaiting = false;
+    this.#waiting = waiting;
     const kept = [...attempts, ...this.#attempts];
     this.#attempts = kept.slice(-maxWaitingRows);
-    this.lostRows += kept.length - this.#attempts.length;
-    for (const id of this.#dirty.keys()) {
-      if (this.#dirty.size <= maxWaitingRows) break;
-      this.#dirty.delete(id);
-      this.lostRows++;
-    }
+    this.lostRows += lost.length + kept.length - this.#attempts.length;
   }
+}
+
+/** What entries tell their ledger: one for all of them, since there is an entry for every request. */
+interface Book {
+  now(): number;
+  attempted(entry: LedgerEntry, attempt: AttemptRow): void;
+  finished(entry: LedgerEntry): void;
 }
 
 /** One request's row while it is under way. */
@@ -110,19 +138,22 @@ export class LedgerEntry {
   readonly row: RequestRow;
   /** Set before the answer begins, if the request has been made smaller. */
   compressed: Compressed | undefined;
-  readonly #now: () => number;
-  readonly #changed: (attempt?: AttemptRow) => void;
+  /** For the ledger alone: it is among those that the next flush writes. */
+  isWaiting = false;
+  readonly #book: Book;
+  /** Let go of at the end, so that a row that waits for the disk holds nothing of its request. */
+  #trail: TrailSource | undefined;
   #isFinished = false;
 
-  constructor(row: RequestRow, now: () => number, changed: (attempt?: AttemptRow) => void) {
+  constructor(row: RequestRow, book: Book, trail: TrailSource | undefined) {
     this.row = row;
-    this.#now = now;
-    this.#changed = changed;
+    this.#book = book;
+    this.#trail = trail;
   }
 
   attempt(attempt: Omit<AttemptRow, "requestId" | "number">): void {
     this.row.attempts += 1;
-    this.#changed({ ...attempt, requestId: this.row.id, number: this.row.attempts });
+    this.#book.attempted(this, { ...attempt, requestId: this.row.id, number: this.row.attempts });
   }
 
   /** Only the first call counts: a stream can end in several ways at once. */
@@ -131,7 +162,7 @@ export class LedgerEntry {
     this.#isFinished = true;
     const { row } = this;
     row.status = ending.status;
-    row.durationMs = this.#now() - row.startedAt;
+    row.durationMs = this.#book.now() - row.startedAt;
     row.httpStatus = ending.httpStatus ?? null;
     row.servedBy = ending.servedBy ?? null;
     row.error = ending.error ?? null;
@@ -150,8 +181,24 @@ export class LedgerEntry {
       const { way, bytesBefore, body } = this.compressed;
       const isCounted = usage !== undefined && usage.estimated !== true;
       const counted = isCounted ? usage.input + usage.cacheRead + usage.cacheWrite : undefined;
-      Object.assign(row, { compression: way, ...estimateTokens(bytesBefore, body.size, counted) });
+      const { tokensBefore, tokensAfter } = estimateTokens(bytesBefore, body.size, counted);
+      row.compression = way;
+      row.tokensBefore = tokensBefore;
+      row.tokensAfter = tokensAfter;
     }
-    this.#changed();
+    this.#renderTrail();
+    this.#trail = undefined;
+    this.#book.finished(this);
+  }
+
+  /** The row as things stand. From now on it does not wait. */
+  toWrite(): RequestRow {
+    this.isWaiting = false;
+    this.#renderTrail();
+    return this.row;
+  }
+
+  #renderTrail(): void {
+    if (this.#trail !== undefined) this.row.trail = this.#trail.render();
   }
 }

@@ -1,5 +1,6 @@
 /** What a request asks of a model, found out from its bytes where that is enough: most bodies are passed on unparsed. */
 
+import type { RequestBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Needs } from "./screen.ts";
 
@@ -15,22 +16,32 @@ const imageMarks = ['"type":"image"', '"type": "image"', '"image_url"', '"input_
 );
 
 export function needsOf(exchange: Exchange): Needs {
-  const { body } = exchange.input;
-  let images: boolean | undefined;
-  return {
-    beyond(window) {
-      const tokens = Math.floor(body.size / bytesPerToken) + leastOutputTokens;
-      if (tokens <= window) return undefined;
-      // Images are long in bytes and short in tokens, so then there is no estimate.
-      images ??= hasImages(body.bytes);
-      return images ? undefined : tokens;
-    },
-    hasTools: () => body.hasTools,
-    hasImages() {
-      images ??= hasImages(body.bytes);
-      return images;
-    },
-  };
+  return new BodyNeeds(exchange.input.body);
+}
+
+/** A class, since there is one for every request and most are asked nothing. */
+class BodyNeeds implements Needs {
+  readonly #body: RequestBody;
+  #images: boolean | undefined;
+
+  constructor(body: RequestBody) {
+    this.#body = body;
+  }
+
+  beyond(window: number): number | undefined {
+    const tokens = Math.floor(this.#body.size / bytesPerToken) + leastOutputTokens;
+    // Images are long in bytes and short in tokens, so then there is no estimate.
+    return tokens <= window || this.hasImages() ? undefined : tokens;
+  }
+
+  hasTools(): boolean {
+    return this.#body.hasTools;
+  }
+
+  hasImages(): boolean {
+    this.#images ??= hasImages(this.#body.bytes);
+    return this.#images;
+  }
 }
 
 function hasImages(bytes: Buffer): boolean {

@@ -13,6 +13,17 @@ export type QuotaRules = ReadonlyMap<string, QuotaRule>;
 
 const windowMs = 60_000;
 
+interface Limited {
+  name: string;
+  rule: QuotaRule;
+}
+
+const unlimited: Limited = { name: "", rule: {} };
+
+function nothingSpent(): void {
+  // No limit counts it.
+}
+
 interface Window {
   /** When requests of the last minute were sent (ms since 1970), oldest first. */
   sentAt: number[];
@@ -28,8 +39,8 @@ export class QuotaWindows {
   }
 
   refusal(candidate: Candidate, now: number): Refusal | undefined {
-    const [name, rule] = this.#find(candidate);
-    const limit = rule?.max_requests_per_minute;
+    const { name, rule } = this.#find(candidate) ?? unlimited;
+    const limit = rule.max_requests_per_minute;
     if (limit === undefined) return undefined;
     const { restsUntil, sentAt } = this.#window(name, now);
     // The request that makes room is the oldest of the last `limit`.
@@ -42,8 +53,8 @@ export class QuotaWindows {
 
   /** @returns how to take it back, should the request have cost nothing */
   spend(candidate: Candidate, now: number): () => void {
-    const [name, rule] = this.#find(candidate);
-    if (rule?.max_requests_per_minute === undefined) return () => {};
+    const { name, rule } = this.#find(candidate) ?? unlimited;
+    if (rule.max_requests_per_minute === undefined) return nothingSpent;
     const window = this.#window(name, now);
     window.sentAt.push(now);
     if (window.sentAt.length >= rule.max_requests_per_minute && rule.cooldown_seconds !== undefined) {
@@ -66,11 +77,13 @@ export class QuotaWindows {
     });
   }
 
-  #find({ provider, model }: Candidate): [name: string, rule: QuotaRule | undefined] {
+  #find({ provider, model }: Candidate): Limited | undefined {
     const rules = this.#rules();
-    if (rules.size === 0) return ["", undefined];
+    // Without quotas no name is made for one.
+    if (rules.size === 0) return undefined;
     const name = `${provider}:${model}`;
-    return [name, rules.get(name)];
+    const rule = rules.get(name);
+    return rule === undefined ? undefined : { name, rule };
   }
 
   #window(name: string, now: number): Window {

@@ -48,35 +48,67 @@ interface FactsInput {
 }
 
 /** @throws {ProtocolError} from any question, when the body has to be parsed and is not JSON */
-export function readFacts({ protocol, body, outline, headers, agent }: FactsInput): RequestFacts {
-  const once = memo();
-  const header = (name: string) => headers.get(name);
-  const facts: RequestFacts = {
-    get hasTools() {
-      return once("hasTools", () => body.hasTools || (declaresInInput(protocol, body) && outline().tools.length > 0));
-    },
-    get hasImage() {
-      return once("hasImage", () => newestTurn(outline().pieces).some(({ image }) => image !== undefined));
-    },
-    get webSearch() {
-      return once("webSearch", () => searchOf(outline()));
-    },
-    get tokens() {
-      return once("tokens", () => estimateTokens(outline()));
-    },
-    exceeds: (tokens) => body.size > tokens * bytesPerToken && facts.tokens > tokens,
-    get thinks() {
-      return once("thinks", () => thinkingOf(outline(), body));
-    },
-    get call() {
-      return once("call", () => (agent === undefined ? undefined : findAgentCall(agent, header, outline)));
-    },
-    get callAtNoCost() {
-      if (agent === undefined) return undefined;
-      return body.isParsed ? facts.call : once("header", () => findAgentCall(agent, header, undefined));
-    },
-  };
-  return facts;
+export function readFacts(input: FactsInput): RequestFacts {
+  return new BodyFacts(input);
+}
+
+/** A class, since there is one for every request and most are asked nothing. */
+class BodyFacts implements RequestFacts {
+  readonly #input: FactsInput;
+  readonly #known = new Map<string, unknown>();
+
+  constructor(input: FactsInput) {
+    this.#input = input;
+  }
+
+  get hasTools() {
+    const { protocol, body, outline } = this.#input;
+    return this.#once(
+      "hasTools",
+      () => body.hasTools || (declaresInInput(protocol, body) && outline().tools.length > 0),
+    );
+  }
+
+  get hasImage() {
+    return this.#once("hasImage", () =>
+      newestTurn(this.#input.outline().pieces).some(({ image }) => image !== undefined),
+    );
+  }
+
+  get webSearch() {
+    return this.#once("webSearch", () => searchOf(this.#input.outline()));
+  }
+
+  get tokens() {
+    return this.#once("tokens", () => estimateTokens(this.#input.outline()));
+  }
+
+  exceeds(tokens: number) {
+    return this.#input.body.size > tokens * bytesPerToken && this.tokens > tokens;
+  }
+
+  get thinks() {
+    return this.#once("thinks", () => thinkingOf(this.#input.outline(), this.#input.body));
+  }
+
+  get call() {
+    return this.#once("call", () => this.#findCall(this.#input.outline));
+  }
+
+  get callAtNoCost() {
+    if (this.#input.agent === undefined) return undefined;
+    return this.#input.body.isParsed ? this.call : this.#once("header", () => this.#findCall(undefined));
+  }
+
+  #findCall(outline: FactsInput["outline"] | undefined): AgentCall | undefined {
+    const { agent, headers } = this.#input;
+    return agent === undefined ? undefined : findAgentCall(agent, (name) => headers.get(name), outline);
+  }
+
+  #once<Value>(question: string, answer: () => Value): Value {
+    if (!this.#known.has(question)) this.#known.set(question, answer());
+    return this.#known.get(question) as Value;
+  }
 }
 
 /** Codex' newer dialect has no `tools` member: they stand in an item of the input. */
@@ -182,13 +214,4 @@ function instructionIn({ role, text }: Piece): string {
   if (role === "note") return text;
   if (role !== "user" || !text.includes(reminderTag)) return "";
   return (text.match(/<system-reminder>[\s\S]*?<\/system-reminder>/g) ?? []).join("\n");
-}
-
-/** Answers once per question. */
-function memo(): <Value>(question: string, answer: () => Value) => Value {
-  const known = new Map<string, unknown>();
-  return <Value>(question: string, answer: () => Value): Value => {
-    if (!known.has(question)) known.set(question, answer());
-    return known.get(question) as Value;
-  };
 }

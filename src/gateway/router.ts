@@ -120,7 +120,7 @@ function isPinned({ launch, model }: Pick<RouteRequest, "launch" | "model">, rou
   const isTiers =
     launch?.tier !== undefined &&
     (model === lookUp(tierLetters, launch.tier) || lookUp(formerLetters, launch.tier)?.includes(model) === true);
-  return !isTiers && readReference(model, routing).isReference;
+  return !isTiers && (model.includes("/") || readReference(model, routing).isExplicit);
 }
 
 /** A rule whose models cannot be asked at all leaves the request to the next one; the last has none after it. */
@@ -199,10 +199,8 @@ function plan(
 ): RoutePlan {
   const targets: Target[] = [];
   const unusable: RoutePlan["unusable"] = [];
-  const seen = new Set<string>();
-  for (const name of names) {
-    if (name === "" || seen.has(name)) continue;
-    seen.add(name);
+  for (const [at, name] of names.entries()) {
+    if (name === "" || names.indexOf(name) < at) continue;
     const unknown = isChecked ? unknownProvider(name, routing) : undefined;
     const found = unknown === undefined ? findTarget(name, request, routing) : `there is no provider ${unknown}`;
     if (typeof found === "string") unusable.push({ name, reason: found });
@@ -239,6 +237,5 @@ function buildTarget(
 }
 
 function readReference(name: string, routing: Routing) {
-  const reference = parseModelReference(name, (id) => routing.providers.has(id), routing.config.default_provider);
-  return { ...reference, isReference: reference.isExplicit || name.includes("/") };
+  return parseModelReference(name, (id) => routing.providers.has(id), routing.config.default_provider);
 }

@@ -121,7 +121,8 @@ export class RuleHits {
   }
 
   #schedule(): void {
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#save();
     }, saveAfterMs);

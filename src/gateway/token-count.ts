@@ -99,6 +99,8 @@ const enoughObservations = 3;
  */
 export class Calibration {
   #models = new Map<string, { tokensPerByte: number; observations: number }>();
+  /** The one that was corrected last. */
+  #newest: string | undefined;
   #tokenizer: number | undefined;
 
   /** What an upstream charged for a request of this many bytes. */
@@ -106,11 +108,15 @@ export class Calibration {
     const tokens = usage.input + usage.cacheRead + usage.cacheWrite;
     if (usage.estimated === true || tokens === 0 || bodyBytes < 1024) return;
     const known = this.#models.get(model);
-    this.#models.delete(model);
+    const isNewest = model === this.#newest;
+    this.#newest = model;
+    // One model after itself stays where it is.
+    if (!isNewest) this.#models.delete(model);
     this.#models.set(model, {
       tokensPerByte: blend(known?.tokensPerByte, tokens / bodyBytes),
       observations: (known?.observations ?? 0) + 1,
     });
+    if (isNewest) return;
     const [oldest] = this.#models.keys();
     if (this.#models.size > maxModels && oldest !== undefined) this.#models.delete(oldest);
   }

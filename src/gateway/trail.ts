@@ -59,11 +59,13 @@ interface Call {
   target: Target;
   startedAt: number;
   isBeside: boolean;
-  lessons: { lesson: Lesson; isNew: boolean }[];
+  lessons: readonly { lesson: Lesson; isNew: boolean }[];
   /** Why it was left; undefined while it may still answer. */
   leftFor: FailureKind | undefined;
   closed: TrailCall["closed"] | undefined;
 }
+
+const unchanged: Call["lessons"] = [];
 
 /**
  * How far a request has come.
@@ -116,7 +118,7 @@ export class TrailNotes {
   }
 
   asked(target: Target, startedAt: number): void {
-    this.#calls.push({ target, startedAt, isBeside: false, lessons: [], leftFor: undefined, closed: undefined });
+    this.#calls.push({ target, startedAt, isBeside: false, lessons: unchanged, leftFor: undefined, closed: undefined });
   }
 
   askedBeside(target: Target): void {
@@ -126,7 +128,8 @@ export class TrailNotes {
 
   /** The request goes to the target in other words than it would have. @param isNew the target has just refused it as it was */
   changed(target: Target, lesson: Lesson, isNew: boolean): void {
-    if (lesson !== nothingLearnt) this.#callOf(target)?.lessons.push({ lesson, isNew });
+    const call = lesson === nothingLearnt ? undefined : this.#callOf(target);
+    if (call !== undefined) call.lessons = [...call.lessons, { lesson, isNew }];
   }
 
   /** @param closed what its failure has shut */
@@ -174,6 +177,7 @@ export class TrailNotes {
 
   /** Null when the rule's name and the attempt say everything. */
   render(): string | null {
+    if (this.#steps.length === 0 && this.#isPlain()) return null;
     const steps = this.#steps.filter(({ rule, outcome }) => outcome !== notConfigured && !builtInRules.has(rule));
     if (!this.#isPlain()) return fit(this.#build(steps));
     return steps.length === 0 ? null : fit({ steps });

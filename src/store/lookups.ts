@@ -1,7 +1,5 @@
 /** Looks into a ledger that a gateway may be writing to; there is no SQL elsewhere. */
 
-import { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
 import {
   type AnyColumn,
   and,
@@ -17,8 +15,8 @@ import {
   type SQL,
   sql,
 } from "drizzle-orm";
-import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
-import { ClutchError } from "../errors.ts";
+import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import { readBeside } from "./beside.ts";
 import { type AttemptRow, attempts, type CircuitRow, circuits, type RequestRow, requests } from "./schema.ts";
 import { type LedgerTotals, noTotals } from "./totals.ts";
 
@@ -138,29 +136,7 @@ function hasTable(db: BunSQLiteDatabase, name: string): boolean {
   return db.all(sql`SELECT name FROM sqlite_master WHERE name = ${name}`).length > 0;
 }
 
-/**
- * For one command, beside the gateway or without one; nothing can be written.
- * @throws {ClutchError} `failed` when there is no ledger yet, `database-broken` when it cannot be read
- */
+/** For one command, beside the gateway or without one. @throws like `readBeside` */
 export async function withLedger<Result>(path: string, look: (lookups: Lookups) => Promise<Result>): Promise<Result> {
-  if (!existsSync(path)) {
-    throw new ClutchError("failed", `there is no ledger yet (${path})`, {
-      hint: "start the gateway with clutch serve, or an agent with xx",
-    });
-  }
-  let client: Database | undefined;
-  try {
-    client = new Database(path, { readonly: true });
-    client.run("PRAGMA busy_timeout = 2000");
-    return await look(lookups(drizzle({ client })));
-  } catch (cause) {
-    if (cause instanceof ClutchError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ClutchError("database-broken", `cannot read ${path} (${reason})`, {
-      hint: "set CLUTCH_HOME if the gateway has another home, or move the file away: serve makes a new one",
-      cause,
-    });
-  } finally {
-    client?.close();
-  }
+  return readBeside(path, (db) => look(lookups(db)));
 }

@@ -5,7 +5,8 @@ import type { MigrationMeta } from "drizzle-orm/migrator";
 import ledger from "../../migrations/0000_ledger.sql" with { type: "text" };
 import circuits from "../../migrations/0001_circuits.sql" with { type: "text" };
 import compression from "../../migrations/0002_compression.sql" with { type: "text" };
-import keys from "../../migrations/0003_keys.sql" with { type: "text" };
+import usage from "../../migrations/0003_usage.sql" with { type: "text" };
+import keys from "../../migrations/0004_keys.sql" with { type: "text" };
 import journal from "../../migrations/meta/_journal.json";
 
 /** The text of each migration by its tag in drizzle-kit's journal. */
@@ -13,7 +14,8 @@ const texts: Readonly<Record<string, string>> = {
   "0000_ledger": ledger,
   "0001_circuits": circuits,
   "0002_compression": compression,
-  "0003_keys": keys,
+  "0003_usage": usage,
+  "0004_keys": keys,
 };
 
 function embeddedMigrations(): MigrationMeta[] {

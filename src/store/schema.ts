@@ -8,7 +8,18 @@ import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { FailureKind } from "../../providers/failure.ts";
 
-const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
+export const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
+
+/**
+ * Where a cost comes from.
+ *
+ * billed  the upstream said what it took
+ * list    counted from the prices of a list or of the config
+ * free    nobody is ever billed for it: 0
+ * plan    a subscription or an allowance pays for it, so that it adds nothing to a bill: 0
+ */
+export const pricings = ["billed", "list", "free", "plan"] as const;
+export type Pricing = (typeof pricings)[number];
 
 export const requests = sqliteTable(
   "requests",
@@ -25,6 +36,10 @@ export const requests = sqliteTable(
     code: text(),
     launchId: text("launch_id"),
     session: text(),
+    /** Where its launch began; null where no launch tells. */
+    folder: text(),
+    /** The launch code's letter, else the tier of the config (`BIG`) that routing chose. */
+    tier: text(),
     /** The id of the key that opened the gateway to it, where that was one of `keys`. */
     keyId: text("key_id"),
     modelRequested: text("model_requested").notNull(),
@@ -49,6 +64,18 @@ export const requests = sqliteTable(
     usageEstimated: integer("usage_estimated", { mode: "boolean" }),
     /** Null is unknown, not zero. */
     costUsd: real("cost_usd"),
+    /** What the cost is made of; null where it is unknown. */
+    pricing: text({ enum: pricings }),
+    /** Who says so: `upstream`, `config`, a list of models, `own login`. */
+    priceSource: text("price_source"),
+    /** When the source said so. */
+    priceAt: integer("price_at"),
+    /** `provider:model` that stood first, where another one answered. */
+    firstChoice: text("first_choice"),
+    /** What the same tokens would have cost there; null where that is unknown. */
+    firstChoiceUsd: real("first_choice_usd"),
+    /** What the tokens that compression took out would have cost, at the mean price of those that were left. */
+    compressionUsd: real("compression_usd"),
     durationMs: integer("duration_ms"),
     firstTokenMs: integer("first_token_ms"),
     /** How Headroom came to compress it; null where it went on as it came. */
@@ -60,6 +87,10 @@ export const requests = sqliteTable(
   (table) => [
     // Only looked for at start, so only pending rows are worth an entry.
     index("requests_pending").on(table.status).where(sql`${table.status} = 'pending'`),
+    // Those that a price is waited for.
+    index("requests_unpriced")
+      .on(table.servedBy)
+      .where(sql`${table.servedBy} is not null and ${table.costUsd} is null`),
   ],
 );
 
@@ -80,8 +111,122 @@ export const attempts = sqliteTable(
     httpStatus: integer("http_status"),
     message: text(),
     retryAfterMs: integer("retry_after_ms"),
+    /** What the upstream counted of an answer that was left, since it is billed; of one that served, the request tells. */
+    inputTokens: integer("input_tokens"),
+    cacheReadTokens: integer("cache_read_tokens"),
+    cacheWriteTokens: integer("cache_write_tokens"),
+    outputTokens: integer("output_tokens"),
+    reasoningTokens: integer("reasoning_tokens"),
+    costUsd: real("cost_usd"),
+    pricing: text({ enum: pricings }),
   },
   (table) => [primaryKey({ columns: [table.requestId, table.number] })],
+);
+
+/** What `xx` has noted of the launches that requests came from. */
+export const launches = sqliteTable("launches", {
+  /** As the launch token has it. */
+  id: text().primaryKey(),
+  /** Without symbolic links where the crash guard started it. */
+  folder: text(),
+  /** The agent's letter. */
+  agent: text(),
+  code: text(),
+  /** The agent's own session id, as far as the launch knew it. */
+  session: text(),
+  startedAt: integer("started_at").notNull(),
+});
+
+/** The prices that costs were counted from, each from the day it was first used: in US dollars per million tokens. */
+export const prices = sqliteTable(
+  "prices",
+  {
+    provider: text().notNull(),
+    model: text().notNull(),
+    /** When its source said so. */
+    at: integer().notNull(),
+    source: text().notNull(),
+    input: real().notNull(),
+    output: real().notNull(),
+    /** Null where the source names none: then it costs what other input costs. */
+    cacheRead: real("cache_read"),
+    cacheWrite: real("cache_write"),
+  },
+  (table) => [primaryKey({ columns: [table.provider, table.model, table.at] })],
+);
+
+/** What a rollup adds up. A request counts once, where it ended; tokens and costs of answers that were left count at those who gave them. */
+function sums() {
+  const count = (name: string) => integer(name).notNull().default(0);
+  const dollars = (name: string) => real(name).notNull().default(0);
+  return {
+    requests: count("requests"),
+    completed: count("completed"),
+    errors: count("errors"),
+    aborted: count("aborted"),
+    inputTokens: count("input_tokens"),
+    cacheReadTokens: count("cache_read_tokens"),
+    cacheWriteTokens: count("cache_write_tokens"),
+    outputTokens: count("output_tokens"),
+    reasoningTokens: count("reasoning_tokens"),
+    /** Requests whose tokens are guessed. */
+    estimated: count("estimated"),
+    /** As far as it is known. */
+    costUsd: dollars("cost_usd"),
+    /** Of it, what answers cost that were left for another candidate. */
+    leftUsd: dollars("left_usd"),
+    /** Answers that somebody gave and whose price nobody tells. */
+    unpriced: count("unpriced"),
+    /** Requests that a free model answered, and those that a plan paid for. */
+    free: count("free"),
+    plan: count("plan"),
+    /** Requests that another than the first choice answered, and of these, how many cannot be compared. */
+    moved: count("moved"),
+    movedUnknown: count("moved_unknown"),
+    /** What that saved against the first choice, negative where it cost more: answered for money, and for nothing. */
+    cascadeSavedUsd: dollars("cascade_saved_usd"),
+    freeSavedUsd: dollars("free_saved_usd"),
+    /** Input of requests that compression was tried on, without and with it. */
+    tokensBefore: count("tokens_before"),
+    tokensAfter: count("tokens_after"),
+    compressed: count("compressed"),
+    /** Compressed requests of which nobody knows what the tokens would have cost. */
+    compressedUnknown: count("compressed_unknown"),
+    compressionSavedUsd: dollars("compression_saved_usd"),
+  };
+}
+
+/** Requests that have ended, by the day (days since 1970, UTC) they began; unknown is the empty text. */
+export const usageDays = sqliteTable(
+  "usage_days",
+  {
+    day: integer().notNull(),
+    agent: text().notNull(),
+    /** Of what answered; both empty where nobody did. */
+    provider: text().notNull(),
+    model: text().notNull(),
+    folder: text().notNull(),
+    tier: text().notNull(),
+    ...sums(),
+  },
+  (table) => [primaryKey({ columns: [table.day, table.agent, table.provider, table.model, table.folder, table.tier] })],
+);
+
+/** The same by conversation: the agent's own session id, else its launch. */
+export const sessionDays = sqliteTable(
+  "session_days",
+  {
+    day: integer().notNull(),
+    session: text().notNull(),
+    agent: text().notNull(),
+    folder: text().notNull(),
+    launchId: text("launch_id").notNull(),
+    /** When its first and its last request of the day began. */
+    firstAt: integer("first_at").notNull(),
+    lastAt: integer("last_at").notNull(),
+    ...sums(),
+  },
+  (table) => [primaryKey({ columns: [table.day, table.session] })],
 );
 
 /** What is out of order, so that a restart changes nothing: models, keys, accounts, providers, shared pools. */
@@ -127,3 +272,5 @@ export type KeyRow = typeof keys.$inferSelect;
 export type CircuitRow = typeof circuits.$inferInsert;
 export type RequestRow = typeof requests.$inferInsert;
 export type AttemptRow = typeof attempts.$inferInsert;
+export type LaunchRow = typeof launches.$inferInsert;
+export type PriceRow = typeof prices.$inferInsert;

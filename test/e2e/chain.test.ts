@@ -422,6 +422,51 @@ describe("clutch up refuses", () => {
     expect(stdout).toContain("gateway      ready after");
   });
 
+  test("a version of Headroom that does harm, says which, and lets nobody wait for it", async () => {
+    const home = newHome();
+    const headroom = join(home.path, "bin/headroom");
+    mkdirSync(join(home.path, "bin"));
+    const says = (version: string) =>
+      writeFileSync(
+        headroom,
+        `#!/bin/sh\nsleep 2; echo "$@" >> "$0.calls"\necho "headroom, version ${version}\n  --port INTEGER"\n`,
+      );
+    says("0.37.0");
+    chmodSync(headroom, 0o755);
+    const headroomPort = freePort();
+    writeFileSync(
+      join(home.path, "config.json"),
+      JSON.stringify({
+        server: { port: home.gatewayPort },
+        chain: { services: [{ id: "headroom", port: headroomPort }] },
+      }),
+    );
+    const env = { PATH: `${join(home.path, "bin")}:${process.env["PATH"]}` };
+    const up = await clutch(home, ["up", "--detach"], env);
+    expect(up).toMatchObject({ code: 0, stderr: "" });
+    expect(up.stdout).toMatch(
+      /^headroom {5}left out: version 0\.37\.0 changes earlier turns, so that prompt caches are lost\n {13}uv tool upgrade .*\ngateway {6}ready after \d\.\d s\n$/,
+    );
+    // Its gateway was there before Headroom had said its version.
+    expect(run(home, "gateway").readyAtMs).toBeLessThan(statSync(`${headroom}.calls`).mtimeMs);
+    const calls = readFileSync(`${headroom}.calls`, "utf8").trim().split("\n").sort();
+    expect(calls).toEqual(["--version", "proxy --help"]);
+    const { code, stdout } = await clutch(home, ["status", "--json"], env);
+    const report = JSON.parse(stdout) as { services: { id: string }[] };
+    expect([code, report.services.find(({ id }) => id === "headroom")]).toEqual([
+      3,
+      expect.objectContaining({
+        state: "stopped",
+        detail: "not started: version 0.37.0 changes earlier turns, so that prompt caches are lost",
+        hint: expect.stringContaining("uv tool upgrade headroom-ai"),
+      }),
+    ]);
+    expect(JSON.parse((await clutch(home, ["up", "--json"], env)).stdout).services).toEqual([
+      expect.objectContaining({ id: "headroom", state: "left-out" }),
+      expect.objectContaining({ id: "gateway", how: "already" }),
+    ]);
+  }, 30_000);
+
   test("to go without tmux unless it is told to, or with one that is too old", async () => {
     const home = newHome();
     const bin = join(home.path, "bin");
@@ -500,13 +545,29 @@ describe.skipIf(tmuxFile === null)("the tmux session", () => {
     const terminal = startTerminal(shell, env, home.path);
     try {
       await terminal.shows(/clutch .*2:db\*.*leave: Ctrl-b d/);
-      await terminal.shows(/still here at/);
-      await Bun.sleep(1_000);
+      const newest = () =>
+        Number(
+          terminal
+            .screen()
+            .match(/still here at \d+/g)
+            ?.at(-1)
+            ?.slice(14),
+        );
+      await eventually("more than a screen of lines", () => (terminal.screen().match(/still here/g)?.length ?? 0) > 40);
+      await Bun.sleep(500);
       // What a terminal sends for the wheel at column 10, row 10 (SGR mouse reporting).
       for (let turn = 0; turn < 3; turn++) terminal.type("\x1b[<64;10;10M");
       await terminal.shows(/\[\d+\/\d+\]/);
-      terminal.type("q");
-      await eventually("the end of scrolling", () => !/\[\d+\/\d+\]/.test(terminal.screen()));
+      // What is looked at stays while the service goes on, and is older than what came last.
+      const [scrolledBack, atMs] = [newest(), Date.now()];
+      expect(atMs - scrolledBack).toBeGreaterThan(100);
+      await Bun.sleep(500);
+      expect(newest()).toBe(scrolledBack);
+      terminal.type("\x1b[<64;10;10M");
+      await eventually("older lines", () => newest() < scrolledBack);
+      for (let turn = 0; turn < 9; turn++) terminal.type("\x1b[<65;10;10M");
+      await eventually("the newest lines again", () => newest() > atMs);
+      expect(terminal.screen()).not.toMatch(/\[\d+\/\d+\]/);
       terminal.press("C-b");
       terminal.type("d");
       await terminal.shows(/\[left with 0\]/);

@@ -5,6 +5,7 @@ import { rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import type { StatusReport } from "../../src/explain/status.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
+import { installRtk } from "../lifecycle/chain/rtk-stand-ins.ts";
 import { whole } from "../support/answers.ts";
 import { type FakeUpstream, json, startFakeUpstream } from "../support/fake-upstream.ts";
 import {
@@ -59,6 +60,10 @@ async function listenMutely(): Promise<number> {
   });
   return (server.address() as { port: number }).port;
 }
+
+const wiredSettings = JSON.stringify({
+  hooks: { PreToolUse: [{ matcher: "Bash", hooks: [{ type: "command", command: "rtk hook claude" }] }] },
+});
 
 interface Outcome {
   code: number;
@@ -198,6 +203,70 @@ describe.each(programs.map(({ name, argv }) => [name, argv] as const))("clutch s
     ]);
     // The aim is 1.2 s (bench/status.ts measures it); a machine that is busy with tests gets more.
     expect(tookMs).toBeLessThan(3_000);
+  });
+
+  // Each beside a gateway that is well, and without one: RTK has no say in the exit code in either case.
+  const states: [
+    state: string,
+    kind: Parameters<typeof installRtk>[1] | undefined,
+    seen: { version: string | null; detail: string; hint: string | null },
+  ][] = [
+    [
+      "not installed",
+      undefined,
+      { version: null, detail: "not installed", hint: expect.stringContaining("brew install rtk-ai/tap/rtk") },
+    ],
+    ["installed", "real", { version: "1.0.0", detail: "wired into Claude Code, 1.2M tokens saved", hint: null }],
+    [
+      "an impostor: npm's",
+      "releaseTool",
+      {
+        version: null,
+        detail: expect.stringMatching(
+          /rtk is another tool of that name: .*, and hooks that call it are in Claude Code$/,
+        ),
+        hint: expect.stringContaining("npm and crates.io have other tools of that name"),
+      },
+    ],
+    [
+      "an impostor: crates.io's",
+      "typeKit",
+      { version: null, detail: expect.stringContaining('"rtk gain" ends with 2'), hint: expect.any(String) },
+    ],
+    [
+      "installed and hanging",
+      "hanging",
+      { version: null, detail: expect.stringContaining("gave no answer within 1.5 s"), hint: expect.any(String) },
+    ],
+  ];
+  test.each(states)("RTK %s: a passive row that fails nothing", async (_state, kind, seen) => {
+    const home = newHome();
+    const folders = [...(kind === undefined ? [] : [installRtk(`${home}/bin`, kind)]), "/usr/bin", "/bin"];
+    if (kind !== undefined) await Bun.write(`${home}/.claude/settings.json`, wiredSettings);
+    const env = { PATH: folders.join(":") };
+    const server = await serve(home, argv);
+    for (const [code, place] of [
+      [0, portOf(server)],
+      [3, { CLUTCH_PORT: "1" }],
+    ] as const) {
+      const asJson = await run(home, ["--json"], { ...env, ...place });
+      const { services, healthy } = JSON.parse(asJson.stdout) as StatusReport;
+      expect([asJson.code, healthy]).toEqual([code, code === 0]);
+      expect(services.find(({ id }) => id === "rtk")).toEqual({
+        id: "rtk",
+        name: "RTK",
+        type: "cli_wrapper",
+        state: "passive",
+        front: false,
+        port: null,
+        pid: null,
+        started_at: null,
+        uptime_seconds: null,
+        restarts: 0,
+        ...seen,
+      });
+    }
+    expect((await run(home, [], { ...env, ...portOf(server) })).stdout).toMatch(/^ {2}rtk +passive /m);
   });
 
   describe("--line", () => {

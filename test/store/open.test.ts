@@ -59,7 +59,17 @@ describe("openStore()", () => {
     const tables = inside(path, (client) =>
       client.query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").values(),
     );
-    expect(tables.flat()).toEqual(["__drizzle_migrations", "attempts", "circuits", "keys", "requests"]);
+    expect(tables.flat()).toEqual([
+      "__drizzle_migrations",
+      "attempts",
+      "circuits",
+      "keys",
+      "launches",
+      "prices",
+      "requests",
+      "session_days",
+      "usage_days",
+    ]);
   });
 
   test("changes nothing in a database of this version", async () => {

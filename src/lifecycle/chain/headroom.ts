@@ -152,6 +152,17 @@ const badVersions: Readonly<Record<string, string>> = {
   "0.37.0": "changes earlier turns, so that prompt caches are lost",
 };
 
+/** What a version is known to do wrong, and the next step; undefined for one that may be started. */
+export function describeHarm(version: string | undefined): { why: string; hint: string } | undefined {
+  const harm = version === undefined ? undefined : badVersions[version];
+  return harm === undefined ? undefined : { why: `version ${version} ${harm}`, hint: upgrade };
+}
+
+/** The same of an installed one, as far as it has been asked before. @param file the program's absolute path */
+export function recallHarm(file: string, cacheDir: string): { why: string; hint: string } | undefined {
+  return describeHarm(recallInstalled(file, cacheDir)?.version);
+}
+
 /**
  * By what `/health` says of itself; it answers 200 whatever its state.
  * @param health the parsed body; undefined for an answer that is no JSON
@@ -191,8 +202,8 @@ export function judgeHeadroom(health: unknown, gatewayUrl: string): HeadroomVerd
   if (!targets.every((target) => typeof target === "string")) {
     return verdict("unhealthy", `it does not say where it sends to${deployment}`, upgrade);
   }
-  const bad = version === undefined ? undefined : badVersions[version];
-  if (bad !== undefined) return verdict("unhealthy", `version ${version} ${bad}`, upgrade);
+  const harm = describeHarm(version);
+  if (harm !== undefined) return verdict("unhealthy", harm.why, harm.hint);
   const left = [
     config["cache"] === true ? "its answer cache" : "",
     config["rate_limit"] === true ? "its own rate limit" : "",

@@ -3,6 +3,7 @@
 import { findBinary } from "../../find-binary.ts";
 import { describePortHolder } from "../port-holder.ts";
 import { cliProxyProgram, probeCliProxy, readCliProxyKey } from "./cliproxyapi.ts";
+import { recallHarm } from "./headroom.ts";
 import { askHealth, type Verdict } from "./health.ts";
 import type { Member } from "./member.ts";
 import { isSameProcess } from "./processes.ts";
@@ -143,10 +144,13 @@ async function describeStranger(base: Member, verdict: Verdict, service: Service
   };
 }
 
-function describeSilence({ id, command, enabled }: Service, { env }: StartPlace): Partial<Member> {
+function describeSilence({ id, command, enabled }: Service, { env, cacheDir }: StartPlace): Partial<Member> {
   if (!enabled) return { state: "off", detail: "switched off in the config" };
   const program = command[0] ?? builtInPrograms[id];
-  const isThere = program === undefined || program.startsWith("/") || findBinary(program, env) !== undefined;
+  const file = program === undefined || program.startsWith("/") ? program : findBinary(program, env);
+  const isThere = program === undefined || file !== undefined;
+  const harm = id === "headroom" && command.length === 0 && file ? recallHarm(file, cacheDir) : undefined;
+  if (harm !== undefined) return { state: "stopped", detail: `not started: ${harm.why}`, hint: harm.hint };
   if (isThere) return { state: "stopped", detail: "not running", hint: "clutch up starts it" };
   return command.length === 0
     ? { state: "absent", detail: `${program} is not installed`, hint: undefined }

@@ -7,7 +7,7 @@ import { findBinary } from "../../find-binary.ts";
 import { ownCommand } from "../../own-command.ts";
 import type { Json } from "../../protocols/chat.ts";
 import { buildCliProxyStart, cliProxyProgram } from "./cliproxyapi.ts";
-import { buildHeadroomStart, headroomPort, probeHeadroom } from "./headroom.ts";
+import { buildHeadroomStart, describeHarm, headroomPort, probeHeadroom } from "./headroom.ts";
 import { gatherKeys, listNamedVariables } from "./keys.ts";
 import { writePrivately } from "./record.ts";
 import type { Service } from "./services.ts";
@@ -26,6 +26,8 @@ export type Start =
   | { kind: "ready"; argv: string[]; env: Record<string, string> }
   /** A member that is not installed here, which is nobody's fault. @property hint how to get it */
   | { kind: "absent"; program: string; hint: string }
+  /** The installed version is known to do harm. @property why names it */
+  | { kind: "harmful"; why: string; hint: string }
   /** The config names a program that is not there. */
   | { kind: "missing"; program: string };
 
@@ -96,7 +98,9 @@ async function startHeadroom(service: Service, place: StartPlace, env: Record<st
   if (file === undefined) {
     return { kind: "absent", program: "headroom", hint: 'uv tool install --python 3.12 "headroom-ai[proxy]"' };
   }
-  const { flags } = await probeHeadroom(file, place.cacheDir, place.env);
+  const { flags, version } = await probeHeadroom(file, place.cacheDir, place.env);
+  const harm = describeHarm(version);
+  if (harm !== undefined) return { kind: "harmful", ...harm };
   const { port = headroomPort } = service;
   const { gatewayUrl, cacheDir } = place;
   const tokenizerDir = `${cacheDir}/tiktoken`;

@@ -55,6 +55,8 @@ export type UpEvent =
   | { kind: "note"; line: string }
   | { kind: "ready"; id: string; tookMs: number; how: "started" | "already" | "adopted" }
   | { kind: "absent"; id: string; program: string; hint: string }
+  /** It is there, and better not started. */
+  | { kind: "left-out"; id: string; why: string; hint: string }
   /** It ended by itself and is tried again. */
   | { kind: "ended"; id: string; how: string }
   | { kind: "failed"; id: string; why: string; lines: string[]; hint: string }
@@ -78,7 +80,17 @@ export async function bringUp(options: UpOptions, deps: UpDeps): Promise<boolean
   const wanted = selectServices(services, options);
   makeChainDirs(place.stateDir);
   const onWait = () => tell({ kind: "note", line: "another clutch up or down is at work: waiting for it" });
-  const outcome = await withChainLock(place.stateDir, onWait, () => planAndStart(wanted, options, deps));
+  const isSlow = ({ id }: Service) => id === "headroom";
+  const outcome = await withChainLock(place.stateDir, onWait, async () => {
+    // What Headroom's program is asked for takes it seconds the first time: nobody waits for that but Headroom.
+    const quick = await planAndStart(
+      wanted.filter((service) => !isSlow(service)),
+      options,
+      deps,
+    );
+    const slow = await planAndStart(wanted.filter(isSlow), options, deps);
+    return { started: [...quick.started, ...slow.started], hasFailed: quick.hasFailed || slow.hasFailed };
+  });
   const awaited = outcome.started.filter(({ id }) =>
     wanted.some((service) => service.id === id && deps.awaits(service)),
   );
@@ -127,6 +139,7 @@ interface Planned {
 }
 
 async function planAndStart(wanted: readonly Service[], options: UpOptions, deps: UpDeps): Promise<Planned> {
+  if (wanted.length === 0) return { started: [], hasFailed: false };
   const { place, tell } = deps;
   const { stateDir } = place;
   const former = readPlan(stateDir);
@@ -148,7 +161,7 @@ async function planAndStart(wanted: readonly Service[], options: UpOptions, deps
       continue;
     }
     const planned = await plan(service, start, known, options, deps);
-    if (planned === undefined) hasFailed ||= start.kind !== "absent";
+    if (planned === undefined) hasFailed ||= start.kind !== "absent" && start.kind !== "harmful";
     else fresh.push(planned);
   }
   if (fresh.length === 0) return { started: [], hasFailed };
@@ -189,6 +202,10 @@ async function plan(
   }
   if (start.kind === "absent") {
     tell({ kind: "absent", id, program: start.program, hint: start.hint });
+    return undefined;
+  }
+  if (start.kind === "harmful") {
+    tell({ kind: "left-out", id, why: start.why, hint: start.hint });
     return undefined;
   }
   if (start.kind === "missing") {

@@ -1,0 +1,266 @@
+/** `clutch requests`: the ledger's rows, as a list, live, one by one, or as a file. Works with and without a gateway. */
+
+import { closeSync, openSync, statSync, writeSync } from "node:fs";
+import { type AgentRow, agents } from "../launcher/agents.ts";
+import { type Env, resolveHomes } from "../src/config/paths.ts";
+import { ClutchError } from "../src/errors.ts";
+import { parseMoment } from "../src/explain/moment.ts";
+import {
+  type RequestReport,
+  renderCsvHead,
+  renderRequest,
+  renderRequestAsCsv,
+  renderRequests,
+  renderTailHead,
+  renderTailLine,
+  reportAttempt,
+  reportRequest,
+} from "../src/explain/requests.ts";
+import { foldersOf } from "../src/lifecycle/launch-folders.ts";
+import { nearest } from "../src/nearest.ts";
+import { readBeside } from "../src/store/beside.ts";
+import { lookups } from "../src/store/lookups.ts";
+import { type ListedRequest, type RequestFilter, requestList } from "../src/store/request-list.ts";
+import { RequestTail } from "../src/store/request-tail.ts";
+import { requestStatuses } from "../src/store/schema.ts";
+import { paint } from "./paint.ts";
+import { findTheWanted } from "./wanted-request.ts";
+
+export interface FilterFlags {
+  agent?: string;
+  model?: string;
+  servedBy?: string;
+  status?: string;
+  session?: string;
+  launch?: string;
+  since?: string;
+  until?: string;
+  errors?: boolean;
+  limit?: string;
+  json?: boolean;
+}
+
+export interface TailFlags extends FilterFlags {
+  lines?: string;
+}
+
+export interface ExportFlags extends FilterFlags {
+  format?: string;
+  output?: string;
+}
+
+/** Rows of a list without --limit. */
+const usualLimit = 50;
+
+export async function listRequests(flags: FilterFlags, env: Env): Promise<number> {
+  const homes = resolveHomes(env);
+  const now = Date.now();
+  const filter = readFilter(flags, now);
+  const limit = readCount(flags.limit, "--limit") ?? usualLimit;
+  return readBeside(homes.database, async (db) => {
+    const rows = await requestList(db).newest(filter, limit);
+    const folder = foldersOf(homes.stateDir);
+    const requests = rows.map((row) => reportRequest(row, folder(row)));
+    if (flags.json === true) console.log(JSON.stringify({ requests }, null, 2));
+    else if (requests.length === 0) console.log(describeNothing(filter));
+    else console.log(renderRequests(requests, { paint, now }));
+    return 0;
+  });
+}
+
+export async function showRequest(wanted: string, flags: { json?: boolean }, env: Env): Promise<number> {
+  const homes = resolveHomes(env);
+  return readBeside(homes.database, async (db) => {
+    const ledger = lookups(db);
+    const row = await findTheWanted(wanted, ledger);
+    const request = reportRequest(row, foldersOf(homes.stateDir)(row));
+    const attempts = (await ledger.attemptsOf(row.id)).map(reportAttempt);
+    if (flags.json === true) console.log(JSON.stringify({ request, attempts }, null, 2));
+    else console.log(renderRequest(request, attempts, { paint, now: Date.now() }, false));
+    return 0;
+  });
+}
+
+/** Rows that are in memory at a time. */
+const pageSize = 1_000;
+
+/** The oldest first, page by page, however long the ledger is. */
+export async function exportRequests(flags: ExportFlags, env: Env): Promise<number> {
+  const homes = resolveHomes(env);
+  const filter = readFilter(flags, Date.now());
+  const limit = readCount(flags.limit, "--limit") ?? Number.POSITIVE_INFINITY;
+  const format = readFormat(flags);
+  const render = format === "csv" ? renderRequestAsCsv : (report: RequestReport) => `${JSON.stringify(report)}\n`;
+  return readBeside(homes.database, async (db) => {
+    const list = requestList(db);
+    const folder = foldersOf(homes.stateDir);
+    const sink = openSink(flags.output);
+    let behind = "";
+    let count = 0;
+    try {
+      if (format === "csv") sink.write(renderCsvHead());
+      while (count < limit) {
+        const wanted = Math.min(pageSize, limit - count);
+        const rows = await list.page(filter, behind, wanted);
+        sink.write(rows.map((row) => render(reportRequest(row, folder(row)))).join(""));
+        count += rows.length;
+        behind = rows.at(-1)?.id ?? behind;
+        if (rows.length < wanted) break;
+      }
+    } finally {
+      sink.close();
+    }
+    if (flags.output !== undefined) console.error(`${count} requests written to ${flags.output}`);
+    return 0;
+  });
+}
+
+function readFormat({ format, output }: ExportFlags): "jsonl" | "csv" {
+  if (format === undefined) return output?.toLowerCase().endsWith(".csv") === true ? "csv" : "jsonl";
+  return format === "csv" ? "csv" : "jsonl";
+}
+
+interface Sink {
+  write(text: string): void;
+  close(): void;
+}
+
+/** What was asked of models, and for whom, is nobody else's business: a new file is its owner's. */
+function openSink(path: string | undefined): Sink {
+  if (path === undefined) return { write: (text) => writeAll(1, text), close: () => {} };
+  try {
+    const file = openSync(path, "w", 0o600);
+    return { write: (text) => writeAll(file, text), close: () => closeSync(file) };
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw new ClutchError("failed", `cannot write ${path} (${code})`, { hint: "choose another place", cause });
+  }
+}
+
+/** Waits for a slow reader; one that has gone needs no more. */
+function writeAll(file: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(file, bytes, written);
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code;
+      if (code === "EPIPE") process.exit(0);
+      if (code !== "EAGAIN") throw cause;
+      Bun.sleepSync(5);
+    }
+  }
+}
+
+/** How often the ledger is looked at (ms): asking whether it has changed costs some microseconds. */
+const pollMs = 250;
+
+/** Rows that are shown first. */
+const usualTail = 10;
+
+/** Each request as it ends. Reads the ledger, never the gateway: nothing on a request's way knows that somebody looks. */
+export async function tailRequests(flags: TailFlags, env: Env): Promise<never> {
+  const homes = resolveHomes(env);
+  const filter = readFilter(flags, Date.now());
+  if (filter.until !== undefined)
+    throw new ClutchError("usage", "tail has no --until", { hint: "use clutch requests list" });
+  const count = readCount(flags.lines, "-n") ?? usualTail;
+  const isJson = flags.json === true;
+  const print = (rows: readonly ListedRequest[]) => {
+    const folder = foldersOf(homes.stateDir);
+    for (const row of rows) {
+      const report = reportRequest(row, folder(row));
+      writeAll(1, `${isJson ? JSON.stringify(report) : renderTailLine(report, { paint, now: Date.now() })}\n`);
+    }
+  };
+  const tail = new RequestTail(filter);
+  let isFirst = true;
+  for (;;) {
+    // A ledger that was moved away and made anew is another file.
+    const file = fileOf(homes.database);
+    await readBeside(homes.database, async (db) => {
+      const list = requestList(db);
+      let version: number | undefined;
+      if (isFirst) {
+        if (!isJson) writeAll(1, `${renderTailHead(paint)}\n`);
+        print(await tail.begin(list, count, Date.now()));
+        isFirst = false;
+      }
+      while (fileOf(homes.database) === file) {
+        const current = list.version();
+        if (current !== version) print(await tail.look(list, Date.now()));
+        version = current;
+        await Bun.sleep(pollMs);
+      }
+    });
+  }
+}
+
+function fileOf(path: string): string {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  return facts === undefined ? "none" : `${facts.dev}:${facts.ino}`;
+}
+
+/** What a list says where there is nothing to list. */
+function describeNothing(filter: RequestFilter): string {
+  const isFiltered = Object.values(filter).some((value) => value !== undefined);
+  return isFiltered ? "no request in the ledger is like that" : "the ledger holds no request yet";
+}
+
+/** @throws {ClutchError} `usage` */
+export function readFilter(flags: FilterFlags, now: number): RequestFilter {
+  const { agent, model, servedBy, session, launch, since, until } = flags;
+  return {
+    ...(agent !== undefined && { agents: splitList(agent).map(readAgent) }),
+    ...(model !== undefined && { model }),
+    ...(servedBy !== undefined && { servedBy }),
+    ...readStatuses(flags),
+    ...(session !== undefined && { session }),
+    ...(launch !== undefined && { launchId: launch }),
+    ...(since !== undefined && { since: parseMoment(since, "--since", now) }),
+    ...(until !== undefined && { until: parseMoment(until, "--until", now) }),
+  };
+}
+
+function readStatuses({ status, errors }: FilterFlags): Pick<RequestFilter, "statuses"> {
+  if (status === undefined) return errors === true ? { statuses: ["error"] } : {};
+  if (errors === true) {
+    throw new ClutchError("usage", "--errors and --status say the same", { hint: "--errors is --status error" });
+  }
+  const statuses = splitList(status).map((word) => {
+    const known = requestStatuses.find((one) => one === word);
+    if (known !== undefined) return known;
+    throw unknownWord("--status", word, requestStatuses);
+  });
+  return { statuses };
+}
+
+/** By letter, program or name. */
+function readAgent(word: string): string {
+  const rows: readonly (readonly [string, AgentRow])[] = Object.entries(agents);
+  const typed = word.toLowerCase();
+  const found = rows.find(([letter, row]) => [letter, row.binary, row.name.toLowerCase()].includes(typed));
+  if (found !== undefined) return found[0];
+  throw unknownWord(
+    "--agent",
+    word,
+    rows.map(([, row]) => row.binary),
+  );
+}
+
+function unknownWord(option: string, word: string, known: readonly string[]): ClutchError {
+  const near = nearest(word, known);
+  return new ClutchError("usage", `${option} is "${word}", which is none`, {
+    hint: near === undefined ? `use ${known.join(", ")}` : `did you mean ${near}?`,
+  });
+}
+
+function splitList(text: string): string[] {
+  return text.split(",").map((word) => word.trim());
+}
+
+function readCount(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new ClutchError("usage", `${option} is "${text}", which is no number`, { hint: `as in ${option} 20` });
+}

@@ -1,0 +1,298 @@
+/** Requests as lists and files have them: `clutch requests`. Pure. */
+
+import { renderModelReference } from "../../providers/model-reference.ts";
+import { agentNames, isAgentLetter } from "../launch-code.ts";
+import type { ListedRequest } from "../store/request-list.ts";
+import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import { asIso, renderMoment, renderSpan } from "./clock.ts";
+import { renderCount, renderUsd } from "./counts.ts";
+import { renderCsvRow } from "./csv.ts";
+import { asPlainLine } from "./cut-line.ts";
+import { clip, type Paint, renderColumns } from "./table.ts";
+
+/** An entry of `clutch requests list --json`, and a line of an export; the time is ISO 8601 in UTC, spans are milliseconds. */
+export interface RequestReport {
+  id: string;
+  started_at: string;
+  /** The agent's letter in launch codes. */
+  agent: string | null;
+  code: string | null;
+  launch_id: string | null;
+  session: string | null;
+  /** Where the agent was started; null where nothing tells. */
+  folder: string | null;
+  model_requested: string;
+  served_by: string | null;
+  status: RequestRow["status"];
+  attempts: number;
+  /** Neither read from nor written to a prompt cache. */
+  input_tokens: number | null;
+  cache_read_tokens: number | null;
+  cache_write_tokens: number | null;
+  /** Reasoning included. */
+  output_tokens: number | null;
+  reasoning_tokens: number | null;
+  usage_estimated: boolean | null;
+  /** Null is unknown, not zero. */
+  cost_usd: number | null;
+  duration_ms: number | null;
+  first_token_ms: number | null;
+  http_status: number | null;
+  error: string | null;
+  rule: string | null;
+  protocol: RequestRow["protocol"];
+  streamed: boolean;
+  compression: string | null;
+  /** Estimates, without and with it. */
+  tokens_before: number | null;
+  tokens_after: number | null;
+}
+
+/** @param folder of its launch */
+export function reportRequest(row: ListedRequest, folder: string | undefined): RequestReport {
+  return {
+    id: row.id,
+    started_at: asIso(row.startedAt) ?? "",
+    agent: row.agent ?? null,
+    code: row.code ?? null,
+    launch_id: row.launchId ?? null,
+    session: row.session ?? null,
+    folder: folder ?? null,
+    model_requested: row.modelRequested,
+    served_by: row.servedBy ?? null,
+    status: row.status,
+    attempts: row.attempts,
+    input_tokens: row.inputTokens ?? null,
+    cache_read_tokens: row.cacheReadTokens ?? null,
+    cache_write_tokens: row.cacheWriteTokens ?? null,
+    output_tokens: row.outputTokens ?? null,
+    reasoning_tokens: row.reasoningTokens ?? null,
+    usage_estimated: row.usageEstimated ?? null,
+    cost_usd: row.costUsd ?? null,
+    duration_ms: row.durationMs ?? null,
+    first_token_ms: row.firstTokenMs ?? null,
+    http_status: row.httpStatus ?? null,
+    error: row.error ?? null,
+    rule: row.rule ?? null,
+    protocol: row.protocol,
+    streamed: row.streamed,
+    compression: row.compression ?? null,
+    tokens_before: row.tokensBefore ?? null,
+    tokens_after: row.tokensAfter ?? null,
+  };
+}
+
+/** One try at one model, for `clutch requests show --json`. */
+export interface AttemptReport {
+  number: number;
+  target: string;
+  protocol: AttemptRow["protocol"];
+  started_at: string;
+  duration_ms: number;
+  /** Null for the one that served. */
+  failure_kind: string | null;
+  failure_scope: string | null;
+  http_status: number | null;
+  message: string | null;
+  retry_after_ms: number | null;
+}
+
+export function reportAttempt(row: AttemptRow): AttemptReport {
+  return {
+    number: row.number,
+    target: renderModelReference(row),
+    protocol: row.protocol,
+    started_at: asIso(row.startedAt) ?? "",
+    duration_ms: row.durationMs,
+    failure_kind: row.failureKind ?? null,
+    failure_scope: row.failureScope ?? null,
+    http_status: row.httpStatus ?? null,
+    message: row.message ?? null,
+    retry_after_ms: row.retryAfterMs ?? null,
+  };
+}
+
+/** The columns of an export, in their order. */
+export const exportColumns = [
+  "id",
+  "started_at",
+  "agent",
+  "code",
+  "launch_id",
+  "session",
+  "folder",
+  "model_requested",
+  "served_by",
+  "status",
+  "attempts",
+  "input_tokens",
+  "cache_read_tokens",
+  "cache_write_tokens",
+  "output_tokens",
+  "reasoning_tokens",
+  "usage_estimated",
+  "cost_usd",
+  "duration_ms",
+  "first_token_ms",
+  "http_status",
+  "error",
+  "rule",
+  "protocol",
+  "streamed",
+  "compression",
+  "tokens_before",
+  "tokens_after",
+] as const satisfies readonly (keyof RequestReport)[];
+
+export function renderCsvHead(): string {
+  return renderCsvRow(exportColumns);
+}
+
+export function renderRequestAsCsv(report: RequestReport): string {
+  return renderCsvRow(exportColumns.map((column) => report[column]));
+}
+
+/** Widths of the lines that `tail` prints one by one; a table that is known whole has those it needs. */
+const tailWidths = [14, 8, 11, 28, 34, 9, 7, 7, 9, 8] as const;
+
+const heads = ["id", "at", "agent", "asked for", "served by", "status", "in", "out", "cost", "took"] as const;
+
+export interface RequestView {
+  paint: Paint;
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+/** The newest first; with the day where it is not today. */
+export function renderRequests(reports: readonly RequestReport[], { paint, now }: RequestView): string {
+  const rows = reports.map((report) => cellsOf(report, now));
+  return renderColumns(
+    [[...heads], ...rows],
+    heads.map((_, column) => (text: string, row: number) => {
+      const report = reports[row - 1];
+      return report === undefined ? paint.dim(text) : paintCell(text, column, report, paint);
+    }),
+  ).join("\n");
+}
+
+export function renderTailHead(paint: Paint): string {
+  return paint.dim(padCells(heads).join(" ").trimEnd());
+}
+
+export function renderTailLine(report: RequestReport, { paint, now }: RequestView): string {
+  const cells = padCells(cellsOf(report, now)).map((cell, column) => paintCell(cell, column, report, paint));
+  const trouble = report.status === "error" && report.error !== null ? `\n  ${paint.bad(clip(report.error, 200))}` : "";
+  return cells.join(" ").trimEnd() + trouble;
+}
+
+function padCells(cells: readonly string[]): string[] {
+  return cells.map((cell, column) => {
+    const width = tailWidths[column] ?? 0;
+    const cut = clip(cell, width);
+    return cut + " ".repeat(Math.max(0, width - Bun.stringWidth(cut)));
+  });
+}
+
+function cellsOf(report: RequestReport, now: number): string[] {
+  const at = Date.parse(report.started_at);
+  const isToday = Math.floor(at / 86_400_000) === Math.floor(now / 86_400_000);
+  const { agent } = report;
+  return [
+    report.id,
+    isToday ? report.started_at.slice(11, 19) : report.started_at.slice(0, 16).replace("T", " "),
+    agent === null ? "-" : isAgentLetter(agent) ? agentNames[agent] : agent,
+    report.model_requested,
+    report.served_by ?? "-",
+    report.attempts > 1 ? `${report.status} (${report.attempts})` : report.status,
+    renderTokens(countInput(report), report.usage_estimated),
+    renderTokens(report.output_tokens, report.usage_estimated),
+    report.output_tokens === null ? "-" : renderUsd(report.cost_usd),
+    report.duration_ms === null ? "-" : renderSpan(report.duration_ms),
+  ];
+}
+
+function paintCell(text: string, column: number, { status, cost_usd: cost }: RequestReport, paint: Paint): string {
+  if (heads[column] === "id") return paint.bold(text);
+  if (heads[column] === "cost" && cost === null) return paint.dim(text);
+  if (heads[column] !== "status") return text;
+  return { completed: paint.good, error: paint.bad, aborted: paint.warn, pending: paint.warn }[status](text);
+}
+
+/** `~` before what is estimated. */
+function renderTokens(tokens: number | null, isEstimated: boolean | null): string {
+  return tokens === null ? "-" : `${isEstimated === true ? "~" : ""}${renderCount(tokens)}`;
+}
+
+/** All of it, from a cache or not. */
+function countInput({ input_tokens: plain, cache_read_tokens: read, cache_write_tokens: written }: RequestReport) {
+  return plain === null ? null : plain + (read ?? 0) + (written ?? 0);
+}
+
+/** One request with its figures, label by label. */
+export function renderRequest(
+  report: RequestReport,
+  attempts: readonly AttemptReport[],
+  { paint }: RequestView,
+  isCaptured: boolean,
+): string {
+  const { status, agent } = report;
+  const tone = { completed: paint.good, error: paint.bad, aborted: paint.warn, pending: paint.warn }[status];
+  const facts: [string, string | null][] = [
+    ["started", renderMoment(Date.parse(report.started_at))],
+    ["agent", agent === null ? null : isAgentLetter(agent) ? agentNames[agent] : agent],
+    ["launch", [report.code === null ? "" : `xx ${report.code}`, report.launch_id ?? ""].join(" ").trim() || null],
+    ["session", report.session],
+    ["folder", report.folder],
+    ["asked for", `${report.model_requested} (${report.protocol}, ${report.streamed ? "streamed" : "whole"})`],
+    ["served by", report.served_by],
+    ["rule", report.rule],
+    ["HTTP status", report.http_status === null ? null : String(report.http_status)],
+    ["error", report.error],
+    ["took", report.duration_ms === null ? null : renderSpan(report.duration_ms)],
+    ["first token", report.first_token_ms === null ? null : renderSpan(report.first_token_ms)],
+    ["input", renderAmount(report.input_tokens)],
+    ["cache read", renderAmount(report.cache_read_tokens)],
+    ["cache written", renderAmount(report.cache_write_tokens)],
+    ["output", renderAmount(report.output_tokens)],
+    ["reasoning", renderAmount(report.reasoning_tokens)],
+    ["counts", report.usage_estimated === true ? "estimated: the upstream did not say" : null],
+    ["cost", report.output_tokens === null ? null : renderUsd(report.cost_usd)],
+    [
+      "compression",
+      report.compression === null
+        ? null
+        : `${report.compression}: about ${renderAmount(report.tokens_before)} -> ${renderAmount(report.tokens_after)}`,
+    ],
+    ["body", isCaptured ? `kept: clutch replay ${report.id} asks other models the same` : null],
+  ];
+  const rows = facts.flatMap(([label, value]) => (value === null ? [] : [[`  ${label}`, asPlainLine(value)]]));
+  return [
+    `${paint.bold(`request ${report.id}`)} ${tone(status)}`,
+    ...renderColumns(rows, [paint.dim]),
+    ...(attempts.length === 0 ? [] : ["", "attempts", ...renderAttempts(attempts, paint)]),
+    "",
+    paint.dim(`clutch why ${report.id} tells why it went so`),
+  ].join("\n");
+}
+
+function renderAmount(tokens: number | null): string | null {
+  return tokens === null ? null : `${tokens.toLocaleString("en-US")} tokens`;
+}
+
+function renderAttempts(attempts: readonly AttemptReport[], paint: Paint): string[] {
+  const rows = attempts.map((attempt) => [
+    `  ${attempt.number}`,
+    attempt.target,
+    renderSpan(attempt.duration_ms),
+    attempt.http_status === null ? "-" : String(attempt.http_status),
+    attempt.failure_kind ?? "answered",
+    clip(attempt.message ?? "", 120),
+  ]);
+  return renderColumns(rows, [
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    (text, row) => (attempts[row]?.failure_kind === null ? paint.good(text) : paint.bad(text)),
+  ]);
+}
