@@ -6,6 +6,7 @@ import { ClutchError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import type { Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
+import { allowanceSchema } from "./allowance.ts";
 
 /** 0 is no limit. Timers cannot count further than 2^31-1 ms, which is 24 days. */
 const milliseconds = z
@@ -87,6 +88,19 @@ const service = z.strictObject({
   ready_seconds: z.number().positive().max(3600).optional(),
 });
 
+/** `others`: agents without a row of their own, those that are not recognised among them. */
+const perAgent = z.strictObject({
+  claude: allowanceSchema.optional(),
+  hermes: allowanceSchema.optional(),
+  codex: allowanceSchema.optional(),
+  qwen: allowanceSchema.optional(),
+  pi: allowanceSchema.optional(),
+  opencode: allowanceSchema.optional(),
+  ante: allowanceSchema.optional(),
+  antigravity: allowanceSchema.optional(),
+  others: allowanceSchema.optional(),
+});
+
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   server: z
@@ -163,7 +177,16 @@ export const configSchema = z.strictObject({
     .prefault({}),
   hedge: z.strictObject({ after_ms: milliseconds.default(0) }).prefault({}),
   budgets: z
-    .strictObject({ daily_usd: z.number().nonnegative().default(0), allow_paid: z.boolean().default(true) })
+    .strictObject({
+      /** The same as `per_day.soft_usd`. */
+      daily_usd: z.number().nonnegative().default(0),
+      allow_paid: z.boolean().default(true),
+      per_day: allowanceSchema.prefault({}),
+      /** Each agent's own, a day. */
+      per_agent: perAgent.prefault({}),
+      /** Each session's own, however long it lasts. */
+      per_session: allowanceSchema.prefault({}),
+    })
     .prefault({}),
   launcher: z
     .strictObject({

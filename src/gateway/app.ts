@@ -7,6 +7,7 @@ import type { GatewayError } from "../protocols/codec.ts";
 import { version } from "../version.ts";
 import { addressOf, type createAdmin, type PeerSource } from "./admin.ts";
 import { RequestBody, readBody } from "./body.ts";
+import type { Budgets } from "./budgets.ts";
 import { toGatewayError } from "./cascade.ts";
 import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
@@ -21,6 +22,7 @@ import { describeBadRequest, sendError } from "./reply.ts";
 import { Roster } from "./roster.ts";
 import { describeRequest } from "./route-request.ts";
 import { planRoute, type Routing, routableModels, type Target, targetsOf } from "./router.ts";
+import { forbid } from "./screen.ts";
 import { callBeside } from "./side-call.ts";
 
 export interface AppDeps
@@ -30,6 +32,8 @@ export interface AppDeps
   /** @param caller whose leave and budget it goes by; left out where nobody is asked */
   cascade(caller?: Caller): ConversationDeps["cascade"];
   counter: TokenCounter;
+  /** What may still be used. */
+  budgets: Pick<Budgets, "limits" | "refuse" | "note" | "spent" | "enter">;
   /** The host the server listens on. */
   host: string;
   /** Whether this caller is let in. @param findAddress of the socket's other end */
@@ -69,6 +73,9 @@ const inbound = {
 /** Before the paths of those agents that may go through Headroom. */
 const frontPath = "/front";
 
+/** Tells of a limit that is reached. */
+const budgetHeader = "x-clutch-budget";
+
 /** A compaction reads a whole conversation and writes a summary (ms). */
 const compactLimitMs = 300_000;
 
@@ -104,7 +111,7 @@ export function createApp(deps: AppDeps): App {
   app.post("/v1/messages/count_tokens", (c) => accept(c.req.raw, "messages", count, c.env));
 
   for (const [path, protocol] of Object.entries(inbound))
-    app.post(path, (c) => accept(c.req.raw, protocol, answer, c.env));
+    app.post(path, (c) => accept(c.req.raw, protocol, withinBudget(answer), c.env));
 
   app.get("/v1/responses", (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return notFound(c);
@@ -240,7 +247,12 @@ export function createApp(deps: AppDeps): App {
 
   /** Only an upstream of this protocol can make what it will understand later. */
   async function compact(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
-    const target = await firstTarget(protocol, raw, body, caller);
+    const refusal = deps.budgets.refuse(caller);
+    if (refusal !== undefined) return refuse(protocol, refusal);
+    caller.spent = deps.budgets.spent(caller);
+    const first = await firstTarget(protocol, raw, body, caller);
+    const { purse, factsOf } = deps.cascade(caller);
+    const target = first !== undefined && forbid(first, factsOf(first), purse()) === undefined ? first : undefined;
     const call = { suffix: "/compact", body, client: raw.headers, limitMs: compactLimitMs };
     const sent =
       target?.protocol === protocol ? await callBeside({ ...call, target }, deps.cascade().fetch) : undefined;
@@ -267,6 +279,36 @@ export function createApp(deps: AppDeps): App {
     place: UnderWay,
   ): Promise<Response> {
     return converse(protocol, raw, body, caller, place, settings(caller, deps.sidecar()));
+  }
+
+  /** Within what its caller may still use. */
+  function withinBudget(next: Answer): Answer {
+    return (protocol, raw, body, caller, place) => {
+      const { budgets } = deps;
+      // Every promise in between costs.
+      if (!budgets.limits(caller)) return next(protocol, raw, body, caller, place);
+      const refusal = budgets.refuse(caller);
+      if (refusal !== undefined) return Promise.resolve(refuse(protocol, refusal));
+      const note = budgets.note(caller);
+      caller.spent = budgets.spent(caller);
+      const { leave } = place;
+      const ended = budgets.enter(caller);
+      place.leave = () => {
+        ended();
+        leave();
+      };
+      const answered = next(protocol, raw, body, caller, place);
+      return note === undefined ? answered : answered.then((response) => withNote(response, note));
+    };
+  }
+
+  function withNote(response: Response, note: string): Response {
+    response.headers.set(budgetHeader, note);
+    return response;
+  }
+
+  function refuse(protocol: Protocol, { note, ...error }: GatewayError & { note: string }): Response {
+    return sendError(protocol, error, { [budgetHeader]: note });
   }
 
   /** Headroom has its go at the request first. */
@@ -305,7 +347,7 @@ export function createApp(deps: AppDeps): App {
     const protocol = Object.entries(inbound).find(([served]) => served === path)?.[1];
     if (request.headers.has(frontHeader)) return sendError(protocol ?? protocolOf(path), roundAgain);
     if (protocol !== undefined && request.method === "POST")
-      return accept(request, protocol, answerThroughFront(path), peers);
+      return accept(request, protocol, withinBudget(answerThroughFront(path)), peers);
     const { origin, search } = new URL(request.url);
     // The copy is no request of the socket's.
     const address = addressOf(request, peers);

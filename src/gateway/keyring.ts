@@ -96,6 +96,10 @@ export class Keyring {
     return { kind: "valid", key };
   }
 
+  get(id: string): Key | undefined {
+    return this.#entries.get(id)?.key;
+  }
+
   /** The oldest first. */
   list(): Key[] {
     return [...this.#entries.values()].map(({ key }) => key);

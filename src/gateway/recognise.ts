@@ -3,6 +3,7 @@
 import { looksLikeAccessKey } from "../access-key.ts";
 import { type LaunchToken, parseLaunchToken } from "../launch-token.ts";
 import type { Key } from "./keyring.ts";
+import type { Purse } from "./screen.ts";
 
 export interface Caller {
   launch: LaunchToken | undefined;
@@ -16,6 +17,8 @@ export interface Caller {
   session: string | undefined;
   /** Which of the gateway's own keys it came with; known once it has been let in. */
   grant?: Key | undefined;
+  /** Why no paid model is asked for it; known once its budgets have been looked at. */
+  spent?: Purse["spent"];
 }
 
 /** User agents as measured; the letter is the one of the launch code. */

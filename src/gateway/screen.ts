@@ -47,7 +47,7 @@ export function screen(targets: readonly Target[], needs: Needs, factsOf: Facts,
   const asked: Target[] = [];
   for (const target of targets) {
     const facts = factsOf(target);
-    const refusal = forbid(target, purse) ?? refuseMoney(target, facts, purse);
+    const refusal = forbid(target, facts, purse);
     if (refusal !== undefined) skipped.push(refusal);
     else {
       const reason = facts === undefined ? undefined : findMisfit(facts, needs);
@@ -75,9 +75,11 @@ function findMisfit(facts: ModelFacts, needs: Needs): Pick<Skip, "reason" | "kin
   return { reason, kind: "context-overflow" };
 }
 
-function forbid(target: Target, purse: Purse): Skip | undefined {
+/** Why it may not be asked, however well it suits. */
+export function forbid(target: Target, facts: ModelFacts | undefined, purse: Purse): Skip | undefined {
   const reason = purse.forbids?.(target);
-  return reason === undefined ? undefined : { target, reason, kind: "permission" };
+  if (reason !== undefined) return { target, reason, kind: "permission" };
+  return refuseMoney(target, facts, purse);
 }
 
 /** An unknown price is not zero, except where nobody is paid: on this machine, or under a name that says free. */

@@ -16,9 +16,11 @@ import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import { sessionsSince, spentSince } from "../store/spent.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
+import { Budgets, hasLimit, maxSessions, sessionMemoryMs } from "./budgets.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
@@ -132,7 +134,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const recovered = await queries.recoverPending();
   const ledgerLookups = lookups(input.store.db);
   const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
-  const spending = new Spending(now, soFar.costUsd);
+  const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
   const ledger = new Ledger({
@@ -140,6 +142,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     now,
     onFinish: (row) => {
       savings.note(row);
+      budgets.ended(row);
       today.ended(row);
       const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
@@ -154,6 +157,18 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   });
   const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
   await keyring.restore();
+  const budgets = new Budgets({
+    now,
+    limits: () => routing.config.budgets,
+    keyOf: (id) => keyring.get(id),
+    log: input.log,
+  });
+  budgets.restoreDay(await spentSince(input.store.db, startOfDay(now())));
+  const takeSessions = async (before: Config | undefined, { budgets: { per_session } }: Config) => {
+    if (!hasLimit(per_session) || (before !== undefined && hasLimit(before.budgets.per_session))) return;
+    budgets.restoreSessions(await sessionsSince(input.store.db, now() - sessionMemoryMs, maxSessions));
+  };
+  await takeSessions(undefined, routing.config);
   const secret = requireKey ? new SecretMemory(input.launchSecret) : undefined;
   const gate = new Gate({
     requireKey,
@@ -185,14 +200,15 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   });
   account.start();
   const purse = (caller?: Caller): Purse => {
-    const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
-    const spent = spending.spent(daily_usd);
+    const { allow_paid: allowPaid } = routing.config.budgets;
+    const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
     const key = caller?.grant;
     return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
   };
   const listProblems = () => [
     ...problems,
     ...notices,
+    ...budgets.problems(),
     ...ruleMistakes,
     ...script.problems(),
     ...hits.problems(),
@@ -227,6 +243,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       };
     },
     now,
+    budgets,
     host,
     admit: (caller, findAddress) => gate.admit(caller, findAddress),
     admin: createAdmin({
@@ -280,6 +297,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
+      await ledger.flush();
+      await takeSessions(before.config, loaded.config);
     },
     providers: () => routing.providers,
     ruleHits: () => hits.list(),

@@ -41,7 +41,7 @@ describe("parseConfig()", () => {
       breaker: { failures: 3, cooldown_seconds: 60, max_cooldown_seconds: 3600 },
       timeouts: { connect_ms: 10000, first_token_ms: 60000, idle_ms: 120000, patience_ms: 8000 },
       hedge: { after_ms: 0 },
-      budgets: { daily_usd: 0, allow_paid: true },
+      budgets: { daily_usd: 0, allow_paid: true, per_day: {}, per_agent: {}, per_session: {} },
       launcher: { tiers: {}, profiles: {} },
       chain: { services: [] },
       headroom: { mode: "front" },
