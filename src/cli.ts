@@ -258,6 +258,67 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await usage(period, flags, env);
     });
 
+  const keys = program
+    .command("keys")
+    .description("keys for whoever uses the gateway: from other machines, or within limits")
+    .option("--json", "as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch keys create laptop --agents claude,codex --budget usd=5\n  clutch keys revoke laptop",
+    )
+    .allowExcessArguments()
+    .action(async (flags: { json?: boolean }, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("keys", word, commands);
+      const { listKeys } = await import("../commands/keys.ts");
+      status = await listKeys(flags, env);
+    });
+  keys
+    .command("create")
+    .description("make a key, and show it this once")
+    .argument("<name>", "for people: who or what uses it")
+    .option("--agents <names...>", "only for these agents: claude, codex, ...")
+    .option("--models <patterns...>", "only these models: 'openrouter:*:free', 'anthropic:*', ...")
+    .option("--budget <limits...>", "refuse more in a day: usd=5, tokens=2000000, requests=100")
+    .option("--soft-budget <limits...>", "from there on only free models: usd=4, ...")
+    .option("--expires <when>", "30d, 12h, or a day such as 2027-01-31")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys create ci --models 'openrouter:*:free' --expires 30d")
+    .action(async (name: string, flags: import("../commands/keys.ts").CreateKeyFlags) => {
+      const { createKey } = await import("../commands/keys.ts");
+      status = await createKey(name, flags, env);
+    });
+  keys
+    .command("list")
+    .description("which there are, what each is good for, and when it was used last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys list")
+    .action(async (flags: { json?: boolean }) => {
+      const { listKeys } = await import("../commands/keys.ts");
+      status = await listKeys(flags, env);
+    });
+  keys
+    .command("revoke")
+    .description("end a key, at once")
+    .argument("<key>", "its id, the beginning of it, or its name")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys revoke ci")
+    .action(async (name: string, flags: { json?: boolean }) => {
+      const { revokeKey } = await import("../commands/keys.ts");
+      status = await revokeKey(name, flags, env);
+    });
+  keys
+    .command("rotate")
+    .description("a new key in place of one, on the same terms")
+    .argument("<key>", "its id, the beginning of it, or its name")
+    .option("--grace <span>", "how long the old one is still good: 24h (default: not at all)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys rotate ci --grace 24h")
+    .action(async (name: string, flags: import("../commands/keys.ts").RotateKeyFlags) => {
+      const { rotateKey } = await import("../commands/keys.ts");
+      status = await rotateKey(name, flags, env);
+    });
+
   const chain = program
     .command("chain")
     .description("the services around the gateway: which there are, in which order, how each is started")
