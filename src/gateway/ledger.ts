@@ -6,7 +6,8 @@
 import { type Price, splitReference } from "../models/prices.ts";
 import type { Usage } from "../protocols/chat.ts";
 import type { RequestQueries } from "../store/requests.ts";
-import type { AttemptRow, LaunchRow, PriceRow, RequestRow } from "../store/schema.ts";
+import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import type { LaunchRow, PriceRow } from "../store/sums-schema.ts";
 import { type Compressed, estimateTokens } from "./compression.ts";
 import { compareCosts, costOfAnswer, isOwnAnswer, ownLogin, type PriceOf } from "./costing.ts";
 import { startOfDay } from "./spending.ts";
