@@ -6,7 +6,7 @@ import { type Provider, type Providers, speaks } from "../../providers/registry.
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
-import { ownNames, tierModels, tierNames } from "../model-tiers.ts";
+import { ownNames, type TierStyle, tierModels, tierNames, tierStyle } from "../model-tiers.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { RequestFacts } from "./request-facts.ts";
@@ -24,6 +24,8 @@ export interface Target {
   key?: ProviderKey;
   /** `client`: the client's own login is passed to its own vendor. */
   credential: "ours" | "client";
+  /** How much it is to think, where its tier says. */
+  style?: TierStyle;
 }
 
 export interface RoutePlan {
@@ -125,12 +127,14 @@ function isPinned({ launch, model }: Pick<RouteRequest, "launch" | "model">, rou
 
 /** A rule whose models cannot be asked at all leaves the request to the next one; the last has none after it. */
 function planChoice(
-  { rule, key, names }: Choice,
+  { rule, key, names, tier }: Choice,
   steps: RouteStep[],
   request: RouteRequest,
   routing: Routing,
 ): RoutePlan | string {
   const planned = { ...plan(rule, names, request, routing, key !== "no tiers"), key, steps };
+  const style = tier === undefined ? undefined : tierStyle(tier, routing.config);
+  if (style !== undefined) planned.targets = planned.targets.map((target) => ({ ...target, style }));
   const [first] = planned.unusable;
   if (planned.targets.length > 0 || key === "default" || first === undefined) return planned;
   return `${key} names ${first.name}: ${first.reason}`;

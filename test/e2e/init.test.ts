@@ -68,6 +68,7 @@ SMALL_MODEL="${nano}"
 FALLBACK_METHOD="cascade"
 ROUTER_LONG_CONTEXT_THRESHOLD="60000"
 CUSTOM_HEADER_X_TEAM="agents"
+REASONING_EFFORT="high"
 HOST="127.0.0.1"
 LOG_LEVEL="INFO"
 `;
@@ -122,6 +123,13 @@ function predecessors(folder: string, baseUrl: string): string[] {
   ];
 }
 
+/** As REASONING_EFFORT makes them. */
+function thinking(tiers: Record<string, object>): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(tiers).map(([name, tier]) => [name, { ...tier, reasoning: { effort: "high" } }]),
+  );
+}
+
 describe("a migrated predecessor's set-up", () => {
   const fails = json({ error: { message: "Internal Server Error" } }, 500);
   const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }];
@@ -156,9 +164,10 @@ describe("a migrated predecessor's set-up", () => {
           const response = await ask(gateway.url, "chat", model, false, { body: body as never });
           expect(response.status).toBe(200);
           expect(upstream.models()).toEqual(order);
-          for (const { headers } of upstream.requests) {
+          for (const { headers, body: sent } of upstream.requests) {
             expect(headers["authorization"]).toBe("Bearer sk-or-v1-predecessor");
             expect(headers["x-team"]).toBe("agents");
+            expect(sent["reasoning_effort"]).toBe("high");
           }
         } finally {
           gateway.kill("SIGTERM");
@@ -187,7 +196,7 @@ describe("a migrated predecessor's set-up", () => {
       server: { host: "127.0.0.1", port: 8082 },
       proxy: { auto_start: true },
       providers: { openrouter: { api_key: "sk-or-v1-predecessor", headers: { "x-team": "agents" } } },
-      model_tiers: xxFile.model_tiers,
+      model_tiers: thinking(xxFile.model_tiers),
       routes: { background: "SMALL", long_context: { threshold: 60000 } },
       mappings: { "coder-model": "SMALL" },
       fallbacks: xxFile.fallbacks,
@@ -219,7 +228,7 @@ describe("a migrated predecessor's set-up", () => {
     expect(done.stdout).toContain("claude-code-proxy/.env");
     expect(done.stdout).toContain(".env LOG_LEVEL: it is no part of the config");
     const ours = join(home, ".config/clutch/config.json");
-    expect(read(ours).model_tiers).toEqual(xxFile.model_tiers);
+    expect(read(ours).model_tiers).toEqual(thinking(xxFile.model_tiers));
     expect(readdirSync(join(home, ".config/clutch")).sort()).toEqual(["config.json", "config.schema.json"]);
     expect((await runClutch(home, ["config", "path"], { ...quiet, ...env })).stdout).toBe(`${ours}\n`);
     expect(read(join(home, ".xx/config.json"))).toEqual(xxFile);
