@@ -27,6 +27,8 @@ interface Word {
 /** @throws {ClutchError} `usage` for a place that the schema does not know, with the nearest one that it does */
 export function parseSettingPath(text: string): Setting {
   const words = splitWords(text);
+  // An object's own matter, which no file can set.
+  if (words.some((word) => word.text === "__proto__")) throw unknown([], "__proto__", []);
   const path: (string | number)[] = [];
   let schema = unwrap(configSchema);
   let at = 0;
@@ -111,6 +113,7 @@ function readQuoted(text: string | undefined): string | undefined {
 
 function unknown(path: Path, key: string, keys: readonly string[]): ClutchError {
   const near = nearest(key, keys);
+  if (keys.length === 0) return new ClutchError("usage", `nothing can be named "${key}"`, { hint: "use another name" });
   return new ClutchError("usage", `there is no setting "${renderSettingPath([...path, key])}"`, {
     hint:
       near === undefined

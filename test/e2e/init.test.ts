@@ -320,6 +320,15 @@ describe("clutch init --yes", () => {
     expect(readFileSync(file, "utf8")).toBe(after);
   });
 
+  test("a config that names providers goes on asking whom it asks, and a schema that is not ours stays", async () => {
+    const home = newHome();
+    const file = write(home, "config.json", '{ "providers": { "groq": { "api_key": "g" } } }\n');
+    const foreign = write(home, "config.schema.json", "{}");
+    await init(home, ["--yes", "--no-test"], { OPENAI_API_KEY: "k" });
+    expect(read(file)).toEqual({ providers: { groq: { api_key: "g" }, openai: { api_key: "env:OPENAI_API_KEY" } } });
+    expect(readFileSync(foreign, "utf8")).toBe("{}");
+  });
+
   test("does not touch a broken config, unless it is to be replaced", async () => {
     const home = newHome();
     const file = write(home, "config.json", '{ "server": ');
@@ -395,10 +404,10 @@ describe("keys are tested before they are saved", () => {
 describe.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI"] !== "true")("at a terminal", () => {
   const entry = join(import.meta.dir, "../../src/main.ts");
 
-  function open(home: string, env: Record<string, string> = {}): Terminal {
+  function open(home: string, env: Record<string, string> = {}, flags = "--no-test"): Terminal {
     const variables = { PATH: "/usr/bin:/bin", HOME: home, CLUTCH_HOME: home, NO_COLOR: "1", ...quiet, ...env };
     return startTerminal(
-      ["/bin/sh", "-c", `${process.execPath} ${entry} init --no-test; echo ended $?; exec sleep 30`],
+      ["/bin/sh", "-c", `trap : INT; ${process.execPath} ${entry} init ${flags}; echo ended $?; exec sleep 30`],
       variables,
       home,
     );
@@ -450,6 +459,25 @@ describe.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI
       expect(readdirSync(home)).toEqual([".xx"]);
     } finally {
       terminal.stop();
+    }
+  }, 30_000);
+
+  test("Ctrl-C while a key is tested leaves nothing", async () => {
+    const home = newHome();
+    // Accepts the connection and says nothing.
+    const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const env = write(home, "old.env", `PROVIDER_BASE_URL=http://127.0.0.1:${server.port}/v1\nPROVIDER_API_KEY=k\n`);
+    const terminal = open(home, {}, `--from-env ${env}`);
+    try {
+      await terminal.shows("Is there another key to add?");
+      terminal.press("Enter");
+      await terminal.shows("asking the providers about the keys");
+      terminal.press("C-c");
+      await terminal.shows("ended 130");
+      expect(readdirSync(home)).toEqual(["old.env"]);
+    } finally {
+      terminal.stop();
+      server.stop(true);
     }
   }, 30_000);
 
