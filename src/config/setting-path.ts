@@ -122,6 +122,20 @@ function unknown(path: Path, key: string, keys: readonly string[]): ClutchError 
   });
 }
 
+/** Every setting that has a name of its own, and those below names that the file has; for completion. */
+export function listSettings(raw: Json): string[] {
+  const walk = (inner: unknown, path: Path): string[] => {
+    const schema = unwrap(inner);
+    if (schema instanceof z.ZodObject) {
+      return Object.entries(schema.shape).flatMap(([key, member]) => walk(member, [...path, key]));
+    }
+    if (!(schema instanceof z.ZodRecord)) return [renderSettingPath(path)];
+    const here = valueAtPath(raw, path);
+    return isObject(here) ? Object.keys(here).flatMap((key) => walk(schema.valueType, [...path, key])) : [];
+  };
+  return walk(configSchema, []).filter((setting) => setting !== "$schema");
+}
+
 /** So that `parseSettingPath` reads it back. */
 export function renderSettingPath(path: Path): string {
   return path.reduce<string>((text, key) => {
