@@ -11,6 +11,7 @@ import { type Env, resolveHomes } from "./config/paths.ts";
 import { ClutchError } from "./errors.ts";
 import { templateNames } from "./modes/names.ts";
 import { nearest } from "./nearest.ts";
+import { usageGroups } from "./usage-groups.ts";
 import { version } from "./version.ts";
 
 /** @returns the exit status */
@@ -128,8 +129,13 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .argument("[agents...]", "with --agents: these alone, by program or letter")
     .option("--agents", "launch each installed agent against a canary and tell where it really talks to")
     .option("--rtk", "run failing commands through RTK and compare how they end")
+    .option("--fix", "put right what can be put right without harm, and say what was done")
     .option("--json", "print the results as JSON")
-    .addHelpText("after", "\nExamples:\n  clutch doctor --agents claude hermes\n  clutch doctor --rtk")
+    .addHelpText(
+      "after",
+      "\nWithout --agents and --rtk everything is looked at, in some seconds; status 3 if something is broken.\n\n" +
+        "Examples:\n  clutch doctor\n  clutch doctor --fix\n  clutch doctor --agents claude hermes",
+    )
     .action(async (names: string[], flags: import("../commands/doctor.ts").DoctorFlags) => {
       const { doctor } = await import("../commands/doctor.ts");
       status = await doctor(names, flags, env);
@@ -234,6 +240,83 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (flags: { json?: boolean }) => {
       const { quota } = await import("../commands/quota.ts");
       status = await quota(flags, env);
+    });
+
+  program
+    .command("usage")
+    .description("what was used and what it cost, by day (UTC), model, agent, session, folder or tier")
+    .argument("[period]", "today, yesterday, 7d, 30d, month, a month, a day, or two days with .. between", "today")
+    .addOption(new Option("--by <group>", "what it is added up by").choices(usageGroups).default("model"))
+    .option("--json", "as one JSON object")
+    .option("--csv", "as a table for spreadsheets")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch usage 7d --by agent\n  clutch usage 2026-11-01..2026-11-20 --by day --csv",
+    )
+    .action(async (period: string, flags: import("../commands/usage.ts").UsageFlags) => {
+      const { usage } = await import("../commands/usage.ts");
+      status = await usage(period, flags, env);
+    });
+
+  const keys = program
+    .command("keys")
+    .description("keys for whoever uses the gateway: from other machines, or within limits")
+    .option("--json", "as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch keys create laptop --agents claude,codex --budget usd=5\n  clutch keys revoke laptop",
+    )
+    .allowExcessArguments()
+    .action(async (flags: { json?: boolean }, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("keys", word, commands);
+      const { listKeys } = await import("../commands/keys.ts");
+      status = await listKeys(flags, env);
+    });
+  keys
+    .command("create")
+    .description("make a key, and show it this once")
+    .argument("<name>", "for people: who or what uses it")
+    .option("--agents <names...>", "only for these agents: claude, codex, ...")
+    .option("--models <patterns...>", "only these models: 'openrouter:*:free', 'anthropic:*', ...")
+    .option("--budget <limits...>", "refuse more in a day: usd=5, tokens=2000000, requests=100")
+    .option("--soft-budget <limits...>", "from there on only free models: usd=4, ...")
+    .option("--expires <when>", "30d, 12h, or a day such as 2027-01-31")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys create ci --models 'openrouter:*:free' --expires 30d")
+    .action(async (name: string, flags: import("../commands/keys.ts").CreateKeyFlags) => {
+      const { createKey } = await import("../commands/keys.ts");
+      status = await createKey(name, flags, env);
+    });
+  keys
+    .command("list")
+    .description("which there are, what each is good for, and when it was used last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys list")
+    .action(async (flags: { json?: boolean }) => {
+      const { listKeys } = await import("../commands/keys.ts");
+      status = await listKeys(flags, env);
+    });
+  keys
+    .command("revoke")
+    .description("end a key, at once")
+    .argument("<key>", "its id, the beginning of it, or its name")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys revoke ci")
+    .action(async (name: string, flags: { json?: boolean }) => {
+      const { revokeKey } = await import("../commands/keys.ts");
+      status = await revokeKey(name, flags, env);
+    });
+  keys
+    .command("rotate")
+    .description("a new key in place of one, on the same terms")
+    .argument("<key>", "its id, the beginning of it, or its name")
+    .option("--grace <span>", "how long the old one is still good: 24h (default: not at all)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys rotate ci --grace 24h")
+    .action(async (name: string, flags: import("../commands/keys.ts").RotateKeyFlags) => {
+      const { rotateKey } = await import("../commands/keys.ts");
+      status = await rotateKey(name, flags, env);
     });
 
   const chain = program

@@ -54,7 +54,10 @@ export interface LiveAnswer {
   forcesTool: boolean;
 }
 
-export type Outcome = { ok: true; answer: WholeAnswer | LiveAnswer } | { ok: false; failure: Failure };
+/** `usage` is what the upstream counted of an answer that is no good. */
+export type Outcome =
+  | { ok: true; answer: WholeAnswer | LiveAnswer }
+  | { ok: false; failure: Failure; usage?: Usage | undefined };
 
 /** @throws {ProtocolError} when the request does not decode: the client's mistake, whichever target is asked */
 export async function attemptTarget(
@@ -147,6 +150,12 @@ function flawOf(events: readonly ChatEvent[], forcesTool: boolean): Flaw | undef
   return watch.flaw(forcesTool);
 }
 
+/** What an upstream last said that a stream has cost. */
+export function usageIn(events: readonly ChatEvent[]): Usage | undefined {
+  const said = events.findLast((event) => "usage" in event && event.usage !== undefined);
+  return said !== undefined && "usage" in said ? said.usage : undefined;
+}
+
 type Chunk = { ok: true; value: Uint8Array | undefined } | { ok: false; failure: Failure };
 
 /** The next bytes, or undefined at the end. */
@@ -172,7 +181,7 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
   });
   const leave = (why: Failure): Outcome => {
     controller.abort(new Error("left for another candidate"));
-    return { ok: false, failure: why };
+    return { ok: false, failure: why, usage: usageIn(seen) };
   };
   for (;;) {
     const read: Chunk = reader === undefined ? { ok: true, value: undefined } : await readChunk(reader, reading);
@@ -221,7 +230,7 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
     : flawOfWhole(answer, forcesTool);
   // A cut answer is the best there is of it; asked again, it would be cut again.
   if (!isLast && flaw !== undefined && flaw.kind !== "truncated") {
-    return { ok: false, failure: failure(flaw.kind, flaw.message, { status }) };
+    return { ok: false, failure: failure(flaw.kind, flaw.message, { status }), usage: answer.usage };
   }
   const client = codecs[exchange.input.protocol];
   if (exchange.input.stream) {

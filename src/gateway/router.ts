@@ -6,7 +6,7 @@ import { type Provider, type Providers, speaks } from "../../providers/registry.
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
-import { ownNames, type TierStyle, tierModels, tierNames, tierStyle } from "../model-tiers.ts";
+import { ownNames, type TierName, type TierStyle, tierModels, tierNames, tierStyle } from "../model-tiers.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { RequestFacts } from "./request-facts.ts";
@@ -33,6 +33,8 @@ export interface RoutePlan {
   rule: string;
   /** What its hits are counted under: the config key that named the models, or the rule's own name. */
   key: string;
+  /** The tier of the config that it has chosen, if it was one. */
+  tier?: TierName;
   targets: Target[];
   /** The rules that were asked before it, each with a few words on why it did not apply. */
   steps: RouteStep[];
@@ -132,9 +134,10 @@ function planChoice(
   request: RouteRequest,
   routing: Routing,
 ): RoutePlan | string {
-  const planned = { ...plan(rule, names, request, routing, key !== "no tiers"), key, steps };
+  const found = plan(rule, names, request, routing, key !== "no tiers");
   const style = tier === undefined ? undefined : tierStyle(tier, routing.config);
-  if (style !== undefined) planned.targets = planned.targets.map((target) => ({ ...target, style }));
+  const targets = style === undefined ? found.targets : found.targets.map((target) => ({ ...target, style }));
+  const planned = { ...found, targets, key, ...(tier !== undefined && { tier }), steps };
   const [first] = planned.unusable;
   if (planned.targets.length > 0 || key === "default" || first === undefined) return planned;
   return `${key} names ${first.name}: ${first.reason}`;

@@ -16,7 +16,7 @@ export interface Choice {
   key: string;
   /** Models to try, in order; with duplicates and empty names. */
   names: readonly string[];
-  /** Whose models they are, where they are a tier's. */
+  /** Whose models these are; undefined where the rule names models of its own. */
   tier?: TierName;
 }
 
