@@ -604,7 +604,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("show")
     .description("what is in one, as it would stand in the config")
-    .argument("<name>", "a saved one, or one of Clutch's own")
+    .argument("<mode>", "a saved one, or one of Clutch's own")
     .addHelpText("after", "\nExample:\n  clutch mode show premium")
     .action(async (name: string) => {
       const { showMode } = await import("../commands/mode.ts");
@@ -613,7 +613,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("save")
     .description("keep the routing that is in force under a name; keys are no part of it")
-    .argument("<name>", "lower-case letters, digits and hyphens")
+    .argument("<mode>", "lower-case letters, digits and hyphens")
     .option("--force", "write over one of that name")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode save work")
@@ -624,7 +624,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("load")
     .description("put one in force: writes it into the config, which a running gateway follows")
-    .argument("<name>", "a saved one, one of Clutch's own, or previous")
+    .argument("<mode>", "a saved one, one of Clutch's own, or previous")
     .option("--dry-run", "show the difference, and write nothing")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode load free")
@@ -635,7 +635,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("delete")
     .description("delete a saved one; the config stays as it is")
-    .argument("<name>", "a saved one")
+    .argument("<mode>", "a saved one")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode delete work")
     .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {
