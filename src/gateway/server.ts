@@ -142,8 +142,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     providers: routing.providers,
   }));
   const priceOf = (reference: string) => priceTags.find(reference);
+  const save: typeof queries.save = async (...rows) => {
+    if (routing.config.ledger.enabled) await queries.save(...rows);
+  };
   const ledger = new Ledger({
-    queries,
+    queries: { save },
     now,
     priceOf,
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
