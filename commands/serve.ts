@@ -130,8 +130,14 @@ function untilSignal(gateway: Gateway): Promise<number> {
       const open = gateway.inFlight();
       if (open > 0)
         log(`${signal}: no new requests; ${open} under way may take ${drainLimitMs / 1000} s more (again: stop now)`);
-      await gateway.stop(drainLimitMs);
-      resolve(0);
+      const isClean = await gateway.stop(drainLimitMs).then(
+        () => true,
+        (error: unknown) => {
+          log(`not everything ended as it should: ${error instanceof Error ? error.stack : error}`);
+          return false;
+        },
+      );
+      resolve(isClean ? 0 : 1);
     };
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, onSignal);
   });

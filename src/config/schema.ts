@@ -4,7 +4,7 @@ import { z } from "zod";
 import { agentRoles, roleAliases, unseenHermesRoles } from "../agent-roles.ts";
 import { ClutchError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
-import type { Json } from "../protocols/chat.ts";
+import { efforts, type Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 
 /** 0 is no limit. Timers cannot count further than 2^31-1 ms, which is 24 days. */
@@ -14,10 +14,22 @@ const milliseconds = z
   .nonnegative()
   .max(2 ** 31 - 1);
 
+/** How much a tier's models think, whatever the agent asks for; an agent that switches thinking off is left alone. */
+const reasoning = z.strictObject({
+  effort: z.enum(efforts).optional(),
+  /** For thinking alone; where a protocol knows only words, the word that stands for as much. */
+  max_tokens: z.number().int().positive().optional(),
+  /** The thoughts are not sent to the agent, as far as the upstream can leave them out. */
+  exclude: z.boolean().optional(),
+});
+
 const tier = z.strictObject({
   /** The model asked first; empty means the next larger tier's. */
   default: z.string().default(""),
   cascade: z.array(z.string()).default([]),
+  reasoning: reasoning.optional(),
+  /** How long answers are, where the upstream takes it. */
+  verbosity: z.enum(["low", "medium", "high"]).optional(),
 });
 
 const provider = z.strictObject({

@@ -73,11 +73,25 @@ export async function attemptTarget(
   const firstMs = stream || deps.firstTokenMs === 0 ? deps.firstTokenMs : deps.firstTokenMs + deps.idleMs;
   if (!isLast) limits.start(firstMs, `no answer within ${firstMs / 1000} s`);
   try {
-    const asked = await ask(exchange, target, controller.signal, deps);
+    const asking = ask(exchange, target, controller.signal, deps);
+    // The body has just been sent: its bytes are near, and the upstream does not wait for us.
+    const { forcesTool } = exchange.input.body;
+    const asked = await asking;
     if (!asked.ok) return asked;
     const { response, context } = asked;
     const { idleMs } = deps;
-    const reading = { exchange, target, response, context, controller, limits, isLast, idleMs, now: deps.now() };
+    const reading = {
+      exchange,
+      target,
+      response,
+      context,
+      controller,
+      limits,
+      isLast,
+      idleMs,
+      forcesTool,
+      now: deps.now(),
+    };
     // Some servers stream when they were not asked to, and some name their streams text/plain.
     const type = response.headers.get("content-type") ?? "";
     const isStream = type.includes("text/event-stream") || (stream && !type.includes("json") && !type.includes("html"));
@@ -97,6 +111,7 @@ interface Reading {
   limits: Limits;
   isLast: boolean;
   idleMs: number;
+  forcesTool: boolean;
   /** When the answer began (ms since 1970), for the waits that an error inside it tells. */
   now: number;
 }
@@ -154,14 +169,12 @@ async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>, { cont
 }
 
 async function readUntilCommit(reading: Reading): Promise<Outcome> {
-  const { exchange, target, response, controller, limits, isLast, idleMs } = reading;
+  const { exchange, target, response, controller, limits, isLast, idleMs, forcesTool } = reading;
   const lane = buildLane(reading);
   // Bytes that are passed on as they came show the client whatever reasoning is in them.
   const seesReasoning = target.protocol === exchange.input.protocol || exchange.decoded.reasoningDisplay === "full";
   const reader = response.body?.getReader();
   const seen: ChatEvent[] = [];
-  // Where a call has to come, words are no answer yet.
-  const { forcesTool } = exchange.input.body;
   const live = (rest: typeof reader): Outcome => ({
     ok: true,
     answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen, forcesTool },
@@ -180,6 +193,7 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
     let hasContent = false;
     for (const event of events) {
       seen.push(event);
+      // Where a call has to come, words are no answer yet.
       hasContent ||= commits(event, seesReasoning, !isLast && forcesTool);
       if (event.type === "error" && !hasContent) return leave(describeEarlyEnd(event.error, seen, reading));
       if (event.type === "finish" && !isLast) {
@@ -204,7 +218,7 @@ function describeEarlyEnd(error: StreamError, seen: readonly ChatEvent[], { now,
 }
 
 async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> {
-  const { exchange, target, response, controller, isLast } = reading;
+  const { exchange, target, response, controller, isLast, forcesTool } = reading;
   const { status, headers } = response;
   const read = await readAll(reading);
   if (!read.ok) return read;
@@ -213,7 +227,7 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
   const { response: answer } = decoded;
   const flaw = isEmptyAnswer(answer)
     ? ({ kind: "empty", message: "the answer was empty" } as const)
-    : flawOfWhole(answer, () => exchange.input.body.forcesTool);
+    : flawOfWhole(answer, forcesTool);
   // A cut answer is the best there is of it; asked again, it would be cut again.
   if (!isLast && flaw !== undefined && flaw.kind !== "truncated") {
     return { ok: false, failure: failure(flaw.kind, flaw.message, { status }), usage: answer.usage };
@@ -223,7 +237,6 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
     const events = eventsOf(answer);
     const lane = new TranslateLane(silent, client.streamEncoder(exchange.replyContext));
     lane.pushEvents(events);
-    const { forcesTool } = exchange.input.body;
     return { ok: true, answer: { kind: "live", headers, lane, reader: undefined, controller, events, forcesTool } };
   }
   const isPassedOn = target.protocol === exchange.input.protocol && !isStream;
