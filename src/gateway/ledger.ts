@@ -225,7 +225,8 @@ export class LedgerEntry {
     this.#isFinished = true;
     const { row } = this;
     row.status = ending.status;
-    row.durationMs = this.#book.now() - row.startedAt;
+    // Somebody may have set the clock back meanwhile.
+    row.durationMs = Math.max(0, this.#book.now() - row.startedAt);
     row.httpStatus = ending.httpStatus ?? null;
     row.servedBy = ending.servedBy ?? null;
     row.error = ending.error ?? null;

@@ -13,9 +13,10 @@ import { listServices, readChainSettings } from "../lifecycle/chain/services.ts"
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import type { ModelBook } from "../models/catalogue.ts";
+import { checkpointBeside } from "../store/checkpoint.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { lookups } from "../store/lookups.ts";
-import type { Store } from "../store/open.ts";
+import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
 import type { LaunchRow } from "../store/schema.ts";
 import { createAdmin } from "./admin.ts";
@@ -32,6 +33,7 @@ import { isLoopback } from "./guard.ts";
 import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
 import { markHops } from "./hops.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { Ledger } from "./ledger.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
@@ -129,9 +131,12 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
   };
   takeRules(input.loaded);
+  const { movedAside } = input.store;
+  if (movedAside !== undefined) input.log(`the ledger was broken: it is now ${movedAside}, and a new one was begun`);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
   const ledgerLookups = lookups(input.store.db);
+  const newestStart = (await ledgerLookups.newestRequest())?.startedAt;
   const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
   const spending = new Spending(now, soFar.costUsd);
   const today = new TodaysTotals(now, soFar);
@@ -143,8 +148,19 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   }));
   const priceOf = (reference: string) => priceTags.find(reference);
   const save: typeof queries.save = async (...rows) => {
-    if (routing.config.ledger.enabled) await queries.save(...rows);
+    if (!routing.config.ledger.enabled) return;
+    await queries.save(...rows);
+    housekeeping.wrote(rows[0].length + rows[1].length);
   };
+  const housekeeping = new Housekeeping({
+    client: input.store.db.$client,
+    now,
+    elapsed: () => performance.now(),
+    retentionDays: () => routing.config.ledger.retention_days,
+    newest: () => newestStart,
+    checkpoint: () => checkpointBeside(input.store.path),
+    log: input.log,
+  });
   const ledger = new Ledger({
     queries: { save },
     now,
@@ -161,7 +177,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     onWriteError: (error, waiting) => {
       const reason = error instanceof Error ? error.message : String(error);
-      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
+      if (isBroken(error)) castDoubt(input.store.path);
+      const next = isBroken(error) ? "; the next start puts it aside and begins a new one" : "";
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`);
     },
   });
   const lessons = new Lessons();
@@ -199,6 +217,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   repricing.start();
+  housekeeping.start();
   const purse = () => {
     const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
     const spent = spending.spent(daily_usd);
@@ -212,6 +231,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...hits.problems(),
     ...(headroom.mode === "off" ? [] : watch.problems()),
     ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+    ...(movedAside === undefined ? [] : [`the ledger was broken: it is now ${movedAside}, and a new one was begun`]),
   ];
   const startedAt = now();
   const app: App = createApp({
@@ -302,6 +322,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     async stop(limitMs) {
       account.stop();
       repricing.stop();
+      housekeeping.stop();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
