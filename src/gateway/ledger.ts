@@ -131,6 +131,11 @@ export class Ledger {
     }
   }
 
+  /** Rows that the disk refuses at this moment; 0 while it takes them. */
+  get refusedRows(): number {
+    return this.#isFailing ? this.#waiting.length + this.#attempts.length : 0;
+  }
+
   /** The last flush. @returns how many rows the disk has refused, now or before */
   async close(): Promise<number> {
     await this.flush();

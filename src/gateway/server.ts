@@ -230,6 +230,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...script.problems(),
     ...hits.problems(),
     ...(headroom.mode === "off" ? [] : watch.problems()),
+    ...(ledger.refusedRows === 0 ? [] : [`the ledger cannot be written: ${ledger.refusedRows} rows wait`]),
     ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
     ...(movedAside === undefined ? [] : [`the ledger was broken: it is now ${movedAside}, and a new one was begun`]),
   ];
