@@ -132,6 +132,11 @@ export class Ledger {
     }
   }
 
+  /** Rows that the disk refuses at this moment; 0 while it takes them. */
+  get refusedRows(): number {
+    return this.#isFailing ? this.#waiting.length + this.#attempts.length : 0;
+  }
+
   /** The last flush. @returns how many rows the disk has refused, now or before */
   async close(): Promise<number> {
     await this.flush();
@@ -226,7 +231,8 @@ export class LedgerEntry {
     this.#isFinished = true;
     const { row } = this;
     row.status = ending.status;
-    row.durationMs = this.#book.now() - row.startedAt;
+    // Somebody may have set the clock back meanwhile.
+    row.durationMs = Math.max(0, this.#book.now() - row.startedAt);
     row.httpStatus = ending.httpStatus ?? null;
     row.servedBy = ending.servedBy ?? null;
     row.error = ending.error ?? null;

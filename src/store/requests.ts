@@ -56,8 +56,16 @@ export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
         const additions = new Additions();
         const rows = new Map(requestRows.map((row) => [row.id, row]));
         for (const launch of besides?.launches ?? []) saveLaunch(launch);
+        const folders = new Map<string, string | null>();
+        const folderIn = (launchId: string) => {
+          const known = folders.get(launchId);
+          if (known !== undefined) return known;
+          const found = folderOf(launchId);
+          folders.set(launchId, found);
+          return found;
+        };
         for (const row of requestRows) {
-          if (row.launchId != null && row.folder == null) row.folder = folderOf(row.launchId);
+          if (row.launchId != null && row.folder == null) row.folder = folderIn(row.launchId);
           if (saveRequest(row) === 0) saveLate(row);
           else if (row.status !== "pending") additions.add(row);
         }
