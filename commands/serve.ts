@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import pc from "picocolors";
+import { readLaunchSecret } from "../launcher/exec.ts";
 import { readPinnedLetters, readTierLetters } from "../launcher/settings.ts";
 import { findModel } from "../providers/model-facts.ts";
 import { renderModelReference } from "../providers/model-reference.ts";
@@ -41,6 +42,8 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   let loaded = await load();
   const world = await modelWorld(loaded, homes, env);
   const store = openStore(homes.database);
+  // Commands show it under /admin, and may ask before any launch has made it.
+  if (loaded.config.server.require_key) readLaunchSecret(homes.stateDir);
   let configProblems: string[] = [];
   const models = new ModelKeeper(world, {
     place: { ...homes, scanFile: scanPath(env) },

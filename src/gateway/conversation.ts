@@ -186,6 +186,7 @@ function begin(
       tier: launch?.tier ?? tier ?? null,
       firstChoice:
         first === undefined ? null : renderModelReference({ provider: first.provider.id, model: first.model }),
+      keyId: caller.grant?.id ?? null,
       modelRequested: model.slice(0, 256),
       rule,
     },

@@ -283,12 +283,6 @@ describe("a start that cannot be", () => {
     await expectRefusal({ home: newHome(), args: [`--port=${port}`] }, 2, `--port is "${port}"`);
   });
 
-  test("on a database that is none", async () => {
-    const home = newHome();
-    writeFileSync(join(home, "clutch.db"), "not a database, but long enough to be looked at ".repeat(100));
-    await expectRefusal({ home, config: config() }, 1, /cannot use .*clutch\.db/);
-  });
-
   test("on a database that is a folder", async () => {
     const home = newHome();
     mkdirSync(join(home, "clutch.db"));
@@ -406,11 +400,11 @@ describe("require_key", () => {
     expect(JSON.stringify(upstream.requests.slice(before))).not.toContain("s3cret");
 
     writeSecret(home, "another");
-    expect(await status({ authorization: "Bearer xx-cip-launch1-s3cret" })).toBe(401);
     expect(await status({ authorization: "Bearer xx-cip-launch1-another" })).toBe(200);
+    expect(await status({ authorization: "Bearer xx-cip-launch1-s3cret" })).toBe(401);
   });
 
-  test("lets nobody in while there is no secret, and opens other hosts", async () => {
+  test("lets nobody in by a secret that it has only just made, and opens other hosts", async () => {
     const server = await serve({ config: config({ server: { host: "0.0.0.0", require_key: true } }) });
     const url = server.url.replace("0.0.0.0", "127.0.0.1");
     for (const key of ["", "xx-cip-launch1", "xx-cip-launch1-", "xx-cip-launch1-undefined"]) {
