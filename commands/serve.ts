@@ -63,6 +63,11 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     fetch,
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
     localModel: () => models.localModel(),
+    pricesAt: (provider) => models.pulse().pricesAt(provider),
+    loops: () => {
+      const { lookedAt, everyMs } = models.pulse();
+      return lookedAt === undefined ? [] : [{ name: "model lists", lastAt: lookedAt, everyMs }];
+    },
     stateDir: homes.stateDir,
     launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
     log,

@@ -20,6 +20,8 @@ export interface LedgerDeps {
   now(): number;
   /** Told of each request as it ends, with its whole row. */
   onFinish(row: RequestRow): void;
+  /** Told of each call of an upstream as it ends. */
+  onAttempt?(row: AttemptRow): void;
   /** Told once per run of failures, with how many rows wait. */
   onWriteError(error: unknown, waiting: number): void;
 }
@@ -55,6 +57,7 @@ export class Ledger {
       now: deps.now,
       attempted: (entry, attempt) => {
         this.#attempts.push(attempt);
+        deps.onAttempt?.(attempt);
         this.#note(entry);
       },
       finished: (entry) => {
@@ -69,6 +72,12 @@ export class Ledger {
     const entry = new LedgerEntry(row, this.#book, trail);
     this.#note(entry);
     return entry;
+  }
+
+  /** Rows that are not on disk, and whether it refuses them. */
+  get backlog(): { waiting: number; lost: number; isFailing: boolean } {
+    const waiting = this.#waiting.length + this.#attempts.length;
+    return { waiting, lost: this.lostRows, isFailing: this.#isFailing };
   }
 
   /** Writes everything that waits; resolves when it is on disk or has been refused. */

@@ -9,6 +9,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
+import { reportBreakers } from "../explain/breakers.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import { circuitQueries } from "../store/circuits.ts";
@@ -17,6 +18,7 @@ import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
+import { version } from "../version.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
@@ -36,11 +38,13 @@ import { Health } from "./health.ts";
 import { markHops } from "./hops.ts";
 import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
+import { Metrics } from "./metrics.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import type { QuotaRules } from "./quota-windows.ts";
+import { type Loop, Readiness } from "./ready.ts";
 import type { Caller } from "./recognise.ts";
-import type { Routing } from "./router.ts";
+import { type Routing, targetsOf } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
 import type { Purse } from "./screen.ts";
@@ -70,6 +74,10 @@ export interface GatewayInput {
   factsOf: CascadeDeps["factsOf"];
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
+  /** When the list that has a provider's prices was last taken to be true (ms since 1970); unknown when left out. */
+  pricesAt?(provider: string): number | undefined;
+  /** What else goes on in the background, for /ready; nothing when left out. */
+  loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
   stateDir?: string;
   /** One line for the person who runs the gateway. */
@@ -137,12 +145,15 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
+  const metrics = new Metrics();
   const ledger = new Ledger({
     queries,
     now,
+    onAttempt: (row) => metrics.attempted(row),
     onFinish: (row) => {
       savings.note(row);
       budgets.ended(row);
+      metrics.ended(row);
       today.ended(row);
       const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
@@ -216,7 +227,35 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
   ];
   const startedAt = now();
+  const listTiers = (names?: readonly string[]) =>
+    reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names);
+  const readiness = new Readiness({
+    now,
+    fetch: input.fetch,
+    isDraining: () => app.isDraining(),
+    ledger: () => ledger.backlog,
+    readDatabase: () => input.store.db.run("SELECT count(*) FROM circuits"),
+    pricesAt: (provider) => input.pricesAt?.(provider),
+    tiers: () => listTiers(),
+    targetsOf: ({ tier }) => targetsOf(`clutch-${tier.toLowerCase()}`, routing),
+    loops: () => input.loops?.() ?? [],
+  });
   const app: App = createApp({
+    ready: () => readiness.report(),
+    onRefused: (kind) => metrics.refused(kind),
+    metrics: () =>
+      metrics.render({
+        version,
+        now: now(),
+        startedAt,
+        inFlight: app.inFlight(),
+        isDraining: app.isDraining(),
+        circuits: reportBreakers(health.list(), now(), null),
+        ledger: ledger.backlog,
+        budgets: budgets.list(),
+        keys: keyring.list().map((key) => ({ state: keyring.stateOf(key) })),
+        problems: listProblems().length,
+      }),
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
     brake: new OverflowBrake(now),
@@ -263,7 +302,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       inFlight: () => app.inFlight(),
       flights: () => app.flights(),
       problems: listProblems,
-      tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
+      tiers: listTiers,
       today: () => today.report(),
     }),
     front: new Front({

@@ -60,6 +60,7 @@ export class ModelKeeper {
   #isFetching = false;
   #local: ModelCatalogue = {};
   #lookAroundAt = 0;
+  #lookedAt: number | undefined;
   #looks = 0;
   #stamps = "";
   #said = new Set<string>();
@@ -90,6 +91,13 @@ export class ModelKeeper {
     if (left !== undefined) return left.letters;
     this.#settle();
     return this.#known.letters;
+  }
+
+  /** When it last looked whether there is something to do, and since when what is known of each provider is true (ms since 1970). */
+  pulse(): { lookedAt: number | undefined; everyMs: number; pricesAt(provider: string): number | undefined } {
+    const lists = this.#gathered?.lists ?? {};
+    const pricesAt = (provider: string) => lists[provider]?.checkedAt;
+    return { lookedAt: this.#lookedAt, everyMs: lookMs, pricesAt };
   }
 
   /** The best model that runs on this machine, as a reference; undefined where none is known. */
@@ -154,6 +162,7 @@ export class ModelKeeper {
   }
 
   async #look(): Promise<void> {
+    this.#lookedAt = this.#deps.now();
     if (this.#deps.now() >= this.#nextAt && !this.#isFetching) await this.#refresh();
     if (this.#stampNow() !== this.#stamps || this.#isScanOutdated()) this.#regather();
   }

@@ -68,6 +68,8 @@ export interface GatewaySetup {
   /** What is known of a target's model; nothing when left out. */
   factsOf?: GatewayInput["factsOf"];
   onLeft?: GatewayInput["onLeft"];
+  pricesAt?: GatewayInput["pricesAt"];
+  loops?: GatewayInput["loops"];
   /** One that an earlier gateway has used, with its database; it is left for the caller to remove. */
   home?: string;
 }
@@ -115,6 +117,8 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     store: openStore(database),
     fetch: setup.fetch ?? fetch,
     ...(setup.now === undefined ? {} : { now: setup.now }),
+    ...(setup.pricesAt !== undefined && { pricesAt: setup.pricesAt }),
+    ...(setup.loops !== undefined && { loops: setup.loops }),
     factsOf: setup.factsOf ?? (() => undefined),
     launchSecret: () => setup.launchSecret,
     log: (line) => lines.push(line),
