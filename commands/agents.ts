@@ -9,7 +9,7 @@ import { findBinary } from "../src/find-binary.ts";
 import { askInstalled, flagsOf } from "../src/installed.ts";
 import { isAgentLetter } from "../src/launch-code.ts";
 
-interface AgentState {
+export interface AgentState {
   letter: string;
   name: string;
   program: string;
@@ -24,14 +24,19 @@ interface AgentState {
 }
 
 export async function showAgents({ isJson }: { isJson: boolean }, homes: Homes, env: Env): Promise<void> {
+  const states = await inspectAgents(homes, env);
+  console.log(isJson ? JSON.stringify({ agents: states }, null, 2) : renderAgents(states));
+}
+
+/** Starts those that are installed for their version and their helps, unless these are known already. */
+export function inspectAgents(homes: Homes, env: Env): Promise<AgentState[]> {
   const checks = readAgentChecks(homes.stateDir);
-  const states = await Promise.all(
+  return Promise.all(
     Object.entries<AgentRow>(agents).map(async ([letter, row]): Promise<AgentState> => {
       const state = await inspect(letter, row, homes, env);
       return { ...state, checked: recallCheck(state, checks) };
     }),
   );
-  console.log(isJson ? JSON.stringify({ agents: states }, null, 2) : renderAgents(states));
 }
 
 function recallCheck({ letter, path, version }: Unchecked, checks: readonly AgentCheck[]): AgentState["checked"] {

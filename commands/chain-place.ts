@@ -13,7 +13,7 @@ export async function findChain(env: Env, homes: Homes = resolveHomes(env)): Pro
 }
 
 /** Where a process of this machine reaches it. */
-function gatewayUrlOf({ host, port }: { host: string; port: number }): string {
+export function gatewayUrlOf({ host, port }: { host: string; port: number }): string {
   const reachable = host === "0.0.0.0" || host === "::" || host === "" ? "127.0.0.1" : host;
   return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }

@@ -1,4 +1,4 @@
-/** `clutch doctor`: what is wrong on this machine and how to put it right. So far: `--agents` and `--rtk`. */
+/** `clutch doctor --agents`, and the way to the other looks: `--rtk`, and all at once without either. */
 
 import pc from "picocolors";
 import { type AgentRow, agents } from "../launcher/agents.ts";
@@ -16,6 +16,7 @@ import { type AgentLetter, isAgentLetter } from "../src/launch-code.ts";
 export interface DoctorFlags {
   agents?: boolean;
   rtk?: boolean;
+  fix?: boolean;
   json?: boolean;
 }
 
@@ -24,14 +25,23 @@ export async function doctor(names: readonly string[], flags: DoctorFlags, env: 
   if (flags.agents === true && flags.rtk === true) {
     throw new ClutchError("usage", "--agents and --rtk are two checks", { hint: "ask for one at a time" });
   }
+  if (flags.fix === true && (flags.agents === true || flags.rtk === true)) {
+    throw new ClutchError("usage", "--fix mends what clutch doctor finds by itself", {
+      hint: "leave out --agents and --rtk",
+    });
+  }
   if (flags.rtk === true) {
     const { checkRtk } = await import("./doctor-rtk.ts");
     return checkRtk(names, flags.json === true, env);
   }
   if (flags.agents !== true) {
-    throw new ClutchError("usage", "clutch doctor checks only the agents and RTK so far", {
-      hint: "clutch doctor --agents, or clutch doctor --rtk",
-    });
+    if (names.length > 0) {
+      throw new ClutchError("usage", `clutch doctor looks at everything, not at "${names[0]}" alone`, {
+        hint: `clutch doctor --agents ${names.join(" ")} launches agents and tells where they talk to`,
+      });
+    }
+    const { checkUp } = await import("./check-up.ts");
+    return checkUp({ isJson: flags.json === true, mends: flags.fix === true }, env);
   }
   return checkAgents(parseAgentNames(names), flags.json === true, env);
 }

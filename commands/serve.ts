@@ -62,8 +62,8 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     store,
     fetch,
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
+    modelBook: () => models.book(),
     localModel: () => models.localModel(),
-    pricesAt: (provider) => models.pulse().pricesAt(provider),
     loops: () => {
       const { lookedAt, everyMs } = models.pulse();
       return lookedAt === undefined ? [] : [{ name: "model lists", lastAt: lookedAt, everyMs }];
@@ -137,8 +137,14 @@ function untilSignal(gateway: Gateway): Promise<number> {
       const open = gateway.inFlight();
       if (open > 0)
         log(`${signal}: no new requests; ${open} under way may take ${drainLimitMs / 1000} s more (again: stop now)`);
-      await gateway.stop(drainLimitMs);
-      resolve(0);
+      const isClean = await gateway.stop(drainLimitMs).then(
+        () => true,
+        (error: unknown) => {
+          log(`not everything ended as it should: ${error instanceof Error ? error.stack : error}`);
+          return false;
+        },
+      );
+      resolve(isClean ? 0 : 1);
     };
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, onSignal);
   });

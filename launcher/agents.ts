@@ -158,7 +158,7 @@ function limitsOf(facts: LaunchFacts): Limits {
 }
 
 /** Each of them makes Claude Code ignore ANTHROPIC_BASE_URL. */
-const claudeOtherBackends = [
+export const claudeOtherBackends = [
   "CLAUDE_CODE_USE_BEDROCK",
   "CLAUDE_CODE_USE_VERTEX",
   "CLAUDE_CODE_USE_FOUNDRY",

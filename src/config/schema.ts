@@ -4,7 +4,7 @@ import { z } from "zod";
 import { agentRoles, roleAliases, unseenHermesRoles } from "../agent-roles.ts";
 import { ClutchError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
-import type { Json } from "../protocols/chat.ts";
+import { efforts, type Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 import { allowanceSchema } from "./allowance.ts";
 
@@ -15,10 +15,22 @@ const milliseconds = z
   .nonnegative()
   .max(2 ** 31 - 1);
 
+/** How much a tier's models think, whatever the agent asks for; an agent that switches thinking off is left alone. */
+const reasoning = z.strictObject({
+  effort: z.enum(efforts).optional(),
+  /** For thinking alone; where a protocol knows only words, the word that stands for as much. */
+  max_tokens: z.number().int().positive().optional(),
+  /** The thoughts are not sent to the agent, as far as the upstream can leave them out. */
+  exclude: z.boolean().optional(),
+});
+
 const tier = z.strictObject({
   /** The model asked first; empty means the next larger tier's. */
   default: z.string().default(""),
   cascade: z.array(z.string()).default([]),
+  reasoning: reasoning.optional(),
+  /** How long answers are, where the upstream takes it. */
+  verbosity: z.enum(["low", "medium", "high"]).optional(),
 });
 
 const provider = z.strictObject({
@@ -101,6 +113,30 @@ const perAgent = z.strictObject({
   others: allowanceSchema.optional(),
 });
 
+/** US dollars per million tokens. */
+const dollars = z.number().nonnegative();
+
+/** What a model costs, where no list says so or says it wrong: one of the three. */
+const price = z
+  .strictObject({
+    usd_per_million: z
+      .strictObject({
+        input: dollars,
+        output: dollars,
+        /** Left out: as other input. */
+        cache_read: dollars.optional(),
+        cache_write: dollars.optional(),
+      })
+      .optional(),
+    /** `provider:model` whose price it has. */
+    same_as: z.string().optional(),
+    pays: z.enum(["free", "plan"]).optional(),
+  })
+  .refine(
+    (entry) => Object.values(entry).filter((value) => value !== undefined).length === 1,
+    "must have one of usd_per_million, same_as and pays",
+  );
+
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   server: z
@@ -176,6 +212,16 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   hedge: z.strictObject({ after_ms: milliseconds.default(0) }).prefault({}),
+  /** By `provider:model`. */
+  prices: z.record(z.string().regex(/^[^:/]+:./, "must be provider:model"), price).default({}),
+  ledger: z
+    .strictObject({
+      /** How long requests are kept; 0 is for ever. Sums by day stay. */
+      retention_days: z.number().int().nonnegative().default(90),
+      /** The same of captured bodies. */
+      body_days: z.number().int().nonnegative().default(7),
+    })
+    .prefault({}),
   budgets: z
     .strictObject({
       /** The same as `per_day.soft_usd`. */

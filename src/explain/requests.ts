@@ -3,7 +3,7 @@
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { agentNames, isAgentLetter } from "../launch-code.ts";
 import type { ListedRequest } from "../store/request-list.ts";
-import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import type { AttemptRow, Pricing, RequestRow } from "../store/schema.ts";
 import { asIso, renderMoment, renderSpan } from "./clock.ts";
 import { renderCount, renderUsd } from "./counts.ts";
 import { renderCsvRow } from "./csv.ts";
@@ -35,11 +35,16 @@ export interface RequestReport {
   usage_estimated: boolean | null;
   /** Null is unknown, not zero. */
   cost_usd: number | null;
+  /** What the cost is made of: billed by the upstream, counted from a list, free, or paid for by a plan. */
+  pricing: Pricing | null;
+  price_source: string | null;
   duration_ms: number | null;
   first_token_ms: number | null;
   http_status: number | null;
   error: string | null;
   rule: string | null;
+  /** The launch code's letter, or the config's tier. */
+  tier: string | null;
   protocol: RequestRow["protocol"];
   streamed: boolean;
   compression: string | null;
@@ -48,7 +53,7 @@ export interface RequestReport {
   tokens_after: number | null;
 }
 
-/** @param folder of its launch */
+/** @param folder of its launch, where the row does not tell */
 export function reportRequest(row: ListedRequest, folder: string | undefined): RequestReport {
   return {
     id: row.id,
@@ -57,7 +62,7 @@ export function reportRequest(row: ListedRequest, folder: string | undefined): R
     code: row.code ?? null,
     launch_id: row.launchId ?? null,
     session: row.session ?? null,
-    folder: folder ?? null,
+    folder: row.folder ?? folder ?? null,
     model_requested: row.modelRequested,
     served_by: row.servedBy ?? null,
     status: row.status,
@@ -69,11 +74,14 @@ export function reportRequest(row: ListedRequest, folder: string | undefined): R
     reasoning_tokens: row.reasoningTokens ?? null,
     usage_estimated: row.usageEstimated ?? null,
     cost_usd: row.costUsd ?? null,
+    pricing: row.pricing ?? null,
+    price_source: row.priceSource ?? null,
     duration_ms: row.durationMs ?? null,
     first_token_ms: row.firstTokenMs ?? null,
     http_status: row.httpStatus ?? null,
     error: row.error ?? null,
     rule: row.rule ?? null,
+    tier: row.tier ?? null,
     protocol: row.protocol,
     streamed: row.streamed,
     compression: row.compression ?? null,
@@ -132,11 +140,14 @@ export const exportColumns = [
   "reasoning_tokens",
   "usage_estimated",
   "cost_usd",
+  "pricing",
+  "price_source",
   "duration_ms",
   "first_token_ms",
   "http_status",
   "error",
   "rule",
+  "tier",
   "protocol",
   "streamed",
   "compression",
@@ -256,7 +267,7 @@ export function renderRequest(
     ["output", renderAmount(report.output_tokens)],
     ["reasoning", renderAmount(report.reasoning_tokens)],
     ["counts", report.usage_estimated === true ? "estimated: the upstream did not say" : null],
-    ["cost", report.output_tokens === null ? null : renderUsd(report.cost_usd)],
+    ["cost", report.output_tokens === null ? null : renderCost(report)],
     [
       "compression",
       report.compression === null
@@ -273,6 +284,14 @@ export function renderRequest(
     "",
     paint.dim(`clutch why ${report.id} tells why it went so`),
   ].join("\n");
+}
+
+const pricingWords = { billed: "billed", list: "by the list", free: "free", plan: "paid for by a plan" } as const;
+
+function renderCost({ cost_usd: cost, pricing, price_source: source }: RequestReport): string {
+  if (cost === null || pricing === null) return renderUsd(cost);
+  const from = source === null || pricing === "free" || pricing === "plan" ? "" : ` (${source})`;
+  return `${renderUsd(cost)}, ${pricingWords[pricing]}${from}`;
 }
 
 function renderAmount(tokens: number | null): string | null {

@@ -53,19 +53,24 @@ export class Metrics {
     this.#byAgent.add(1, agentOf.get(row.agent ?? "") ?? "unknown");
     if (row.durationMs != null) this.#durations.observe(protocol, row.durationMs / 1000);
     if (row.firstTokenMs != null) this.#firstTokens.observe(protocol, row.firstTokenMs / 1000);
-    if (row.outputTokens != null) {
-      this.#tokens.add(row.inputTokens ?? 0, "input");
-      this.#tokens.add(row.cacheReadTokens ?? 0, "cache_read");
-      this.#tokens.add(row.cacheWriteTokens ?? 0, "cache_write");
-      this.#tokens.add(row.outputTokens, "output");
-      this.#tokens.add(row.reasoningTokens ?? 0, "reasoning");
-    }
-    if (row.costUsd != null) this.#cost.add(row.costUsd);
-    else if (row.servedBy?.startsWith("clutch:") === false) this.#unpriced.add(1);
+    this.#used(row);
+    if (row.costUsd == null && row.servedBy?.startsWith("clutch:") === false) this.#unpriced.add(1);
   }
 
-  attempted({ failureKind }: Pick<AttemptRow, "failureKind">): void {
-    this.#attempts.add(1, failureKind ?? "answered");
+  #used(row: RequestRow | AttemptRow): void {
+    if (row.costUsd != null) this.#cost.add(row.costUsd);
+    if (row.outputTokens == null) return;
+    this.#tokens.add(row.inputTokens ?? 0, "input");
+    this.#tokens.add(row.cacheReadTokens ?? 0, "cache_read");
+    this.#tokens.add(row.cacheWriteTokens ?? 0, "cache_write");
+    this.#tokens.add(row.outputTokens, "output");
+    this.#tokens.add(row.reasoningTokens ?? 0, "reasoning");
+  }
+
+  /** Told a second time, it is one that was left and is billed all the same. */
+  attempted(attempt: AttemptRow): void {
+    if (attempt.outputTokens == null) this.#attempts.add(1, attempt.failureKind ?? "answered");
+    else this.#used(attempt);
   }
 
   /** A request that is in no ledger, since it got no further than the door. */

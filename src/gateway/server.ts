@@ -11,12 +11,15 @@ import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
 import { reportBreakers } from "../explain/breakers.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
+import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
+import type { ModelBook } from "../models/catalogue.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import type { LaunchRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
 import { version } from "../version.ts";
 import { createAdmin } from "./admin.ts";
@@ -41,9 +44,11 @@ import { Ledger } from "./ledger.ts";
 import { Metrics } from "./metrics.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
+import { PriceTags } from "./price-tags.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import { type Loop, Readiness } from "./ready.ts";
 import type { Caller } from "./recognise.ts";
+import { Repricing } from "./repricing.ts";
 import { type Routing, targetsOf } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
@@ -72,10 +77,10 @@ export interface GatewayInput {
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
   factsOf: CascadeDeps["factsOf"];
+  /** Prices and where they are from; none when left out. */
+  modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
-  /** When the list that has a provider's prices was last taken to be true (ms since 1970); unknown when left out. */
-  pricesAt?(provider: string): number | undefined;
   /** What else goes on in the background, for /ready; nothing when left out. */
   loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
@@ -146,10 +151,21 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
   const metrics = new Metrics();
+  const priceTags = new PriceTags(() => ({
+    book: input.modelBook?.() ?? noBook,
+    overrides: routing.config.prices,
+    providers: routing.providers,
+  }));
+  const priceOf = (reference: string) => priceTags.find(reference);
   const ledger = new Ledger({
     queries,
     now,
-    onAttempt: (row) => metrics.attempted(row),
+    priceOf,
+    onAttempt: (attempt, request) => {
+      metrics.attempted(attempt);
+      budgets.attempted(attempt, request);
+    },
+    launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
       savings.note(row);
       budgets.ended(row);
@@ -216,6 +232,19 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     const key = caller?.grant;
     return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
   };
+  const repricing = new Repricing({
+    queries,
+    tags: priceTags,
+    now,
+    // What waits in memory may be what is looked for.
+    flush: () => ledger.flush(),
+    onPriced: (row) => {
+      today.priced(row);
+      budgets.priced(row);
+    },
+    log: input.log,
+  });
+  repricing.start();
   const listProblems = () => [
     ...problems,
     ...notices,
@@ -235,7 +264,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     isDraining: () => app.isDraining(),
     ledger: () => ledger.backlog,
     readDatabase: () => input.store.db.run("SELECT count(*) FROM circuits"),
-    pricesAt: (provider) => input.pricesAt?.(provider),
+    pricesAt: (provider) => input.modelBook?.().lists[provider]?.checkedAt,
     tiers: () => listTiers(),
     targetsOf: ({ tier }) => targetsOf(`clutch-${tier.toLowerCase()}`, routing),
     loops: () => input.loops?.() ?? [],
@@ -347,6 +376,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     async stop(limitMs) {
       account.stop();
       secret?.close();
+      repricing.stop();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
@@ -359,6 +389,15 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       input.store.close();
     },
   };
+}
+
+const noBook: ModelBook = { catalogue: {}, lists: {} };
+
+function readLaunch(stateDir: string, id: string): LaunchRow | undefined {
+  const note = readLaunchNote(stateDir, id);
+  if (note === undefined) return undefined;
+  const { started_at: startedAt, ...facts } = note;
+  return { id, startedAt, ...facts };
 }
 
 /** Counts that end with the gateway. */

@@ -36,7 +36,7 @@ export function decideRun(facts: RunFacts): { isGuarded: true } | { isGuarded: f
 }
 
 /** 3.2 brought `-T`, extended keys and terminal features. A version without a number is a development one. */
-function isNewEnough(version: string): boolean {
+export function isNewEnough(version: string): boolean {
   const [, major, minor] = /(\d+)\.(\d+)/.exec(version) ?? [];
   return major === undefined || Number(major) > 3 || (Number(major) === 3 && Number(minor) >= 2);
 }

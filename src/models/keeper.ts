@@ -6,7 +6,7 @@
 
 import type { ModelCatalogue } from "../../providers/model-facts.ts";
 import type { Fetch } from "../../providers/upstream.ts";
-import { type FetchedList, freshMs, type ListCopies } from "./catalogue.ts";
+import { type FetchedList, freshMs, type ListCopies, type ModelBook } from "./catalogue.ts";
 import { type Drift, renderDrift } from "./drift.ts";
 import { listsPath, readLists, stampOf, writePinMemory } from "./files.ts";
 import {
@@ -81,6 +81,11 @@ export class ModelKeeper {
     return this.#known.catalogue;
   }
 
+  /** The same with where each list is from; another object as soon as anything in it is another. */
+  book(): ModelBook {
+    return this.#known;
+  }
+
   /**
    * What `m` and `f` stand for, as the launcher reads it: until more is known, what the last gateway left in the launcher's
    * file. Where there is none, the lists on disk are read, so that the first launch agrees with the gateway. No network.
@@ -93,11 +98,9 @@ export class ModelKeeper {
     return this.#known.letters;
   }
 
-  /** When it last looked whether there is something to do, and since when what is known of each provider is true (ms since 1970). */
-  pulse(): { lookedAt: number | undefined; everyMs: number; pricesAt(provider: string): number | undefined } {
-    const lists = this.#gathered?.lists ?? {};
-    const pricesAt = (provider: string) => lists[provider]?.checkedAt;
-    return { lookedAt: this.#lookedAt, everyMs: lookMs, pricesAt };
+  /** When it last looked whether there is something to do (ms since 1970). */
+  pulse(): { lookedAt: number | undefined; everyMs: number } {
+    return { lookedAt: this.#lookedAt, everyMs: lookMs };
   }
 
   /** The best model that runs on this machine, as a reference; undefined where none is known. */

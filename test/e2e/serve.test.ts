@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { skipAloud } from "../../agent-tests/skip-aloud.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
 import { at, pieces, requestBody, streamed, whole } from "../support/answers.ts";
 import { type FakeUpstream, json, silent, sse, startFakeUpstream } from "../support/fake-upstream.ts";
@@ -112,6 +113,20 @@ describe.each(programs.map(({ name, argv }) => [name, argv] as const))("clutch s
     expect((await ask(second.url, "chat", "chat:good", false)).status).toBe(200);
     second.kill("SIGTERM");
     expect(await second.exited).toBe(0);
+  });
+
+  // No file may grow from that moment on, which to a program is a full disk.
+  const prlimit = Bun.which("prlimit") ?? "";
+  if (prlimit === "") skipAloud("a disk that has become full does not hold up the end", "prlimit is not on PATH");
+  test.skipIf(prlimit === "")("a disk that has become full does not hold up the end", async () => {
+    const deaf = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"];
+    const server = await serve({ argv: [...deaf, ...argv] });
+    await (await ask(server.url, "chat", "chat:good", false)).text();
+    await eventually("its row", () => ledgerOf(server).requests().length === 1);
+    expect(Bun.spawnSync([prlimit, "--pid", String(server.pid), "--fsize=0"]).exitCode).toBe(0);
+    expect((await ask(server.url, "chat", "chat:good", false)).status).toBe(200);
+    server.kill("SIGTERM");
+    expect(await within(3000, "the end", server.exited)).toBe(0);
   });
 });
 

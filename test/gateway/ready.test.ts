@@ -103,7 +103,10 @@ describe("/ready", () => {
       now: () => now,
       more: ["openrouter"],
       cascade: ["openrouter:good"],
-      pricesAt: () => now - 31 * 86_400_000,
+      modelBook: () => ({
+        catalogue: {},
+        lists: { openrouter: { list: "openrouter", name: "a list", checkedAt: now - 31 * 86_400_000, models: 1 } },
+      }),
       loops: () => [
         { name: "model lists", lastAt: now - 120_000, everyMs: 2_000 },
         { name: "another", lastAt: now - 5_000, everyMs: 2_000 },

@@ -3,7 +3,7 @@
 import type { Env } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import { fetchDirectly } from "../../loopback-direct.ts";
-import { describePortHolder } from "../port-holder.ts";
+import { describePortHolder, isListening } from "../port-holder.ts";
 import { type ChainRow, listChain, programOf } from "./list.ts";
 import type { Service } from "./services.ts";
 
@@ -92,16 +92,4 @@ export async function lookAtPort(port: number, healthPath: string): Promise<Port
     // It speaks something else, or nothing.
   }
   return { kind: "held", by: await describePortHolder(port), answer };
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const nothing = { data: () => {}, error: () => {} };
-  const connecting = Bun.connect({ hostname: "127.0.0.1", port, socket: nothing }).then(
-    (socket) => {
-      socket.end();
-      return true;
-    },
-    () => false,
-  );
-  return Promise.race([connecting, Bun.sleep(lookLimitMs).then(() => false)]);
 }

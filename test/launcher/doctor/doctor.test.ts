@@ -145,8 +145,10 @@ Antigravity p+b: agy is not on PATH: install it with ${agents.g.install}
 
   test.each([
     [["--agents", "foo"], 'there is no agent "foo"'],
-    [[], "clutch doctor checks only the agents and RTK so far: clutch doctor --agents, or clutch doctor --rtk"],
-    [["claude"], "clutch doctor checks only the agents and RTK so far: clutch doctor --agents, or clutch doctor --rtk"],
+    [
+      ["claude"],
+      'clutch doctor looks at everything, not at "claude" alone: clutch doctor --agents claude launches agents',
+    ],
   ])("wrong use: doctor %j", async (args, message) => {
     const { status, stdout, stderr } = await run(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
