@@ -40,12 +40,12 @@ export async function sessionsSince(
   since: number,
   limit: number,
 ): Promise<(Spent & { session: string })[]> {
-  const session = sql<string | null>`coalesce(${requests.session}, ${requests.launchId})`;
+  const session = sql<string>`coalesce(${requests.session}, ${requests.launchId})`;
   const by = { session, agent: sql<null>`null`, keyId: sql<null>`null` };
   const asked = db
     .select({ ...by, ...sumsOf(requests), requests: counted, lastAt })
     .from(requests)
-    .where(hasAsked(since))
+    .where(and(hasAsked(since), isNotNull(session)))
     .groupBy(session)
     .orderBy(desc(lastAt))
     .limit(limit)
@@ -54,12 +54,10 @@ export async function sessionsSince(
     .select({ ...by, ...sumsOf(attempts), requests: sql<number>`0`, lastAt })
     .from(attempts)
     .innerJoin(requests, eq(requests.id, attempts.requestId))
-    .where(isLeft(since))
+    .where(and(isLeft(since), isNotNull(session)))
     .groupBy(session)
     .all();
-  return [...asked.reverse(), ...left].flatMap(({ session: name, ...spent }) =>
-    name === null ? [] : [{ ...spent, session: name }],
-  );
+  return [...asked.reverse(), ...left];
 }
 
 const counted = sql<number>`count(*)`;
