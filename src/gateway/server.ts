@@ -9,6 +9,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
+import { reportBreakers } from "../explain/breakers.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
@@ -21,6 +22,7 @@ import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
 import type { LaunchRow } from "../store/sums-schema.ts";
+import { version } from "../version.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
@@ -41,13 +43,15 @@ import { markHops } from "./hops.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
+import { Metrics } from "./metrics.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import { PriceTags } from "./price-tags.ts";
 import type { QuotaRules } from "./quota-windows.ts";
+import { type Loop, Readiness } from "./ready.ts";
 import type { Caller } from "./recognise.ts";
 import { Repricing } from "./repricing.ts";
-import type { Routing } from "./router.ts";
+import { type Routing, targetsOf } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
 import type { Purse } from "./screen.ts";
@@ -79,6 +83,8 @@ export interface GatewayInput {
   modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
+  /** What else goes on in the background, for /ready; nothing when left out. */
+  loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
   stateDir?: string;
   /** One line for the person who runs the gateway. */
@@ -149,6 +155,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
+  const metrics = new Metrics();
   const priceTags = new PriceTags(() => ({
     book: input.modelBook?.() ?? noBook,
     overrides: routing.config.prices,
@@ -173,10 +180,15 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     queries: { save },
     now,
     priceOf,
+    onAttempt: (attempt, request) => {
+      metrics.attempted(attempt);
+      budgets.attempted(attempt, request);
+    },
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
       savings.note(row);
       budgets.ended(row);
+      metrics.ended(row);
       today.ended(row);
       const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
@@ -268,7 +280,35 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...(movedAside === undefined ? [] : [`the ledger was broken: it is now ${movedAside}, and a new one was begun`]),
   ];
   const startedAt = now();
+  const listTiers = (names?: readonly string[]) =>
+    reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names);
+  const readiness = new Readiness({
+    now,
+    fetch: input.fetch,
+    isDraining: () => app.isDraining(),
+    ledger: () => ledger.backlog,
+    readDatabase: () => input.store.db.run("SELECT count(*) FROM circuits"),
+    pricesAt: (provider) => input.modelBook?.().lists[provider]?.checkedAt,
+    tiers: () => listTiers(),
+    targetsOf: ({ tier }) => targetsOf(`clutch-${tier.toLowerCase()}`, routing),
+    loops: () => input.loops?.() ?? [],
+  });
   const app: App = createApp({
+    ready: () => readiness.report(),
+    onRefused: (kind) => metrics.refused(kind),
+    metrics: () =>
+      metrics.render({
+        version,
+        now: now(),
+        startedAt,
+        inFlight: app.inFlight(),
+        isDraining: app.isDraining(),
+        circuits: reportBreakers(health.list(), now(), null),
+        ledger: ledger.backlog,
+        budgets: budgets.list(),
+        keys: keyring.list().map((key) => ({ state: keyring.stateOf(key) })),
+        problems: listProblems().length,
+      }),
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
     brake: new OverflowBrake(now),
@@ -315,7 +355,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       inFlight: () => app.inFlight(),
       flights: () => app.flights(),
       problems: listProblems,
-      tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
+      tiers: listTiers,
       today: () => today.report(),
     }),
     front: new Front({
