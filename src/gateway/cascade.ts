@@ -10,6 +10,7 @@ import type { Affinity } from "./affinity.ts";
 import { type AttemptDeps, attemptTarget, type LiveAnswer, type Outcome, type WholeAnswer } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Health, Refusal, Ticket } from "./health.ts";
+import { hideKeysOf } from "./hide-keys.ts";
 import { needsOf } from "./needs.ts";
 import { groupForOpenRouter } from "./openrouter-native.ts";
 import type { Target } from "./router.ts";
@@ -265,7 +266,7 @@ class Course {
   }
 
   leave({ target, ticket, startedAt, controller }: Choice, told: Failure): void {
-    const why = hideKey(told, target);
+    const why = hideKeysOf(told, target, this.#exchange.input.headers);
     this.#exchange.endAttempt(controller);
     ticket.failed(why);
     this.trail.left(target, why.kind, whatIsShut(this.deps.health.refusal(candidateOf(target))));
@@ -469,12 +470,6 @@ export function candidateOf({ provider, model, key }: Target): Candidate {
     hasOtherKeys: provider.keys.length > 1,
     pool: poolOf(provider, model),
   };
-}
-
-/** Some servers repeat the key that they refuse, and the words go to clients, logs and the ledger. */
-function hideKey(why: Failure, { key }: Target): Failure {
-  if (key === undefined || !why.message.includes(key.value)) return why;
-  return { ...why, message: why.message.replaceAll(key.value, `(key ${key.id})`) };
 }
 
 /** What a failure has just shut, if it has. */

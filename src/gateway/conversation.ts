@@ -3,6 +3,7 @@
 import { failure } from "../../providers/failure.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { ClientLeft, GatewayStopped } from "../../providers/upstream.ts";
+import type { Log } from "../log.ts";
 import { answerWithoutSearch } from "../protocols/anthropic-messages/web-search.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
@@ -29,6 +30,7 @@ export interface ConversationDeps {
   helpers: RuleHelpers;
   hits: RuleHits;
   ledger: Ledger;
+  log: Log;
   calibration: Calibration;
   cascade: CascadeDeps;
   brake: OverflowBrake;
@@ -96,7 +98,7 @@ export async function converse(
     if (early !== undefined && !early.ok) return answerWhole(exchange, early, deps);
     return answerStream(exchange, cascade, early, underWay, deps);
   } catch (cause) {
-    console.error(cause);
+    deps.log("the gateway failed on this request", { level: "error", request: exchange.input.id, error: cause });
     exchange.input.entry.finish({ status: "error", httpStatus: 502, error: "the gateway failed on this request" });
     return sendError(protocol, { kind: "upstream", message: "the gateway failed on this request: see its log" });
   } finally {
@@ -237,7 +239,9 @@ async function runSafely(
     return result;
   } catch (cause) {
     const told = describeBadRequest(cause);
-    if (told === undefined) console.error(cause);
+    if (told === undefined) {
+      deps.log("the gateway failed on this request", { level: "error", request: exchange.input.id, error: cause });
+    }
     const error: GatewayError = told ?? {
       kind: "upstream",
       message: "the gateway failed on this request: see its log",

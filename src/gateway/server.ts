@@ -11,10 +11,12 @@ import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
+import type { Log } from "../log.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import type { RequestRow } from "../store/schema.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
@@ -64,9 +66,13 @@ export interface GatewayInput {
   localModel?: CascadeDeps["localModel"];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
   stateDir?: string;
-  /** One line for the person who runs the gateway. */
-  log(line: string): void;
+  /** For the person who runs the gateway. */
+  log: Log;
+  /** Told of keys before they are used, so that no line can hold one. */
+  keepSecret?(values: readonly string[]): void;
   onLeft: CascadeDeps["onLeft"];
+  /** Told of every request as it ends, with its whole row. */
+  onEnded?(row: RequestRow): void;
 }
 
 export interface Gateway {
@@ -101,6 +107,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const commandKeys = new CommandKeys();
   const instance = crypto.randomUUID();
   let routing = await buildRouting(input.loaded, input, input.env, commandKeys, instance);
+  input.keepSecret?.(listSecrets(routing.providers));
   let headroom = findHeadroom(input.loaded.config);
   const watch = new HeadroomWatch(now, input.log);
   const savings = new SessionSavings(input.log);
@@ -117,7 +124,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const takeRules = (loaded: LoadedConfig) => {
     const known = ruleMistakes;
     ruleMistakes = ruleProblems(routing);
-    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line);
+    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line, { level: "warn" });
     hits.configure(configuredRules(loaded.config));
     script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
   };
@@ -133,6 +140,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     queries,
     now,
     onFinish: (row) => {
+      input.onEnded?.(row);
       savings.note(row);
       today.ended(row);
       const { servedBy, costUsd } = row;
@@ -143,7 +151,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     onWriteError: (error, waiting) => {
       const reason = error instanceof Error ? error.message : String(error);
-      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`, { level: "error" });
     },
   });
   const lessons = new Lessons();
@@ -156,7 +164,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     quotas: () => routing.quotas,
     onChange: (id, circuit) => saver.note(id, circuit),
   });
-  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
+  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason, { level: "warn" }) });
   health.restore((await circuits.load()).map(fromRow));
   const affinity = new Affinity();
   const account = new OpenRouterAccount({
@@ -210,6 +218,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       };
     },
     now,
+    log: input.log,
     host,
     admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
     admin: createAdmin({
@@ -258,6 +267,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const before = routing;
       const services = findHeadroom(loaded.config);
       routing = await buildRouting(loaded, letters, input.env, commandKeys, instance);
+      input.keepSecret?.(listSecrets(routing.providers));
       headroom = services;
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
@@ -277,10 +287,20 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       script.close();
       await hits.close();
       const lost = await ledger.close();
-      if (lost > 0) input.log(`${lost} ledger rows could not be written`);
+      if (lost > 0) input.log(`${lost} ledger rows could not be written`, { level: "error" });
       input.store.close();
     },
   };
+}
+
+/** What goes out with requests and is nobody else's business. */
+function listSecrets(providers: Providers): string[] {
+  return [...providers.values()].flatMap(({ keys, headers }) => [
+    ...keys.map(({ value }) => value),
+    ...Object.entries(headers).flatMap(([name, value]) =>
+      /auth|key|token|secret|passw|credential|cookie/i.test(name) ? [value] : [],
+    ),
+  ]);
 }
 
 /** Counts that end with the gateway. */
