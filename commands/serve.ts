@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import pc from "picocolors";
+import { readLaunchSecret } from "../launcher/exec.ts";
 import { readPinnedLetters, readTierLetters } from "../launcher/settings.ts";
 import { findModel } from "../providers/model-facts.ts";
 import { renderModelReference } from "../providers/model-reference.ts";
@@ -52,6 +53,8 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   secrets.add([readIfThere(launchSecretFile(homes.stateDir))]);
   const world = await modelWorld(loaded, homes, env);
   const store = openStore(homes.database);
+  // Commands show it under /admin, and may ask before any launch has made it.
+  if (loaded.config.server.require_key) readLaunchSecret(homes.stateDir);
   let configProblems: string[] = [];
   const models = new ModelKeeper(world, {
     place: { ...homes, scanFile: scanPath(env) },
@@ -70,6 +73,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     store,
     fetch,
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
+    modelBook: () => models.book(),
     localModel: () => models.localModel(),
     stateDir: homes.stateDir,
     launchSecret: () => {
@@ -152,8 +156,14 @@ function untilSignal(gateway: Gateway, log: Log): Promise<number> {
       const open = gateway.inFlight();
       if (open > 0)
         log(`${signal}: no new requests; ${open} under way may take ${drainLimitMs / 1000} s more (again: stop now)`);
-      await gateway.stop(drainLimitMs);
-      resolve(0);
+      const isClean = await gateway.stop(drainLimitMs).then(
+        () => true,
+        (error: unknown) => {
+          log(`not everything ended as it should: ${error instanceof Error ? error.stack : error}`);
+          return false;
+        },
+      );
+      resolve(isClean ? 0 : 1);
     };
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, onSignal);
   });

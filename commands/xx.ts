@@ -30,6 +30,7 @@ import { askInstalled, flagsOf, type Inquiry, type Installed, isAnswered, recall
 import { type LaunchCode, type Route, renderLaunchCode } from "../src/launch-code.ts";
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import { chooseFront, type Front } from "../src/lifecycle/front.ts";
+import { type LaunchNote, launchNotePath } from "../src/lifecycle/launch-notes.ts";
 import { type LaunchModels, readLaunchModels } from "../src/models/launch-models.ts";
 
 /** The system gives one argument 128 KiB; a prompt from stdin becomes one. */
@@ -136,6 +137,8 @@ async function launch(
     withInstalled(world, installed, inquiry),
   );
   writeLaunchFiles(plan.files, now);
+  const settled = settledCode(request, settings);
+  if (settled.route !== "d") noteForLedger(world, settled, plan.session, now);
   for (const note of plan.notes) tell(note);
   const { CLUTCH_GUARD: guardId, ...agentEnv } = env;
   if (guardId !== undefined) {
@@ -143,11 +146,33 @@ async function launch(
     noteLaunch(homes.stateDir, guardId, {
       launchId: world.launchId,
       agent: code.agent,
-      code: renderLaunchCode(settledCode(request, settings)),
+      code: renderLaunchCode(settled),
       ...(plan.session === undefined ? {} : { session: plan.session }),
     });
   }
   await becomeAgent(plan, row, agentEnv);
+}
+
+/** Where its requests come from, as the gateway will tell of them. What cannot be noted stops no agent. */
+function noteForLedger(
+  { launchDir, launchId, cwd }: LaunchWorld,
+  code: LaunchCode,
+  session: string | undefined,
+  now: Date,
+): void {
+  const note: LaunchNote = {
+    folder: cwd,
+    agent: code.agent,
+    code: renderLaunchCode(code),
+    session: session ?? null,
+    started_at: now.getTime(),
+  };
+  try {
+    const path = launchNotePath(launchDir, launchId);
+    writeLaunchFiles([{ path, content: JSON.stringify(note), mode: 0o600 }], now);
+  } catch {
+    // As above.
+  }
 }
 
 /** For an agent that cannot continue by itself: the newest session that Clutch knows of this folder. */

@@ -9,6 +9,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { JsonObject } from "../src/protocols/chat.ts";
+import { isObject } from "../src/protocols/json.ts";
+import { free, openRouterList, openRouterModel } from "../test/models/samples.ts";
 import { paths, pieces, requestBody, whole } from "../test/support/answers.ts";
 import { json, type Reply, startFakeUpstream } from "../test/support/fake-upstream.ts";
 import { programs } from "../test/support/gateway.ts";
@@ -18,6 +21,17 @@ const root = join(import.meta.dir, "..");
 
 /** Ports differ from run to run and would change every screen; all have as many digits as the one that stands for them. */
 const shownPort = 8082;
+
+const paidModel = "meta-llama/llama-3.3-70b-instruct";
+
+/** What the played OpenRouter has; a model of the tiers that it had not would be told of on every screen. */
+const listed = [
+  paidModel,
+  "moonshotai/kimi-k2.6:free",
+  "deepseek/deepseek-v4-flash:free",
+  "nvidia/nemotron-3-super-120b-a12b:free",
+  "qwen/qwen3-next-80b-a3b-thinking",
+];
 
 const ends: (() => unknown)[] = [];
 
@@ -77,7 +91,7 @@ async function capture(target: string): Promise<void> {
   sparse.press("q");
 
   shell.enter("clear; clutch status --line");
-  await shell.shows("today");
+  await shell.shows(/\d today( · .*)?\n\$/);
   save("status-line", shell.screen());
   stage.release();
   await Promise.all(slow);
@@ -87,6 +101,15 @@ async function capture(target: string): Promise<void> {
   shell.enter("clear; clutch status");
   await shell.shows(/^today/m);
   save("status-down", shell.screen());
+}
+
+function asListed(id: string): object {
+  return openRouterModel(id, id.endsWith(":free") ? { price: free } : {});
+}
+
+function withCost(cost: number): JsonObject {
+  const { usage } = whole.chat;
+  return { ...whole.chat, usage: { ...(isObject(usage) ? usage : {}), cost } };
 }
 
 interface Stage {
@@ -108,8 +131,9 @@ async function setStage(): Promise<Stage> {
     "moonshotai/kimi-k2.6:free": json(dayIsOver, 429),
     "openai/gpt-oss-120b": ({ body }) => (body["stream"] === true ? dripping(freed.promise) : json(whole.chat)),
     // What is asked without a model: the list of all.
-    undefined: json({ data: [{ id: "moonshotai/kimi-k2.6:free", object: "model", created: 0, owned_by: "x" }] }),
-    "llama-3.3-70b": json(whole.chat),
+    undefined: json(openRouterList(...listed.map(asListed)) as JsonObject),
+    // OpenRouter alone says with each answer what it has cost.
+    [paidModel]: json(withCost(0.0031)),
     "devstral-medium": { body: [freed.promise], end: "reset" },
     "qwen3-32b": json({ error: { message: "The model is overloaded. Please try again later." } }, 503),
   });
@@ -123,7 +147,7 @@ async function setStage(): Promise<Stage> {
     providers: { openrouter: provider, groq: provider, mistral: provider },
     model_tiers: {
       BIG: { default: "moonshotai/kimi-k2.6:free", cascade: ["groq:openai/gpt-oss-120b"] },
-      MIDDLE: { default: "groq:qwen3-32b", cascade: ["groq:llama-3.3-70b"] },
+      MIDDLE: { default: "groq:qwen3-32b", cascade: [paidModel] },
       SMALL: { default: "groq:openai/gpt-oss-120b", cascade: [] },
     },
     breaker: { failures: 2 },
@@ -139,7 +163,7 @@ async function setStage(): Promise<Stage> {
   program("xx", `exec ${words} xx "$@"`);
   program(
     "claude",
-    'case "$*" in *--version*) echo "2.1.0 (Claude Code)";; *) echo "agent ready"; exec sleep 600;; esac',
+    'case "$*" in *--version*) echo "2.1.0 (Claude Code)";; *--help*) ;; *) echo "agent ready"; exec sleep 600;; esac',
   );
   const env = {
     PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,

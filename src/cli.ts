@@ -9,7 +9,9 @@ import type { UpFlags } from "../commands/up.ts";
 import { shells } from "../launcher/shells.ts";
 import { type Env, resolveHomes } from "./config/paths.ts";
 import { ClutchError } from "./errors.ts";
+import { templateNames } from "./modes/names.ts";
 import { nearest } from "./nearest.ts";
+import { usageGroups } from "./usage-groups.ts";
 import { version } from "./version.ts";
 
 /** @returns the exit status */
@@ -240,6 +242,83 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await quota(flags, env);
     });
 
+  program
+    .command("usage")
+    .description("what was used and what it cost, by day (UTC), model, agent, session, folder or tier")
+    .argument("[period]", "today, yesterday, 7d, 30d, month, a month, a day, or two days with .. between", "today")
+    .addOption(new Option("--by <group>", "what it is added up by").choices(usageGroups).default("model"))
+    .option("--json", "as one JSON object")
+    .option("--csv", "as a table for spreadsheets")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch usage 7d --by agent\n  clutch usage 2026-11-01..2026-11-20 --by day --csv",
+    )
+    .action(async (period: string, flags: import("../commands/usage.ts").UsageFlags) => {
+      const { usage } = await import("../commands/usage.ts");
+      status = await usage(period, flags, env);
+    });
+
+  const keys = program
+    .command("keys")
+    .description("keys for whoever uses the gateway: from other machines, or within limits")
+    .option("--json", "as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch keys create laptop --agents claude,codex --budget usd=5\n  clutch keys revoke laptop",
+    )
+    .allowExcessArguments()
+    .action(async (flags: { json?: boolean }, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("keys", word, commands);
+      const { listKeys } = await import("../commands/keys.ts");
+      status = await listKeys(flags, env);
+    });
+  keys
+    .command("create")
+    .description("make a key, and show it this once")
+    .argument("<name>", "for people: who or what uses it")
+    .option("--agents <names...>", "only for these agents: claude, codex, ...")
+    .option("--models <patterns...>", "only these models: 'openrouter:*:free', 'anthropic:*', ...")
+    .option("--budget <limits...>", "refuse more in a day: usd=5, tokens=2000000, requests=100")
+    .option("--soft-budget <limits...>", "from there on only free models: usd=4, ...")
+    .option("--expires <when>", "30d, 12h, or a day such as 2027-01-31")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys create ci --models 'openrouter:*:free' --expires 30d")
+    .action(async (name: string, flags: import("../commands/keys.ts").CreateKeyFlags) => {
+      const { createKey } = await import("../commands/keys.ts");
+      status = await createKey(name, flags, env);
+    });
+  keys
+    .command("list")
+    .description("which there are, what each is good for, and when it was used last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys list")
+    .action(async (flags: { json?: boolean }) => {
+      const { listKeys } = await import("../commands/keys.ts");
+      status = await listKeys(flags, env);
+    });
+  keys
+    .command("revoke")
+    .description("end a key, at once")
+    .argument("<key>", "its id, the beginning of it, or its name")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys revoke ci")
+    .action(async (name: string, flags: { json?: boolean }) => {
+      const { revokeKey } = await import("../commands/keys.ts");
+      status = await revokeKey(name, flags, env);
+    });
+  keys
+    .command("rotate")
+    .description("a new key in place of one, on the same terms")
+    .argument("<key>", "its id, the beginning of it, or its name")
+    .option("--grace <span>", "how long the old one is still good: 24h (default: not at all)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys rotate ci --grace 24h")
+    .action(async (name: string, flags: import("../commands/keys.ts").RotateKeyFlags) => {
+      const { rotateKey } = await import("../commands/keys.ts");
+      status = await rotateKey(name, flags, env);
+    });
+
   const chain = program
     .command("chain")
     .description("the services around the gateway: which there are, in which order, how each is started")
@@ -340,6 +419,28 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     const { removeService } = await import("../commands/chain.ts");
     status = await removeService(id, flags, env);
   });
+
+  program
+    .command("init")
+    .description("set Clutch up: finds keys, agents and local models, and carries a predecessor's set-up over")
+    .option("--yes", "the usual answers, without questions")
+    .option("--from-env <file>", "carry over this .env")
+    .option("--from-xx <file>", "carry over this ~/.xx/config.json")
+    .option("--from-chain <file>", "carry over this proxy_chain.json")
+    .option("--no-import", "carry nothing over")
+    .option("--no-test", "save keys without asking their providers about them")
+    .addOption(new Option("--mode <template>", "which models shall answer").choices(templateNames))
+    .option("--replace", "in place of the config that is there, of which a copy is kept")
+    .option("--dry-run", "show what would be written")
+    .option("--json", "tell the outcome as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch init\n  clutch init --yes --from-env ~/claude-code-proxy/.env --dry-run",
+    )
+    .action(async (flags: import("../commands/init.ts").InitFlags) => {
+      const { init } = await import("../commands/init.ts");
+      status = await init(flags, env);
+    });
 
   const config = program
     .command("config")
@@ -476,6 +577,70 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async () => {
       const { demo } = await import("../commands/demo.ts");
       status = await demo(env);
+    });
+
+  const mode = program
+    .command("mode")
+    .description(
+      "whole routing set-ups by name: tiers, routes, mappings, fallbacks; free, local, premium and more are there",
+    )
+    .addHelpText("after", "\nExamples:\n  clutch mode save work\n  clutch mode load free --dry-run")
+    .allowExcessArguments()
+    .action(async (_flags: unknown, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("mode", word, commands);
+      const { listModes } = await import("../commands/mode.ts");
+      status = await listModes({}, env);
+    });
+  mode
+    .command("list")
+    .description("those that there are; * is in force")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch mode list")
+    .action(async (flags: import("../commands/mode.ts").ModeFlags) => {
+      const { listModes } = await import("../commands/mode.ts");
+      status = await listModes(flags, env);
+    });
+  mode
+    .command("show")
+    .description("what is in one, as it would stand in the config")
+    .argument("<name>", "a saved one, or one of Clutch's own")
+    .addHelpText("after", "\nExample:\n  clutch mode show premium")
+    .action(async (name: string) => {
+      const { showMode } = await import("../commands/mode.ts");
+      status = await showMode(name, env);
+    });
+  mode
+    .command("save")
+    .description("keep the routing that is in force under a name; keys are no part of it")
+    .argument("<name>", "lower-case letters, digits and hyphens")
+    .option("--force", "write over one of that name")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch mode save work")
+    .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {
+      const { saveMode } = await import("../commands/mode.ts");
+      status = await saveMode(name, flags, env);
+    });
+  mode
+    .command("load")
+    .description("put one in force: writes it into the config, which a running gateway follows")
+    .argument("<name>", "a saved one, one of Clutch's own, or previous")
+    .option("--dry-run", "show the difference, and write nothing")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch mode load free")
+    .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {
+      const { loadMode } = await import("../commands/mode.ts");
+      status = await loadMode(name, flags, env);
+    });
+  mode
+    .command("delete")
+    .description("delete a saved one; the config stays as it is")
+    .argument("<name>", "a saved one")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch mode delete work")
+    .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {
+      const { dropMode } = await import("../commands/mode.ts");
+      status = dropMode(name, flags, env);
     });
 
   program

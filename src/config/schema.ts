@@ -4,8 +4,9 @@ import { z } from "zod";
 import { agentRoles, roleAliases, unseenHermesRoles } from "../agent-roles.ts";
 import { ClutchError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
-import type { Json } from "../protocols/chat.ts";
+import { efforts, type Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
+import { allowanceSchema } from "./allowance.ts";
 
 /** 0 is no limit. Timers cannot count further than 2^31-1 ms, which is 24 days. */
 const milliseconds = z
@@ -14,10 +15,22 @@ const milliseconds = z
   .nonnegative()
   .max(2 ** 31 - 1);
 
+/** How much a tier's models think, whatever the agent asks for; an agent that switches thinking off is left alone. */
+const reasoning = z.strictObject({
+  effort: z.enum(efforts).optional(),
+  /** For thinking alone; where a protocol knows only words, the word that stands for as much. */
+  max_tokens: z.number().int().positive().optional(),
+  /** The thoughts are not sent to the agent, as far as the upstream can leave them out. */
+  exclude: z.boolean().optional(),
+});
+
 const tier = z.strictObject({
   /** The model asked first; empty means the next larger tier's. */
   default: z.string().default(""),
   cascade: z.array(z.string()).default([]),
+  reasoning: reasoning.optional(),
+  /** How long answers are, where the upstream takes it. */
+  verbosity: z.enum(["low", "medium", "high"]).optional(),
 });
 
 const provider = z.strictObject({
@@ -85,6 +98,42 @@ const service = z.strictObject({
   port: z.number().int().min(1).max(65535).optional(),
   health_path: z.string().regex(/^\//, "must begin with /").optional(),
   ready_seconds: z.number().positive().max(3600).optional(),
+});
+
+/** US dollars per million tokens. */
+const dollars = z.number().nonnegative();
+
+/** What a model costs, where no list says so or says it wrong: one of the three. */
+const price = z
+  .strictObject({
+    usd_per_million: z
+      .strictObject({
+        input: dollars,
+        output: dollars,
+        /** Left out: as other input. */
+        cache_read: dollars.optional(),
+        cache_write: dollars.optional(),
+      })
+      .optional(),
+    /** `provider:model` whose price it has. */
+    same_as: z.string().optional(),
+    pays: z.enum(["free", "plan"]).optional(),
+  })
+  .refine(
+    (entry) => Object.values(entry).filter((value) => value !== undefined).length === 1,
+    "must have one of usd_per_million, same_as and pays",
+  );
+/** `others`: agents without a row of their own, those that are not recognised among them. */
+const perAgent = z.strictObject({
+  claude: allowanceSchema.optional(),
+  hermes: allowanceSchema.optional(),
+  codex: allowanceSchema.optional(),
+  qwen: allowanceSchema.optional(),
+  pi: allowanceSchema.optional(),
+  opencode: allowanceSchema.optional(),
+  ante: allowanceSchema.optional(),
+  antigravity: allowanceSchema.optional(),
+  others: allowanceSchema.optional(),
 });
 
 export const configSchema = z.strictObject({
@@ -162,8 +211,27 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   hedge: z.strictObject({ after_ms: milliseconds.default(0) }).prefault({}),
+  /** By `provider:model`. */
+  prices: z.record(z.string().regex(/^[^:/]+:./, "must be provider:model"), price).default({}),
+  ledger: z
+    .strictObject({
+      /** How long requests are kept; 0 is for ever. Sums by day stay. */
+      retention_days: z.number().int().nonnegative().default(90),
+      /** The same of captured bodies. */
+      body_days: z.number().int().nonnegative().default(7),
+    })
+    .prefault({}),
   budgets: z
-    .strictObject({ daily_usd: z.number().nonnegative().default(0), allow_paid: z.boolean().default(true) })
+    .strictObject({
+      /** The same as `per_day.soft_usd`. */
+      daily_usd: z.number().nonnegative().default(0),
+      allow_paid: z.boolean().default(true),
+      per_day: allowanceSchema.prefault({}),
+      /** Each agent's own, a day. */
+      per_agent: perAgent.prefault({}),
+      /** Each session's own, however long it lasts. */
+      per_session: allowanceSchema.prefault({}),
+    })
     .prefault({}),
   launcher: z
     .strictObject({

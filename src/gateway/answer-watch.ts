@@ -67,7 +67,7 @@ export class AnswerWatch {
 }
 
 /** The same of a whole answer that is not empty. */
-export function flawOfWhole(answer: ChatResponse, forcesTool: () => boolean): Flaw | undefined {
+export function flawOfWhole(answer: ChatResponse, forcesTool: boolean): Flaw | undefined {
   // A hosted tool's work, or a call of a kind that has no place here: not for us to judge.
   if (answer.hasOpaque === true) return undefined;
   let calls = 0;
@@ -77,7 +77,7 @@ export function flawOfWhole(answer: ChatResponse, forcesTool: () => boolean): Fl
     if (answer.finish !== "length" && isBroken(part.arguments)) return brokenCall(part.name);
   }
   if (answer.finish === "length") return calls > 0 ? undefined : cutAnswer;
-  return calls === 0 && forcesTool() ? missingCall : undefined;
+  return calls === 0 && forcesTool ? missingCall : undefined;
 }
 
 const cutAnswer: Flaw = { kind: "truncated", message: "the answer was cut at the output limit" };

@@ -55,7 +55,10 @@ export interface LiveAnswer {
   forcesTool: boolean;
 }
 
-export type Outcome = { ok: true; answer: WholeAnswer | LiveAnswer } | { ok: false; failure: Failure };
+/** `usage` is what the upstream counted of an answer that is no good. */
+export type Outcome =
+  | { ok: true; answer: WholeAnswer | LiveAnswer }
+  | { ok: false; failure: Failure; usage?: Usage | undefined };
 
 /** @throws {ProtocolError} when the request does not decode: the client's mistake, whichever target is asked */
 export async function attemptTarget(
@@ -71,11 +74,25 @@ export async function attemptTarget(
   const firstMs = stream || deps.firstTokenMs === 0 ? deps.firstTokenMs : deps.firstTokenMs + deps.idleMs;
   if (!isLast) limits.start(firstMs, `no answer within ${firstMs / 1000} s`);
   try {
-    const asked = await ask(exchange, target, controller.signal, deps);
+    const asking = ask(exchange, target, controller.signal, deps);
+    // The body has just been sent: its bytes are near, and the upstream does not wait for us.
+    const { forcesTool } = exchange.input.body;
+    const asked = await asking;
     if (!asked.ok) return asked;
     const { response, context } = asked;
     const { idleMs } = deps;
-    const reading = { exchange, target, response, context, controller, limits, isLast, idleMs, now: deps.now() };
+    const reading = {
+      exchange,
+      target,
+      response,
+      context,
+      controller,
+      limits,
+      isLast,
+      idleMs,
+      forcesTool,
+      now: deps.now(),
+    };
     // Some servers stream when they were not asked to, and some name their streams text/plain.
     const type = response.headers.get("content-type") ?? "";
     const isStream = type.includes("text/event-stream") || (stream && !type.includes("json") && !type.includes("html"));
@@ -95,6 +112,7 @@ interface Reading {
   limits: Limits;
   isLast: boolean;
   idleMs: number;
+  forcesTool: boolean;
   /** When the answer began (ms since 1970), for the waits that an error inside it tells. */
   now: number;
 }
@@ -133,6 +151,12 @@ function flawOf(events: readonly ChatEvent[], forcesTool: boolean): Flaw | undef
   return watch.flaw(forcesTool);
 }
 
+/** What an upstream last said that a stream has cost. */
+export function usageIn(events: readonly ChatEvent[]): Usage | undefined {
+  const said = events.findLast((event) => "usage" in event && event.usage !== undefined);
+  return said !== undefined && "usage" in said ? said.usage : undefined;
+}
+
 type Chunk = { ok: true; value: Uint8Array | undefined } | { ok: false; failure: Failure };
 
 /** The next bytes, or undefined at the end. */
@@ -146,21 +170,19 @@ async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>, { cont
 }
 
 async function readUntilCommit(reading: Reading): Promise<Outcome> {
-  const { exchange, target, response, controller, limits, isLast, idleMs } = reading;
+  const { exchange, target, response, controller, limits, isLast, idleMs, forcesTool } = reading;
   const lane = buildLane(reading);
   // Bytes that are passed on as they came show the client whatever reasoning is in them.
   const seesReasoning = target.protocol === exchange.input.protocol || exchange.decoded.reasoningDisplay === "full";
   const reader = response.body?.getReader();
   const seen: ChatEvent[] = [];
-  // Where a call has to come, words are no answer yet.
-  const { forcesTool } = exchange.input.body;
   const live = (rest: typeof reader): Outcome => ({
     ok: true,
     answer: { kind: "live", headers: response.headers, lane, reader: rest, controller, events: seen, forcesTool },
   });
   const leave = (why: Failure): Outcome => {
     controller.abort(new Error("left for another candidate"));
-    return { ok: false, failure: why };
+    return { ok: false, failure: why, usage: usageIn(seen) };
   };
   for (;;) {
     const read: Chunk = reader === undefined ? { ok: true, value: undefined } : await readChunk(reader, reading);
@@ -172,6 +194,7 @@ async function readUntilCommit(reading: Reading): Promise<Outcome> {
     let hasContent = false;
     for (const event of events) {
       seen.push(event);
+      // Where a call has to come, words are no answer yet.
       hasContent ||= commits(event, seesReasoning, !isLast && forcesTool);
       if (event.type === "error" && !hasContent) return leave(describeEarlyEnd(event.error, seen, reading));
       if (event.type === "finish" && !isLast) {
@@ -196,7 +219,7 @@ function describeEarlyEnd(error: StreamError, seen: readonly ChatEvent[], { now,
 }
 
 async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> {
-  const { exchange, target, response, controller, isLast } = reading;
+  const { exchange, target, response, controller, isLast, forcesTool } = reading;
   const { status, headers } = response;
   const read = await readAll(reading);
   if (!read.ok) return read;
@@ -205,17 +228,16 @@ async function readWhole(reading: Reading, isStream: boolean): Promise<Outcome> 
   const { response: answer } = decoded;
   const flaw = isEmptyAnswer(answer)
     ? ({ kind: "empty", message: "the answer was empty" } as const)
-    : flawOfWhole(answer, () => exchange.input.body.forcesTool);
+    : flawOfWhole(answer, forcesTool);
   // A cut answer is the best there is of it; asked again, it would be cut again.
   if (!isLast && flaw !== undefined && flaw.kind !== "truncated") {
-    return { ok: false, failure: failure(flaw.kind, flaw.message, { status }) };
+    return { ok: false, failure: failure(flaw.kind, flaw.message, { status }), usage: answer.usage };
   }
   const client = codecs[exchange.input.protocol];
   if (exchange.input.stream) {
     const events = eventsOf(answer);
     const lane = new TranslateLane(silent, client.streamEncoder(exchange.replyContext));
     lane.pushEvents(events);
-    const { forcesTool } = exchange.input.body;
     return { ok: true, answer: { kind: "live", headers, lane, reader: undefined, controller, events, forcesTool } };
   }
   const isPassedOn = target.protocol === exchange.input.protocol && !isStream;

@@ -63,7 +63,10 @@ export class RequestBody {
     return Array.isArray(tools) && tools.length > 0;
   }
 
-  /** True when the client takes a call of a tool and nothing else. Parsed only where it says something else than usual. */
+  /**
+   * True when the client takes a call of a tool and nothing else. Parsed only where it says something else than usual;
+   * what is broken inside forces nothing.
+   */
   get forcesTool(): boolean {
     if (this.#parsed === undefined) {
       // From the end, which is how Bun finds that something is not there in half the time.
@@ -74,11 +77,20 @@ export class RequestBody {
       )
         return false;
     }
-    const choice = this.object()["tool_choice"];
+    const choice = this.#toolChoice();
     if (typeof choice === "string") return choice === "required" || choice === "any";
     if (!isObject(choice)) return false;
     const mode = choice["type"] === "allowed_tools" ? choice["mode"] : choice["type"];
     return mode !== "auto" && mode !== "none";
+  }
+
+  #toolChoice(): Json | undefined {
+    try {
+      return this.object()["tool_choice"];
+    } catch (error) {
+      if (error instanceof ProtocolError) return undefined;
+      throw error;
+    }
   }
 
   /** What else is asked of it costs no parsing. */

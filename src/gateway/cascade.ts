@@ -5,9 +5,18 @@ import { largestWindow, type ModelFacts } from "../../providers/model-facts.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { poolOf } from "../../providers/registry.ts";
 import type { Config } from "../config/schema.ts";
+import type { Usage } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
+import type { AttemptRow } from "../store/schema.ts";
 import type { Affinity } from "./affinity.ts";
-import { type AttemptDeps, attemptTarget, type LiveAnswer, type Outcome, type WholeAnswer } from "./attempt.ts";
+import {
+  type AttemptDeps,
+  attemptTarget,
+  type LiveAnswer,
+  type Outcome,
+  usageIn,
+  type WholeAnswer,
+} from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Health, Refusal, Ticket } from "./health.ts";
 import { hideKeysOf } from "./hide-keys.ts";
@@ -261,18 +270,18 @@ class Course {
   /** What is to be made of an attempt's end: an answer to hand on, or one candidate less. */
   judge(choice: Choice, outcome: Outcome): CascadeResult | undefined {
     if (outcome.ok) return this.served(choice, outcome.answer);
-    this.leave(choice, outcome.failure);
+    this.leave(choice, outcome.failure, outcome.usage);
     return undefined;
   }
 
-  leave({ target, ticket, startedAt, controller }: Choice, told: Failure): void {
+  leave({ target, ticket, startedAt, controller }: Choice, told: Failure, usage?: Usage): void {
     const why = hideKeysOf(told, target, this.#exchange.input.headers);
     this.#exchange.endAttempt(controller);
     ticket.failed(why);
     this.trail.left(target, why.kind, whatIsShut(this.deps.health.refusal(candidateOf(target))));
     const candidate = { target, failure: why, durationMs: this.deps.now() - startedAt };
     this.#left.push(candidate);
-    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, why);
+    recordAttempt(this.#exchange, target, startedAt, candidate.durationMs, why, usage);
     this.deps.onLeft(this.#exchange, candidate);
     if (this.#exchange.isCancelled || !reactions[why.kind].failsOver) this.isOver = true;
     const plain = this.#plain(target);
@@ -302,11 +311,14 @@ class Course {
     const message = this.isOver ? "the request was over before it answered" : "another candidate was faster";
     controller.abort(new Error(message));
     this.#exchange.endAttempt(controller);
+    const why = failure("aborted", message);
+    const attempt = recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
     void ending.then(({ outcome }) => {
       if (outcome.ok && outcome.answer.kind === "live") void outcome.answer.reader?.cancel().catch(() => {});
+      // What its upstream has counted until now is billed.
+      const usage = usageOf(outcome);
+      if (usage !== undefined) this.#exchange.input.entry.countLeft(attempt, usage);
     }, ignore);
-    const why = failure("aborted", message);
-    recordAttempt(this.#exchange, target, startedAt, this.deps.now() - startedAt, why);
   }
 
   served({ target: asked, ticket, startedAt }: Choice, answer: WholeAnswer | LiveAnswer): CascadeResult {
@@ -481,14 +493,17 @@ function ignore(): void {
   // It was left: how it ended tells nothing.
 }
 
+/** @param usage what the upstream counted of an answer that is left */
 export function recordAttempt(
   exchange: Exchange,
   target: Target,
   startedAt: number,
   durationMs: number,
   why: Failure | undefined,
-): void {
-  exchange.input.entry.attempt({
+  usage?: Usage,
+): AttemptRow {
+  const { entry } = exchange.input;
+  const attempt = entry.attempt({
     provider: target.provider.id,
     model: target.model,
     protocol: target.protocol,
@@ -500,6 +515,8 @@ export function recordAttempt(
     message: why?.message.slice(0, 500) ?? null,
     retryAfterMs: why?.retryAfterMs ?? null,
   });
+  if (usage !== undefined) entry.countLeft(attempt, usage);
+  return attempt;
 }
 
 /** The error of a request that nobody answered. One candidate's error is passed on as its own; several are told together. */
@@ -541,6 +558,11 @@ function explain(
     ...soonest,
     ...(tokens === undefined ? {} : { tokens }),
   };
+}
+
+function usageOf(outcome: Outcome): Usage | undefined {
+  if (!outcome.ok) return outcome.usage;
+  return outcome.answer.kind === "whole" ? outcome.answer.usage : usageIn(outcome.answer.events);
 }
 
 export function nameOf({ provider, model }: Target): string {

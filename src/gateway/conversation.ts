@@ -165,13 +165,14 @@ function begin(
   raw: Request,
   body: RequestBody,
   caller: Caller,
-  { rule, targets, steps }: RoutePlan,
+  { rule, targets, steps, tier }: RoutePlan,
   now: number,
   deps: ConversationDeps,
 ): Exchange {
   const { model, stream } = body;
   const id = makeId(now);
   const { launch } = caller;
+  const [first] = targets;
   const trail = new TrailNotes(targets, now, steps);
   const entry = deps.ledger.begin(
     {
@@ -184,11 +185,16 @@ function begin(
       code: launch?.code ?? null,
       launchId: launch?.launchId ?? null,
       session: caller.session ?? null,
+      tier: launch?.tier ?? tier ?? null,
+      firstChoice:
+        first === undefined ? null : renderModelReference({ provider: first.provider.id, model: first.model }),
+      keyId: caller.grant?.id ?? null,
       modelRequested: model.slice(0, 256),
       rule,
     },
     trail,
   );
+  entry.isOwnLogin = first?.credential === "client" && !isApiKey(caller.key);
   const query = raw.url.indexOf("?");
   return new Exchange({
     id,
@@ -340,6 +346,11 @@ function explainSearch(exchange: Exchange, result: CascadeResult & { ok: false }
   const headers = { ...replyHeaders(exchange, result), "x-clutch-served-by": servedLocally };
   if (!stream) return Response.json(whole, { headers });
   return new Response(renderAll(streamed), { headers: { ...headers, ...streamHeaders } });
+}
+
+/** Of Anthropic's or OpenAI's platform, where tokens are billed; `sk-ant-oat` and anything else is the login of a plan. */
+function isApiKey(key: string | undefined): boolean {
+  return key?.startsWith("sk-") === true && !key.startsWith("sk-ant-oat");
 }
 
 /** Sorts by time, short enough to type: 8 characters of milliseconds and 6 random ones, base 36. */

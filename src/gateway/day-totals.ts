@@ -63,6 +63,15 @@ export class TodaysTotals {
     } else if (row.servedBy?.startsWith(ownAnswers) === false) totals.unpriced++;
   }
 
+  /** To be told of a request whose cost was not known when it ended. */
+  priced(row: RequestRow): void {
+    this.#turnPage();
+    if (row.startedAt < this.#since || row.costUsd === null || row.costUsd === undefined) return;
+    this.#totals.costUsd += row.costUsd;
+    this.#totals.priced++;
+    this.#totals.unpriced--;
+  }
+
   report(): DayTotals {
     this.#turnPage();
     return reportTotals(this.#totals, this.#since);

@@ -3,10 +3,13 @@
  * its attempts, and its end exactly once. Rows reach the disk within `flushMs`, many in one transaction.
  */
 
+import { type Price, splitReference } from "../models/prices.ts";
 import type { Usage } from "../protocols/chat.ts";
 import type { RequestQueries } from "../store/requests.ts";
-import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import type { AttemptRow, LaunchRow, PriceRow, RequestRow } from "../store/schema.ts";
 import { type Compressed, estimateTokens } from "./compression.ts";
+import { compareCosts, costOfAnswer, isOwnAnswer, ownLogin, type PriceOf } from "./costing.ts";
+import { startOfDay } from "./spending.ts";
 
 /** Longest time a row waits in memory, in ms. */
 export const flushMs = 25;
@@ -14,8 +17,15 @@ export const flushMs = 25;
 /** Rows kept while the disk refuses them; beyond it the oldest are lost and counted. */
 const maxWaitingRows = 20_000;
 
+/** Launches and prices that are remembered as written (counts); beyond it they are written again, which changes nothing. */
+const maxKnown = 10_000;
+
 export interface LedgerDeps {
-  queries: RequestQueries;
+  queries: Pick<RequestQueries, "save">;
+  /** What is known of a launch; may read the disk. Nothing when left out. */
+  launchOf?(id: string): LaunchRow | undefined;
+  /** Every price is unknown when left out. */
+  priceOf?: PriceOf;
   /** Milliseconds since 1970. */
   now(): number;
   /** Told of each request as it ends, with its whole row. */
@@ -46,6 +56,9 @@ export class Ledger {
   #attempts: AttemptRow[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isFailing = false;
+  /** List prices that costs were counted from, by model and date, and those of them that are on disk. */
+  readonly #prices = new Map<string, PriceRow>();
+  readonly #written = new Set<string>();
   /** Rows that were given up because the disk refused them for too long. */
   lostRows = 0;
 
@@ -53,8 +66,10 @@ export class Ledger {
     this.#deps = deps;
     this.#book = {
       now: deps.now,
+      priceOf: (reference) => this.#priceOf(reference),
       attempted: (entry, attempt) => {
-        this.#attempts.push(attempt);
+        // One that is counted a moment later is written again, if it was written at all.
+        if (this.#attempts.at(-1) !== attempt) this.#attempts.push(attempt);
         this.#note(entry);
       },
       finished: (entry) => {
@@ -71,6 +86,19 @@ export class Ledger {
     return entry;
   }
 
+  /** What is counted from a list is on record with the day of its price. */
+  #priceOf(reference: string): Price | undefined {
+    const price = this.#deps.priceOf?.(reference);
+    if (price?.kind !== "list") return price;
+    const key = `${reference} ${price.source} ${price.at}`;
+    if (!this.#written.has(key) && !this.#prices.has(key)) {
+      const [provider, model] = splitReference(reference);
+      const at = price.at ?? startOfDay(this.#deps.now());
+      this.#prices.set(key, { provider, model, at, source: price.source, ...price.rates });
+    }
+    return price;
+  }
+
   /** Writes everything that waits; resolves when it is on disk or has been refused. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
@@ -80,12 +108,21 @@ export class Ledger {
     const attempts = this.#attempts;
     this.#waiting = [];
     this.#attempts = [];
+    const rows = entries.map((entry) => entry.toWrite());
+    const launches = this.#newLaunches(rows);
+    const prices = [...this.#prices];
     try {
-      await this.#deps.queries.save(
-        entries.map((entry) => entry.toWrite()),
-        attempts,
-      );
+      await this.#deps.queries.save(rows, attempts, {
+        launches: [...launches.values()].filter((launch) => launch !== undefined),
+        prices: prices.map(([, price]) => price),
+      });
       this.#isFailing = false;
+      if (this.#written.size > maxKnown) this.#written.clear();
+      for (const id of launches.keys()) this.#written.add(id);
+      for (const [key] of prices) {
+        this.#prices.delete(key);
+        this.#written.add(key);
+      }
     } catch (error) {
       this.#keep(entries, attempts);
       if (!this.#isFailing) this.#deps.onWriteError(error, this.#waiting.length);
@@ -99,6 +136,16 @@ export class Ledger {
     await this.flush();
     clearTimeout(this.#timer);
     return this.lostRows + this.#waiting.length;
+  }
+
+  /** By id, those that no row has come from yet; undefined where nothing is known of it. */
+  #newLaunches(rows: Iterable<RequestRow>): Map<string, LaunchRow | undefined> {
+    const found = new Map<string, LaunchRow | undefined>();
+    for (const { launchId } of rows) {
+      if (launchId == null || this.#written.has(launchId) || found.has(launchId)) continue;
+      found.set(launchId, this.#deps.launchOf?.(launchId));
+    }
+    return found;
   }
 
   #note(entry: LedgerEntry): void {
@@ -129,6 +176,7 @@ export class Ledger {
 /** What entries tell their ledger: one for all of them, since there is an entry for every request. */
 interface Book {
   now(): number;
+  priceOf: PriceOf;
   attempted(entry: LedgerEntry, attempt: AttemptRow): void;
   finished(entry: LedgerEntry): void;
 }
@@ -138,6 +186,8 @@ export class LedgerEntry {
   readonly row: RequestRow;
   /** Set before the answer begins, if the request has been made smaller. */
   compressed: Compressed | undefined;
+  /** The agent's own login pays. */
+  isOwnLogin = false;
   /** For the ledger alone: it is among those that the next flush writes. */
   isWaiting = false;
   readonly #book: Book;
@@ -151,9 +201,22 @@ export class LedgerEntry {
     this.#trail = trail;
   }
 
-  attempt(attempt: Omit<AttemptRow, "requestId" | "number">): void {
+  attempt(attempt: Omit<AttemptRow, "requestId" | "number">): AttemptRow {
     this.row.attempts += 1;
-    this.#book.attempted(this, { ...attempt, requestId: this.row.id, number: this.row.attempts });
+    const made: AttemptRow = { ...attempt, requestId: this.row.id, number: this.row.attempts };
+    this.#book.attempted(this, made);
+    return made;
+  }
+
+  /** What the upstream counted of an answer that was left: it is billed all the same. A guess is not. */
+  countLeft(attempt: AttemptRow, usage: Usage): void {
+    if (usage.estimated === true) return;
+    putTokens(attempt, usage);
+    const price = this.#priceOf(`${attempt.provider}:${attempt.model}`);
+    const { costUsd, pricing } = costOfAnswer(price, usage, this.row.startedAt);
+    attempt.costUsd = costUsd;
+    attempt.pricing = pricing;
+    this.#book.attempted(this, attempt);
   }
 
   /** Only the first call counts: a stream can end in several ways at once. */
@@ -169,13 +232,8 @@ export class LedgerEntry {
     row.firstTokenMs = ending.firstTokenMs ?? null;
     const { usage } = ending;
     if (usage !== undefined) {
-      row.inputTokens = usage.input;
-      row.cacheReadTokens = usage.cacheRead;
-      row.cacheWriteTokens = usage.cacheWrite;
-      row.outputTokens = usage.output;
-      row.reasoningTokens = usage.reasoning;
+      putTokens(row, usage);
       row.usageEstimated = usage.estimated ?? false;
-      row.costUsd = usage.costUsd ?? null;
     }
     if (this.compressed !== undefined) {
       const { way, bytesBefore, body } = this.compressed;
@@ -186,9 +244,32 @@ export class LedgerEntry {
       row.tokensBefore = tokensBefore;
       row.tokensAfter = tokensAfter;
     }
+    this.#putCost(usage);
     this.#renderTrail();
     this.#trail = undefined;
     this.#book.finished(this);
+  }
+
+  #putCost(usage: Usage | undefined): void {
+    const { row } = this;
+    const { servedBy } = row;
+    const isAsked = servedBy !== null && servedBy !== undefined && !isOwnAnswer(servedBy);
+    if (!isAsked || row.firstChoice === undefined || row.firstChoice === servedBy) row.firstChoice = null;
+    if (!isAsked) return;
+    const price = this.#priceOf(servedBy);
+    const cost = costOfAnswer(price, usage, row.startedAt);
+    row.costUsd = cost.costUsd;
+    row.pricing = cost.pricing;
+    row.priceSource = cost.priceSource;
+    row.priceAt = cost.priceAt;
+    if (row.firstChoice === null && row.compression == null) return;
+    const compared = compareCosts(row, price, usage, this.#book.priceOf);
+    row.firstChoiceUsd = compared.firstChoiceUsd ?? null;
+    row.compressionUsd = compared.compressionUsd ?? null;
+  }
+
+  #priceOf(reference: string): Price | undefined {
+    return this.isOwnLogin ? ownLogin : this.#book.priceOf(reference);
   }
 
   /** The row as things stand. From now on it does not wait. */
@@ -201,4 +282,13 @@ export class LedgerEntry {
   #renderTrail(): void {
     if (this.#trail !== undefined) this.row.trail = this.#trail.render();
   }
+}
+
+/** Of a request, or of an attempt that was left. One by one, so that a row keeps its shape. */
+function putTokens(row: RequestRow | AttemptRow, usage: Usage): void {
+  row.inputTokens = usage.input;
+  row.cacheReadTokens = usage.cacheRead;
+  row.cacheWriteTokens = usage.cacheWrite;
+  row.outputTokens = usage.output;
+  row.reasoningTokens = usage.reasoning;
 }

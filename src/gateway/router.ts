@@ -6,7 +6,7 @@ import { type Provider, type Providers, speaks } from "../../providers/registry.
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
-import { ownNames, tierModels, tierNames } from "../model-tiers.ts";
+import { ownNames, type TierName, tierModels, tierNames } from "../model-tiers.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { RequestFacts } from "./request-facts.ts";
@@ -31,6 +31,8 @@ export interface RoutePlan {
   rule: string;
   /** What its hits are counted under: the config key that named the models, or the rule's own name. */
   key: string;
+  /** The tier of the config that it has chosen, if it was one. */
+  tier?: TierName;
   targets: Target[];
   /** The rules that were asked before it, each with a few words on why it did not apply. */
   steps: RouteStep[];
@@ -125,12 +127,13 @@ function isPinned({ launch, model }: Pick<RouteRequest, "launch" | "model">, rou
 
 /** A rule whose models cannot be asked at all leaves the request to the next one; the last has none after it. */
 function planChoice(
-  { rule, key, names }: Choice,
+  { rule, key, names, tier }: Choice,
   steps: RouteStep[],
   request: RouteRequest,
   routing: Routing,
 ): RoutePlan | string {
-  const planned = { ...plan(rule, names, request, routing, key !== "no tiers"), key, steps };
+  const targets = plan(rule, names, request, routing, key !== "no tiers");
+  const planned = { ...targets, key, ...(tier !== undefined && { tier }), steps };
   const [first] = planned.unusable;
   if (planned.targets.length > 0 || key === "default" || first === undefined) return planned;
   return `${key} names ${first.name}: ${first.reason}`;

@@ -16,6 +16,8 @@ export interface Choice {
   key: string;
   /** Models to try, in order; with duplicates and empty names. */
   names: readonly string[];
+  /** Whose models these are; undefined where the rule names models of its own. */
+  tier?: TierName;
 }
 
 /** A rule that does not apply says why, in a few words. */
@@ -197,7 +199,7 @@ function byDefault(request: RouteRequest, routing: Routing): Outcome {
 }
 
 function tier(rule: string, key: string, name: TierName, request: RouteRequest, routing: Routing): Choice {
-  return { rule, key, names: tierModels(name, wantsToolModels(request, routing), routing.config) };
+  return { rule, key, names: tierModels(name, wantsToolModels(request, routing), routing.config), tier: name };
 }
 
 /** Only a config with tool-call models makes it worth looking for tools in the body. */

@@ -10,16 +10,21 @@ import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
+import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import type { Log } from "../log.ts";
+import type { ModelBook } from "../models/catalogue.ts";
 import { circuitQueries } from "../store/circuits.ts";
+import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
-import type { RequestRow } from "../store/schema.ts";
+import type { LaunchRow, RequestRow } from "../store/schema.ts";
+import { sessionsSince, spentSince } from "../store/spent.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
+import { Budgets, hasLimit, maxSessions, sessionMemoryMs } from "./budgets.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
@@ -27,18 +32,25 @@ import { TokenCounter } from "./count-endpoint.ts";
 import { CustomRoute } from "./custom-route.ts";
 import { TodaysTotals } from "./day-totals.ts";
 import { Front } from "./front.ts";
+import { Gate } from "./gate.ts";
 import { isLoopback } from "./guard.ts";
+import { GuessBrake } from "./guess-brake.ts";
 import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
 import { markHops } from "./hops.ts";
+import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
+import { PriceTags } from "./price-tags.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { Caller } from "./recognise.ts";
+import { Repricing } from "./repricing.ts";
 import type { Routing } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
+import type { Purse } from "./screen.ts";
+import { SecretMemory } from "./secret-memory.ts";
 import { SessionSavings } from "./session-savings.ts";
 import { compressBeside } from "./sidecar.ts";
 import { SignatureMemory } from "./signature-memory.ts";
@@ -58,10 +70,12 @@ export interface GatewayInput {
   fetch: Fetch;
   /** Milliseconds since 1970; the machine's own clock when left out. */
   now?(): number;
-  /** Undefined until a launch has made one. */
+  /** Read from its file; undefined while there is none. */
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
   factsOf: CascadeDeps["factsOf"];
+  /** Prices and where they are from; none when left out. */
+  modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
@@ -133,15 +147,24 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const recovered = await queries.recoverPending();
   const ledgerLookups = lookups(input.store.db);
   const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
-  const spending = new Spending(now, soFar.costUsd);
+  const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
+  const priceTags = new PriceTags(() => ({
+    book: input.modelBook?.() ?? noBook,
+    overrides: routing.config.prices,
+    providers: routing.providers,
+  }));
+  const priceOf = (reference: string) => priceTags.find(reference);
   const ledger = new Ledger({
     queries,
     now,
+    priceOf,
+    launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
       input.onEnded?.(row);
       savings.note(row);
+      budgets.ended(row);
       today.ended(row);
       const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
@@ -153,6 +176,28 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const reason = error instanceof Error ? error.message : String(error);
       input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`, { level: "error" });
     },
+  });
+  const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
+  await keyring.restore();
+  const budgets = new Budgets({
+    now,
+    limits: () => routing.config.budgets,
+    keyOf: (id) => keyring.get(id),
+    log: input.log,
+  });
+  budgets.restoreDay(await spentSince(input.store.db, startOfDay(now())));
+  const takeSessions = async (before: Config | undefined, { budgets: { per_session } }: Config) => {
+    if (!hasLimit(per_session) || (before !== undefined && hasLimit(before.budgets.per_session))) return;
+    budgets.restoreSessions(await sessionsSince(input.store.db, now() - sessionMemoryMs, maxSessions));
+  };
+  await takeSessions(undefined, routing.config);
+  const secret = requireKey ? new SecretMemory(input.launchSecret) : undefined;
+  const gate = new Gate({
+    requireKey,
+    keyring,
+    brake: new GuessBrake(now, input.log),
+    launchSecret: () => secret?.known(),
+    freshLaunchSecret: () => secret?.fresh(),
   });
   const lessons = new Lessons();
   const signatures = new SignatureMemory();
@@ -176,14 +221,29 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   account.start();
-  const purse = () => {
-    const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
-    const spent = spending.spent(daily_usd);
-    return { allowPaid, ...(spent !== undefined && { spent }) };
+  const repricing = new Repricing({
+    queries,
+    tags: priceTags,
+    now,
+    // What waits in memory may be what is looked for.
+    flush: () => ledger.flush(),
+    onPriced: (row) => {
+      today.priced(row);
+      budgets.priced(row);
+    },
+    log: input.log,
+  });
+  repricing.start();
+  const purse = (caller?: Caller): Purse => {
+    const { allow_paid: allowPaid } = routing.config.budgets;
+    const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
+    const key = caller?.grant;
+    return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
   };
   const listProblems = () => [
     ...problems,
     ...notices,
+    ...budgets.problems(),
     ...ruleMistakes,
     ...script.problems(),
     ...hits.problems(),
@@ -197,7 +257,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     brake: new OverflowBrake(now),
     routing: () => routing,
     ledger,
-    cascade: () => {
+    cascade: (caller) => {
       const { first_token_ms, idle_ms, patience_ms } = routing.config.timeouts;
       return {
         fetch: input.fetch,
@@ -213,21 +273,23 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         affinity,
         factsOf: input.factsOf,
         localModel: input.localModel ?? (() => undefined),
-        purse,
+        purse: () => purse(caller),
         onLeft: input.onLeft,
       };
     },
     now,
     log: input.log,
+    budgets,
     host,
-    admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
+    admit: (caller, findAddress) => gate.admit(caller, findAddress),
     admin: createAdmin({
       now,
-      admits: (caller) => !requireKey || opensAdmin(caller, input.launchSecret()),
+      admit: (caller, findAddress) => gate.admitAdmin(caller, findAddress),
       health,
       failuresLimit: () => routing.config.breaker.failures,
       account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
       ledger: ledgerLookups,
+      keyring,
       flush: () => ledger.flush(),
       database: input.store.path,
       routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
@@ -272,6 +334,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
+      await ledger.flush();
+      await takeSessions(before.config, loaded.config);
     },
     providers: () => routing.providers,
     ruleHits: () => hits.list(),
@@ -280,10 +344,13 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     async stop(limitMs) {
       account.stop();
+      repricing.stop();
+      secret?.close();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
       await saver.close();
+      await keyring.close();
       script.close();
       await hits.close();
       const lost = await ledger.close();
@@ -301,6 +368,15 @@ function listSecrets(providers: Providers): string[] {
       /auth|key|token|secret|passw|credential|cookie/i.test(name) ? [value] : [],
     ),
   ]);
+}
+
+const noBook: ModelBook = { catalogue: {}, lists: {} };
+
+function readLaunch(stateDir: string, id: string): LaunchRow | undefined {
+  const note = readLaunchNote(stateDir, id);
+  if (note === undefined) return undefined;
+  const { started_at: startedAt, ...facts } = note;
+  return { id, startedAt, ...facts };
 }
 
 /** Counts that end with the gateway. */
@@ -391,26 +467,15 @@ class CommandKeys {
   }
 }
 
+/** A key that is for some models only. */
+function forbidBy(key: Key): Pick<Purse, "forbids"> {
+  const reason = `the key ${describeKey(key)} is for ${key.models?.join(", ")} alone`;
+  return { forbids: ({ provider, model }) => (key.admitsModel(provider.id, model) ? undefined : reason) };
+}
+
 /** Answers that are formed may still be on their way into the socket; they get a moment to leave. */
 async function sentOut(server: { pendingRequests: number }): Promise<void> {
   for (let waitedMs = 0; server.pendingRequests > 0 && waitedMs < 5_000; waitedMs += 10) await Bun.sleep(10);
-}
-
-/** A launch token with the secret that only this user's launcher can read. */
-function hasSecret(caller: Caller, secret: string | undefined): boolean {
-  return isSame(caller.launch?.secret, secret);
-}
-
-/** Commands have no launch: they show the secret by itself. */
-function opensAdmin(caller: Caller, secret: string | undefined): boolean {
-  return hasSecret(caller, secret) || isSame(caller.key, secret);
-}
-
-/** Compared in constant time. */
-function isSame(given: string | undefined, secret: string | undefined): boolean {
-  if (given === undefined || secret === undefined) return false;
-  const digest = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest();
-  return crypto.timingSafeEqual(digest(given), digest(secret));
 }
 
 async function listen(host: string, port: number, fetch: App["fetch"]) {

@@ -25,27 +25,54 @@ export async function describePortHolder(port: number): Promise<string> {
 }
 
 function findListenerInProc(port: number): number | undefined {
-  const inodes = new Set(["tcp", "tcp6"].flatMap((table) => listeningInodes(table, port)));
-  if (inodes.size === 0) return undefined;
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    const sockets = quietly(() => readdirSync(`/proc/${pid}/fd`), []);
-    for (const descriptor of sockets) {
-      const link = quietly(() => readlinkSync(`/proc/${pid}/fd/${descriptor}`), "");
-      const inode = /^socket:\[(\d+)\]$/.exec(link)?.[1];
-      if (inode !== undefined && inodes.has(inode)) return Number(pid);
-    }
+  const startedAtMs = performance.now();
+  const known = searchProc(port);
+  const isOld = [...seen.values()].some(({ atMs }) => atMs < startedAtMs);
+  if (known !== undefined || !isOld) return known;
+  // What was seen a moment ago may be older than the listener.
+  seen.clear();
+  return searchProc(port);
+}
+
+function searchProc(port: number): number | undefined {
+  // Nearly all listen on IPv4, and the kernel takes milliseconds for either table.
+  for (const table of ["tcp", "tcp6"] as const) {
+    const inode = lookAtOnce(table, () => readListeners(table)).get(port);
+    if (inode === undefined) continue;
+    const pid = lookAtOnce("owners", readSocketOwners).get(inode);
+    if (pid !== undefined) return pid;
   }
   return undefined;
 }
 
-/** Rows of /proc/net/tcp: local address as hex ip:port in column 1, state in 3 (0A = listening), inode in 9. */
-function listeningInodes(table: string, port: number): string[] {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  return quietly(() => readFileSync(`/proc/net/${table}`, "utf8"), "")
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter((columns) => columns[1]?.endsWith(suffix) && columns[3] === "0A")
-    .flatMap((columns) => columns[9] ?? []);
+/** How long what was seen is good for more ports (ms): `status` asks for several at once. */
+const seenForMs = 100;
+const seen = new Map<string, { atMs: number; what: unknown }>();
+
+function lookAtOnce<Seen>(name: string, look: () => Seen): Seen {
+  const known = seen.get(name);
+  if (known !== undefined && performance.now() - known.atMs < seenForMs) return known.what as Seen;
+  const what = look();
+  seen.set(name, { atMs: performance.now(), what });
+  return what;
+}
+
+/** The inodes of listening sockets by port. Rows of /proc/net/tcp: hex ip:port, peer, state (0A = listening), ..., inode as the ninth. */
+function readListeners(table: "tcp" | "tcp6"): Map<number, string> {
+  const text = quietly(() => readFileSync(`/proc/net/${table}`, "utf8"), "");
+  const rows = text.matchAll(/^ *\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ 0A(?: +\S+){5} +(\d+)/gm);
+  return new Map([...rows].map(([, port = "", inode = ""]) => [Number.parseInt(port, 16), inode]));
+}
+
+function readSocketOwners(): Map<string, number> {
+  const owners = new Map<string, number>();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    for (const descriptor of quietly(() => readdirSync(`/proc/${pid}/fd`), [])) {
+      const link = quietly(() => readlinkSync(`/proc/${pid}/fd/${descriptor}`), "");
+      if (link.startsWith("socket:[")) owners.set(link.slice(8, -1), Number(pid));
+    }
+  }
+  return owners;
 }
 
 async function findListenerWithLsof(port: number): Promise<number | undefined> {

@@ -7,7 +7,7 @@
 import type { ModelCatalogue } from "../../providers/model-facts.ts";
 import type { Fetch } from "../../providers/upstream.ts";
 import type { Log } from "../log.ts";
-import { type FetchedList, freshMs, type ListCopies } from "./catalogue.ts";
+import { type FetchedList, freshMs, type ListCopies, type ModelBook } from "./catalogue.ts";
 import { type Drift, renderDrift } from "./drift.ts";
 import { listsPath, readLists, stampOf, writePinMemory } from "./files.ts";
 import {
@@ -79,6 +79,11 @@ export class ModelKeeper {
 
   catalogue(): ModelCatalogue {
     return this.#known.catalogue;
+  }
+
+  /** The same with where each list is from; another object as soon as anything in it is another. */
+  book(): ModelBook {
+    return this.#known;
   }
 
   /**

@@ -10,7 +10,7 @@ import { ClutchError } from "../errors.ts";
  */
 export async function readBeside<Result>(
   path: string,
-  look: (db: BunSQLiteDatabase) => Promise<Result>,
+  look: (db: BunSQLiteDatabase & { $client: Database }) => Promise<Result> | Result,
 ): Promise<Result> {
   if (!existsSync(path)) {
     throw new ClutchError("failed", `there is no ledger yet (${path})`, {
@@ -26,7 +26,7 @@ export async function readBeside<Result>(
     if (cause instanceof ClutchError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ClutchError("database-broken", `cannot read ${path} (${reason})`, {
-      hint: "set CLUTCH_HOME if the gateway has another home, or move the file away: serve makes a new one",
+      hint: "set CLUTCH_HOME if the gateway has another home, or start serve again: it puts a broken file aside",
       cause,
     });
   } finally {

@@ -44,7 +44,11 @@ export function openStore(path: string): Store {
       db,
       path,
       close() {
-        client.run("PRAGMA wal_checkpoint(TRUNCATE)");
+        try {
+          client.run("PRAGMA wal_checkpoint(TRUNCATE)");
+        } catch {
+          // Such as a full disk: what was written stands in the write-ahead log, and the next start finds it there.
+        }
         client.close();
         release();
       },

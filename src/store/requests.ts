@@ -1,63 +1,248 @@
-/** The queries on requests and their attempts; there is no SQL elsewhere. Asynchronous, so that a server database fits later. */
+/**
+ * The queries on requests, their attempts and what they add up to; there is no SQL elsewhere. Asynchronous, so that a server
+ * database fits later. A row and its part of the sums are written in one transaction.
+ */
 
 import type { Database } from "bun:sqlite";
-import { eq, getTableColumns, type Param, type Placeholder, sql } from "drizzle-orm";
+import {
+  and,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  is,
+  isNotNull,
+  isNull,
+  lt,
+  Param,
+  type Placeholder,
+  type SQL,
+  sql,
+} from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
-import type { SQLiteTable } from "drizzle-orm/sqlite-core";
-import { type AttemptRow, attempts, type RequestRow, requests } from "./schema.ts";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import { Additions, type SessionKey, type Sums, sumNames, type UsageKey } from "./rollup.ts";
+import {
+  type AttemptRow,
+  attempts,
+  type LaunchRow,
+  launches,
+  type PriceRow,
+  prices,
+  type RequestRow,
+  requests,
+  sessionDays,
+  usageDays,
+} from "./schema.ts";
+
+/** What is written beside requests: where they came from, and what their costs were counted from. Known rows stay as they are. */
+export interface Besides {
+  launches: readonly LaunchRow[];
+  prices: readonly PriceRow[];
+}
 
 export interface RequestQueries {
-  /** Writes rows as they now are, new or known, in one transaction. */
-  save(requestRows: readonly RequestRow[], attemptRows: readonly AttemptRow[]): Promise<void>;
+  /**
+   * Writes rows as they now are, new or known, in one transaction. A row that has ended stays as it ended. Rows without a
+   * folder get that of their launch, in place.
+   */
+  save(requestRows: readonly RequestRow[], attemptRows: readonly AttemptRow[], besides?: Besides): Promise<void>;
   /** Turns rows that an ended process left pending into aborted ones, and says how many. */
   recoverPending(): Promise<number>;
   find(id: string): Promise<{ request: RequestRow; attempts: AttemptRow[] } | undefined>;
+  /** The next `provider:model` behind this one in the alphabet of whose answers the cost is not known. */
+  nextUnpriced(after: string): Promise<string | undefined>;
+  /** Requests that it answered at an unknown cost, the newest first, whose ids are before this one. */
+  unpricedOf(servedBy: string, before: string, limit: number): Promise<RequestRow[]>;
+  /** Puts costs into rows that have none. @returns those that it was told to, and did */
+  setCosts(rows: readonly PricedRow[]): Promise<RequestRow[]>;
 }
+
+/** A request's columns that tell its cost. */
+export type PricedRow = Pick<
+  RequestRow,
+  "id" | "costUsd" | "pricing" | "priceSource" | "priceAt" | "firstChoiceUsd" | "compressionUsd"
+>;
 
 export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
   // Prepared by the first rows: a gateway that starts has none, and somebody waits for it.
-  let statements: ReturnType<typeof prepare> | undefined;
-  const prepare = () => ({
-    saveRequest: prepareSave(
-      db,
-      db
-        .insert(requests)
-        .values(placeholders(requests))
-        .onConflictDoUpdate({ target: requests.id, set: excluded(requests) }),
-      requestValues,
-    ),
-    saveAttempt: prepareSave(
-      db,
-      db.insert(attempts).values(placeholders(attempts)).onConflictDoNothing(),
-      attemptValues,
-    ),
-  });
+  let statements: ReturnType<typeof prepareAll> | undefined;
+  const prepared = () => {
+    statements ??= prepareAll(db);
+    return statements;
+  };
+  const findRequest = (id: string) => db.select().from(requests).where(eq(requests.id, id)).get();
+
   return {
-    async save(requestRows, attemptRows) {
-      statements ??= prepare();
-      const { saveRequest, saveAttempt } = statements;
+    async save(requestRows, attemptRows, besides) {
+      const { saveRequest, saveLate, saveAttempt, saveLaunch, savePrice, folderOf, isPriceKnown, write } = prepared();
       db.transaction(() => {
-        for (const row of requestRows) saveRequest(row);
-        for (const row of attemptRows) saveAttempt(row);
+        const additions = new Additions();
+        const rows = new Map(requestRows.map((row) => [row.id, row]));
+        for (const launch of besides?.launches ?? []) saveLaunch(launch);
+        for (const row of requestRows) {
+          if (row.launchId != null && row.folder == null) row.folder = folderOf(row.launchId);
+          if (saveRequest(row) === 0) saveLate(row);
+          else if (row.status !== "pending") additions.add(row);
+        }
+        for (const attempt of attemptRows) {
+          if (saveAttempt(attempt) === 0 || attempt.outputTokens == null) continue;
+          const row = rows.get(attempt.requestId) ?? findRequest(attempt.requestId);
+          if (row !== undefined) additions.addLeft(row, attempt);
+        }
+        for (const price of besides?.prices ?? []) if (!isPriceKnown(price)) savePrice(price);
+        write(additions);
       });
     },
     async recoverPending() {
-      const recovered = db
-        .update(requests)
-        .set({ status: "aborted", error: "the gateway ended before the answer did" })
-        .where(eq(requests.status, "pending"))
-        .returning({ id: requests.id })
-        .all();
-      return recovered.length;
+      return db.transaction(() => {
+        const recovered = db
+          .update(requests)
+          .set({ status: "aborted", error: "the gateway ended before the answer did" })
+          .where(eq(requests.status, "pending"))
+          .returning()
+          .all();
+        const additions = new Additions();
+        for (const row of recovered) additions.add(row);
+        if (recovered.length > 0) prepared().write(additions);
+        return recovered.length;
+      });
     },
     async find(id) {
-      const request = db.select().from(requests).where(eq(requests.id, id)).get();
+      const request = findRequest(id);
       if (request === undefined) return undefined;
       const made = db.select().from(attempts).where(eq(attempts.requestId, id)).orderBy(attempts.number).all();
       return { request, attempts: made };
     },
+    async nextUnpriced(after) {
+      const row = db
+        .select({ servedBy: requests.servedBy })
+        .from(requests)
+        .where(and(isUnpriced, gt(requests.servedBy, after)))
+        .orderBy(requests.servedBy)
+        .limit(1)
+        .get();
+      return row?.servedBy ?? undefined;
+    },
+    async unpricedOf(servedBy, before, limit) {
+      return db
+        .select()
+        .from(requests)
+        .where(and(isUnpriced, eq(requests.servedBy, servedBy), lt(requests.id, before)))
+        .orderBy(desc(requests.id))
+        .limit(limit)
+        .all();
+    },
+    async setCosts(rows) {
+      return db.transaction(() => {
+        const additions = new Additions();
+        const done: RequestRow[] = [];
+        for (const { id, ...cost } of rows) {
+          const before = db
+            .select()
+            .from(requests)
+            .where(and(isUnpriced, eq(requests.id, id)))
+            .get();
+          if (before === undefined || before.status === "pending") continue;
+          db.update(requests).set(cost).where(eq(requests.id, id)).run();
+          const after = { ...before, ...cost };
+          additions.replace(before, after);
+          done.push(after);
+        }
+        prepared().write(additions);
+        return done;
+      });
+    },
   };
 }
+
+/** What is written again and again. */
+function prepareAll(db: BunSQLiteDatabase) {
+  // Spelt out: as a parameter it would have to be put behind the values of each row.
+  const isPending = sql`${requests.status} = 'pending'`;
+  // Ended rows are final: whatever is written later, by whoever, cannot make one end twice or count twice.
+  const saveRequest = prepare<RequestRow>(
+    db,
+    db
+      .insert(requests)
+      .values(placeholders(requests))
+      .onConflictDoUpdate({ target: requests.id, set: excluded(requests), setWhere: isPending }),
+    requestValues,
+  );
+  // An attempt that was abandoned may end after its request has.
+  const saveLate = prepare<RequestRow>(
+    db,
+    db
+      .update(requests)
+      .set({ attempts: sql`${sql.placeholder("attempts")}`, trail: sql`${sql.placeholder("trail")}` })
+      .where(eq(requests.id, sql.placeholder("id"))),
+  );
+  // What an upstream has counted may be known a moment after the attempt, and only once.
+  const isCountedNow = and(isNull(attempts.outputTokens), sql`excluded.output_tokens is not null`);
+  const saveAttempt = prepare<AttemptRow>(
+    db,
+    db
+      .insert(attempts)
+      .values(placeholders(attempts))
+      .onConflictDoUpdate({
+        target: [attempts.requestId, attempts.number],
+        set: excluded(attempts),
+        setWhere: isCountedNow,
+      }),
+    attemptValues,
+  );
+  const saveLaunch = prepare<LaunchRow>(db, db.insert(launches).values(placeholders(launches)).onConflictDoNothing());
+  const savePrice = prepare<PriceRow>(db, db.insert(prices).values(placeholders(prices)).onConflictDoNothing());
+  const addUsage = prepare<UsageKey & Sums>(
+    db,
+    db
+      .insert(usageDays)
+      .values(placeholders(usageDays))
+      .onConflictDoUpdate({
+        target: [usageDays.day, usageDays.agent, usageDays.provider, usageDays.model, usageDays.folder, usageDays.tier],
+        set: added(usageDays),
+      }),
+  );
+  const addSession = prepare<SessionKey & Sums>(
+    db,
+    db
+      .insert(sessionDays)
+      .values(placeholders(sessionDays))
+      .onConflictDoUpdate({
+        target: [sessionDays.day, sessionDays.session],
+        set: {
+          ...added(sessionDays),
+          firstAt: sql`min(${sessionDays.firstAt}, excluded.first_at)`,
+          lastAt: sql`max(${sessionDays.lastAt}, excluded.last_at)`,
+          agent: ifKnown(sessionDays.agent),
+          folder: ifKnown(sessionDays.folder),
+          launchId: ifKnown(sessionDays.launchId),
+        },
+      }),
+  );
+  const write = (additions: Additions) => {
+    for (const sums of additions.usage) addUsage(sums);
+    for (const sums of additions.sessions) addSession(sums);
+  };
+  const launchFolder = db
+    .select({ folder: launches.folder })
+    .from(launches)
+    .where(eq(launches.id, sql.placeholder("id")))
+    .prepare();
+  const folderOf = (launchId: string) => launchFolder.get({ id: launchId })?.folder ?? null;
+  const isPriceKnown = (price: PriceRow) => {
+    const { provider, model, at: _, ...said } = price;
+    const isOfModel = and(eq(prices.provider, provider), eq(prices.model, model));
+    const newest = db.select().from(prices).where(isOfModel).orderBy(desc(prices.at)).limit(1).get();
+    return (
+      newest !== undefined && Object.entries(said).every(([key, value]) => newest[key as keyof PriceRow] === value)
+    );
+  };
+  return { saveRequest, saveLate, saveAttempt, saveLaunch, savePrice, folderOf, isPriceKnown, write };
+}
+
+/** In the words of the index on these rows. */
+const isUnpriced = and(isNotNull(requests.servedBy), isNull(requests.costUsd));
 
 /** A prepared statement's parameters, one per column, named as in the row type. */
 function placeholders<Table extends SQLiteTable>(table: Table): Table["$inferInsert"] {
@@ -66,14 +251,26 @@ function placeholders<Table extends SQLiteTable>(table: Table): Table["$inferIns
   ) as Table["$inferInsert"];
 }
 
-function excluded(table: SQLiteTable): Record<string, ReturnType<typeof sql.raw>> {
+function excluded(table: SQLiteTable): Record<string, SQL> {
   return Object.fromEntries(
     Object.entries(getTableColumns(table)).map(([key, column]) => [key, sql.raw(`excluded."${column.name}"`)]),
   );
 }
 
-interface Statement {
-  run(values: readonly Value[]): void;
+/** What is there and what comes, summed up. */
+function added(table: SQLiteTable): Record<string, SQL> {
+  const columns = getTableColumns(table);
+  return Object.fromEntries(
+    sumNames.flatMap((name) => {
+      const column = columns[name];
+      return column === undefined ? [] : [[name, sql`${column} + ${sql.raw(`excluded."${column.name}"`)}`]];
+    }),
+  );
+}
+
+/** What comes, unless it is unknown. */
+function ifKnown(column: SQLiteColumn): SQL {
+  return sql`coalesce(nullif(${sql.raw(`excluded."${column.name}"`)}, ''), ${column})`;
 }
 
 type Value = string | number | boolean | null | undefined;
@@ -148,18 +345,25 @@ function attemptValues(row: AttemptRow): Value[] {
 /**
  * Drizzle writes the statement and SQLite runs it directly: binding through drizzle costs as much again as the insert
  * itself, and this runs once or twice for every request. Rows hold only what SQLite binds as it is (booleans as 0 and 1).
+ * @param valuesOf spelt out where it is for every request; looked up by name where it is not
+ * @returns how many rows a call has written
  * @throws {Error} when `valuesOf` and the table have grown apart
  */
-function prepareSave<Row extends object>(
+function prepare<Row extends object>(
   db: BunSQLiteDatabase,
   query: { toSQL(): { sql: string; params: unknown[] } },
-  valuesOf: (row: Row) => Value[],
-): (row: Row) => void {
+  valuesOf?: (row: Row) => Value[],
+): (row: Row) => number {
   const { sql: text, params } = query.toSQL();
-  const columns = params.map((param) => ((param as Param).value as Placeholder).name);
-  const given = valuesOf(Object.fromEntries(columns.map((column) => [column, column])) as Row);
-  if (!Bun.deepEquals(given, columns)) throw new Error(`values ${given} are written to columns ${columns}`);
+  const names = params.map((param) => ((is(param, Param) ? param.value : param) as Placeholder).name);
+  const read = valuesOf ?? ((row: Row) => names.map((name) => (row as Record<string, Value>)[name]));
+  const given = read(Object.fromEntries(names.map((name) => [name, name])) as Row);
+  if (!Bun.deepEquals(given, names)) throw new Error(`values ${given} are written to columns ${names}`);
   // Bun takes all values as one array too, and then need not gather them; its types leave that out.
   const statement = (db as unknown as { $client: Database }).$client.prepare(text) as unknown as Statement;
-  return (row) => statement.run(valuesOf(row));
+  return (row) => statement.run(read(row)).changes;
+}
+
+interface Statement {
+  run(values: readonly Value[]): { changes: number };
 }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { skipAloud } from "../../agent-tests/skip-aloud.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
 import { at, pieces, requestBody, streamed, whole } from "../support/answers.ts";
 import { type FakeUpstream, json, silent, sse, startFakeUpstream } from "../support/fake-upstream.ts";
@@ -112,6 +113,20 @@ describe.each(programs.map(({ name, argv }) => [name, argv] as const))("clutch s
     expect((await ask(second.url, "chat", "chat:good", false)).status).toBe(200);
     second.kill("SIGTERM");
     expect(await second.exited).toBe(0);
+  });
+
+  // No file may grow from that moment on, which to a program is a full disk.
+  const prlimit = Bun.which("prlimit") ?? "";
+  if (prlimit === "") skipAloud("a disk that has become full does not hold up the end", "prlimit is not on PATH");
+  test.skipIf(prlimit === "")("a disk that has become full does not hold up the end", async () => {
+    const deaf = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"];
+    const server = await serve({ argv: [...deaf, ...argv] });
+    await (await ask(server.url, "chat", "chat:good", false)).text();
+    await eventually("its row", () => ledgerOf(server).requests().length === 1);
+    expect(Bun.spawnSync([prlimit, "--pid", String(server.pid), "--fsize=0"]).exitCode).toBe(0);
+    expect((await ask(server.url, "chat", "chat:good", false)).status).toBe(200);
+    server.kill("SIGTERM");
+    expect(await within(3000, "the end", server.exited)).toBe(0);
   });
 });
 
@@ -391,11 +406,11 @@ describe("require_key", () => {
     expect(JSON.stringify(upstream.requests.slice(before))).not.toContain("s3cret");
 
     writeSecret(home, "another");
-    expect(await status({ authorization: "Bearer xx-cip-launch1-s3cret" })).toBe(401);
     expect(await status({ authorization: "Bearer xx-cip-launch1-another" })).toBe(200);
+    expect(await status({ authorization: "Bearer xx-cip-launch1-s3cret" })).toBe(401);
   });
 
-  test("lets nobody in while there is no secret, and opens other hosts", async () => {
+  test("lets nobody in by a secret that it has only just made, and opens other hosts", async () => {
     const server = await serve({ config: config({ server: { host: "0.0.0.0", require_key: true } }) });
     const url = server.url.replace("0.0.0.0", "127.0.0.1");
     for (const key of ["", "xx-cip-launch1", "xx-cip-launch1-", "xx-cip-launch1-undefined"]) {

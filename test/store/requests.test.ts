@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Ledger } from "../../src/gateway/ledger.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { type RequestQueries, requestQueries } from "../../src/store/requests.ts";
-import type { AttemptRow, RequestRow } from "../../src/store/schema.ts";
+import { type AttemptRow, type RequestRow, sessionDays, usageDays } from "../../src/store/schema.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "clutch-requests-"));
 const stores: Store[] = [];
@@ -14,11 +14,13 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-function freshQueries(): RequestQueries {
+function freshStore(): { db: Store["db"]; queries: RequestQueries } {
   const store = openStore(join(folder, `${stores.length}.db`));
   stores.push(store);
-  return requestQueries(store.db);
+  return { db: store.db, queries: requestQueries(store.db) };
 }
+
+const freshQueries = () => freshStore().queries;
 
 const pending = (id: string): RequestRow => ({
   id,
@@ -173,6 +175,119 @@ describe("requestQueries()", () => {
       error: "the gateway ended before the answer did",
     });
     expect((await queries.find("full"))?.request).toEqual(done);
+  });
+
+  test("an end counts once, whatever is written after it and however often", async () => {
+    const { db, queries } = freshStore();
+    const ended = { ...full, status: "completed" as const, session: "s1" };
+    const sums = () =>
+      db
+        .select()
+        .from(usageDays)
+        .all()
+        .map(({ requests: count, completed, errors, aborted, costUsd }) => ({
+          count,
+          completed,
+          errors,
+          aborted,
+          costUsd,
+        }));
+    await queries.save([pending("full")], []);
+    expect(sums()).toEqual([]);
+    await queries.save([ended], []);
+    await queries.save([ended], []);
+    await queries.save([{ ...ended, status: "error", costUsd: 5 }], []);
+    await queries.save([{ ...pending("full"), attempts: 3, trail: "late" }], []);
+    expect(sums()).toEqual([{ count: 1, completed: 1, errors: 0, aborted: 0, costUsd: full.costUsd ?? 0 }]);
+    expect((await queries.find("full"))?.request).toEqual({ ...ended, attempts: 3, trail: "late" });
+    // One that never was pending on the disk, and one that the next start has to end.
+    await queries.save(
+      [
+        { ...ended, id: "quick" },
+        { ...pending("lost"), agent: "c", tier: "BIG", folder: ended.folder },
+      ],
+      [],
+    );
+    await queries.recoverPending();
+    await queries.recoverPending();
+    expect(sums()).toEqual([
+      { count: 1, completed: 0, errors: 0, aborted: 1, costUsd: 0 },
+      { count: 2, completed: 2, errors: 0, aborted: 0, costUsd: 2 * (full.costUsd ?? 0) },
+    ]);
+    const sessions = db.select().from(sessionDays).all();
+    expect(sessions.map(({ session, requests: count }) => [session, count])).toEqual([
+      ["", 1],
+      ["s1", 2],
+    ]);
+  });
+
+  test("what an upstream counted of an answer that was left counts once, now or a moment later", async () => {
+    const { db, queries } = freshStore();
+    const row = { ...pending("full"), agent: "c" };
+    const counted = { inputTokens: 10, outputTokens: 0, costUsd: 0.5, pricing: "billed" } as const;
+    const left = attempt(1, { failureKind: "aborted" });
+    await queries.save([row], [left]);
+    await queries.save([], [{ ...left, ...counted }]);
+    await queries.save(
+      [row],
+      [
+        { ...left, ...counted },
+        { ...left, ...counted, costUsd: 9 },
+      ],
+    );
+    const [sums] = db.select().from(usageDays).all();
+    expect(sums).toMatchObject({
+      agent: "c",
+      model: "a/b:free",
+      requests: 0,
+      inputTokens: 10,
+      costUsd: 0.5,
+      leftUsd: 0.5,
+    });
+    expect((await queries.find("full"))?.attempts).toEqual([{ ...left, ...counted }]);
+  });
+
+  test("costs are put into rows that have none, once, and into their sums", async () => {
+    const { db, queries } = freshStore();
+    const unknown = {
+      ...full,
+      status: "completed" as const,
+      costUsd: null,
+      pricing: null,
+      priceSource: null,
+      priceAt: null,
+    };
+    await queries.save(
+      ["b", "a", "c"].map((id) => ({ ...unknown, id })),
+      [],
+    );
+    await queries.save([{ ...pending("d"), servedBy: "p:later" }], []);
+    expect(await queries.nextUnpriced("")).toBe("openrouter:a/b:free");
+    expect(await queries.nextUnpriced("openrouter:a/b:free")).toBe("p:later");
+    expect(await queries.nextUnpriced("p:later")).toBeUndefined();
+    const found = await queries.unpricedOf("openrouter:a/b:free", "\u{10ffff}", 2);
+    expect(found.map(({ id }) => id)).toEqual(["c", "b"]);
+    expect((await queries.unpricedOf("openrouter:a/b:free", "b", 2)).map(({ id }) => id)).toEqual(["a"]);
+    const cost = {
+      costUsd: 0.25,
+      pricing: "list",
+      priceSource: "config",
+      priceAt: null,
+      firstChoiceUsd: 1,
+      compressionUsd: null,
+    } as const;
+    const done = await queries.setCosts(["a", "b", "d", "nobody"].map((id) => ({ id, ...cost })));
+    expect(done.map(({ id }) => id)).toEqual(["a", "b"]);
+    expect(await queries.setCosts([{ id: "a", ...cost, costUsd: 7 }])).toEqual([]);
+    const [sums] = db.select().from(usageDays).all();
+    expect(sums).toMatchObject({
+      requests: 3,
+      unpriced: 1,
+      costUsd: 0.5,
+      moved: 3,
+      movedUnknown: 1,
+      cascadeSavedUsd: 1.5,
+    });
   });
 
   test("keeps a request of the ledger in one row from its beginning to its end", async () => {

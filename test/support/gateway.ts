@@ -67,6 +67,10 @@ export interface GatewaySetup {
   now?: GatewayInput["now"];
   /** What is known of a target's model; nothing when left out. */
   factsOf?: GatewayInput["factsOf"];
+  /** Its state folder is `<home>/state`; without it nothing is read or kept there. */
+  hasState?: boolean;
+  /** Prices; none when left out. */
+  modelBook?: GatewayInput["modelBook"];
   onLeft?: GatewayInput["onLeft"];
   /** One that an earlier gateway has used, with its database; it is left for the caller to remove. */
   home?: string;
@@ -116,6 +120,8 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     fetch: setup.fetch ?? fetch,
     ...(setup.now === undefined ? {} : { now: setup.now }),
     factsOf: setup.factsOf ?? (() => undefined),
+    ...(setup.hasState === true ? { stateDir: resolveHomes({ CLUTCH_HOME: home }).stateDir } : {}),
+    ...(setup.modelBook === undefined ? {} : { modelBook: setup.modelBook }),
     launchSecret: () => setup.launchSecret,
     log: (line) => lines.push(line),
     onLeft: setup.onLeft ?? (() => {}),

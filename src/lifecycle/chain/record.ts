@@ -131,20 +131,29 @@ export function makeChainDirs(stateDir: string): void {
     writeFileSync(probe, "", { mode: 0o600 });
     rmSync(probe);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new ClutchError("failed", `cannot write in ${chainDir(stateDir)} (${code})`, {
-      hint: "check the owner and the space of that folder, or choose another with CLUTCH_HOME",
-      cause,
-    });
+    throw cannotWrite(`in ${chainDir(stateDir)}`, cause);
   }
 }
 
-/** Atomic, for its owner alone. */
+function cannotWrite(where: string, cause: unknown): ClutchError {
+  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+  return new ClutchError("failed", `cannot write ${where} (${code})`, {
+    hint: "check the owner and the space of that folder, or choose another with CLUTCH_HOME",
+    cause,
+  });
+}
+
+/** Atomic, for its owner alone. @throws {ClutchError} `failed`, such as for a full disk; nothing is left of it then */
 export function writePrivately(path: string, text: string): void {
   const draft = `${path}.${process.pid}.draft`;
-  writeFileSync(draft, text, { mode: 0o600 });
-  chmodSync(draft, 0o600);
-  renameSync(draft, path);
+  try {
+    writeFileSync(draft, text, { mode: 0o600 });
+    chmodSync(draft, 0o600);
+    renameSync(draft, path);
+  } catch (cause) {
+    rmSync(draft, { force: true });
+    throw cannotWrite(path, cause);
+  }
 }
 
 function writeJson(path: string, value: unknown): void {

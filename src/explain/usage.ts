@@ -1,0 +1,154 @@
+/** What was used and what it cost, as `clutch usage --json` has it. Pure. */
+
+import { noSums, type Sums, sumNames } from "../store/rollup.ts";
+import type { GroupedSums, UsageSpan } from "../store/usage.ts";
+import type { UsageGroup } from "../usage-groups.ts";
+import { renderDay } from "./period.ts";
+
+export interface UsageTotals {
+  requests: number;
+  input_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+  /** As far as it is known; null when nothing is. */
+  cost_usd: number | null;
+  /** Answers whose cost nobody tells. */
+  unpriced_requests: number;
+}
+
+/** Besides its key, under the name that it is grouped by: null where it is unknown, or nobody answered. */
+export type UsageRow = UsageTotals & { readonly [group in UsageGroup]?: string | null };
+
+/** All in US dollars, against what the first choice would have cost for the same tokens; null is unknown, below 0 it cost more. */
+export interface UsageSavings {
+  /** Where another model answered for money or from a plan, less what the answers cost that were left. */
+  cascade_usd: number | null;
+  /** Where a free model answered in the place of a dearer one. */
+  free_usd: number | null;
+  /** Requests that another than the first choice answered, and those of them that nobody can compare. */
+  moved_requests: number;
+  unknown_requests: number;
+  compression_usd: number | null;
+  /** Taken out by compression: an estimate. */
+  compression_tokens: number;
+  /** Share of the input of requests that compression was tried on. */
+  compression_share: number | null;
+}
+
+export interface UsageReport {
+  /** Days, UTC; both count. */
+  from: string;
+  to: string;
+  by: UsageGroup;
+  totals: UsageTotals;
+  rows: UsageRow[];
+  /** Of the requests in the totals. */
+  outcomes: {
+    completed: number;
+    errors: number;
+    aborted: number;
+    free_requests: number;
+    plan_requests: number;
+    estimated_requests: number;
+    /** Part of the cost: answers that were left for another candidate. */
+    left_usd: number;
+  };
+  savings: UsageSavings;
+}
+
+/** @param groups whatever they are grouped by, they come to the totals. The dearest first; days in their order */
+export function reportUsage(groups: readonly GroupedSums[], span: UsageSpan, by: UsageGroup): UsageReport {
+  const totals = { ...noSums };
+  for (const group of groups) for (const name of sumNames) totals[name] += group[name];
+  const ordered = groups.toSorted(by === "day" ? (a, b) => Number(a.key) - Number(b.key) : dearerFirst);
+  const { completed, errors, aborted, free, plan, estimated, leftUsd } = totals;
+  return {
+    from: renderDay(span.fromDay),
+    to: renderDay(span.toDay),
+    by,
+    totals: reportSums(totals),
+    rows: ordered.map((group) => ({ [by]: nameOf(group.key, by), ...reportSums(group) })),
+    outcomes: {
+      completed,
+      errors,
+      aborted,
+      free_requests: free,
+      plan_requests: plan,
+      estimated_requests: estimated,
+      left_usd: money(leftUsd),
+    },
+    savings: reportSavings(totals),
+  };
+}
+
+function dearerFirst(a: GroupedSums, b: GroupedSums): number {
+  return b.costUsd - a.costUsd || allTokens(b) - allTokens(a) || b.requests - a.requests || compare(a.key, b.key);
+}
+
+function compare(a: string | number, b: string | number): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function allTokens({ inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens }: Sums): number {
+  return inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens;
+}
+
+function nameOf(key: string | number, by: UsageGroup): string | null {
+  if (by === "day") return renderDay(Number(key));
+  return key === "" ? null : String(key);
+}
+
+function reportSums(sums: Sums): UsageTotals {
+  return {
+    requests: sums.requests,
+    input_tokens: sums.inputTokens,
+    cache_read_tokens: sums.cacheReadTokens,
+    cache_write_tokens: sums.cacheWriteTokens,
+    output_tokens: sums.outputTokens,
+    reasoning_tokens: sums.reasoningTokens,
+    cost_usd: isNothingKnown(sums) ? null : money(sums.costUsd),
+    unpriced_requests: sums.unpriced,
+  };
+}
+
+/** Nothing is paid for where nobody answered; otherwise an unknown price is not zero. */
+function isNothingKnown({ unpriced, costUsd, free, plan }: Sums): boolean {
+  return unpriced > 0 && costUsd === 0 && free + plan === 0;
+}
+
+function reportSavings(sums: Sums): UsageSavings {
+  const { moved, movedUnknown, compressed, compressedUnknown, tokensBefore, tokensAfter } = sums;
+  const isUnknown = moved > 0 && moved === movedUnknown;
+  return {
+    cascade_usd: isUnknown ? null : money(sums.cascadeSavedUsd - sums.leftUsd),
+    free_usd: isUnknown ? null : money(sums.freeSavedUsd),
+    moved_requests: moved,
+    unknown_requests: movedUnknown,
+    compression_usd: compressed > 0 && compressed === compressedUnknown ? null : money(sums.compressionSavedUsd),
+    compression_tokens: tokensBefore - tokensAfter,
+    compression_share: tokensBefore === 0 ? null : (tokensBefore - tokensAfter) / tokensBefore,
+  };
+}
+
+/** What adding up thousands of parts of a cent leaves behind is no money. */
+function money(usd: number): number {
+  return Math.round(usd * 1e9) / 1e9;
+}
+
+const numbers = [
+  "requests",
+  "input_tokens",
+  "cache_read_tokens",
+  "cache_write_tokens",
+  "output_tokens",
+  "reasoning_tokens",
+  "cost_usd",
+  "unpriced_requests",
+] as const satisfies readonly (keyof UsageTotals)[];
+
+/** One row for each group below a head; an unknown cost is an empty cell. */
+export function tabulateUsage({ rows, by }: UsageReport): (string | number | null)[][] {
+  return [[by, ...numbers], ...rows.map((row) => [row[by] ?? null, ...numbers.map((name) => row[name])])];
+}
