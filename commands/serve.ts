@@ -82,7 +82,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
       return secret;
     },
     log,
-    keepSecret: (values) => secrets.add(values),
+    secrets,
     onLeft: (exchange, { target, failure, durationMs }) => {
       const reference = renderModelReference({ provider: target.provider.id, model: target.model });
       log(`left ${reference} after ${durationMs} ms: ${describeFailure(failure)}`, {

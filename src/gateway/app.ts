@@ -28,7 +28,7 @@ import { callBeside } from "./side-call.ts";
 export interface AppDeps
   extends Pick<
     ConversationDeps,
-    "ledger" | "log" | "calibration" | "brake" | "now" | "helpers" | "hits" | "isHarmful"
+    "ledger" | "log" | "captures" | "calibration" | "brake" | "now" | "helpers" | "hits" | "isHarmful"
   > {
   /** Read anew for each request, so that a changed config takes effect at once. */
   routing(): Routing;
@@ -337,10 +337,10 @@ export function createApp(deps: AppDeps): App {
   }
 
   function settings(caller: Caller, compress: Compress | undefined): ConversationDeps {
-    const { ledger, log, calibration, brake, now, helpers, hits, isHarmful } = deps;
+    const { ledger, log, captures, calibration, brake, now, helpers, hits, isHarmful } = deps;
     const routing = deps.routing();
     const cascade = deps.cascade(caller);
-    return { routing, cascade, ledger, log, calibration, brake, now, helpers, hits, isHarmful, compress };
+    return { routing, cascade, ledger, log, captures, calibration, brake, now, helpers, hits, isHarmful, compress };
   }
 
   /** `/front/...`: model requests go through Headroom, all else is answered as it is without the prefix. */

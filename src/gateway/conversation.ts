@@ -9,6 +9,7 @@ import type { Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import type { RequestRow } from "../store/schema.ts";
 import type { RequestBody } from "./body.ts";
+import type { Captures } from "./capture.ts";
 import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
 import type { Compressed } from "./compression.ts";
 import { Exchange } from "./exchange.ts";
@@ -31,6 +32,7 @@ export interface ConversationDeps {
   hits: RuleHits;
   ledger: Ledger;
   log: Log;
+  captures: Pick<Captures, "begin">;
   calibration: Calibration;
   cascade: CascadeDeps;
   brake: OverflowBrake;
@@ -87,6 +89,14 @@ export async function converse(
   const exchange = begin(protocol, raw, compressed?.body ?? body, caller, plan, startedAt, deps);
   exchange.input.entry.compressed = compressed;
   if (isLocal) return answerLocally(exchange);
+  exchange.capture = deps.captures.begin(
+    exchange.input.id,
+    protocol,
+    body.bytes,
+    raw.headers,
+    exchange.input.query,
+    startedAt,
+  );
   underWay.exchange = exchange;
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
@@ -325,6 +335,7 @@ function answerWhole(exchange: Exchange, result: CascadeResult, deps: Conversati
   else if (answer.flaw === undefined) result.ticket.served();
   else result.ticket.servedBadly(answer.flaw);
   recordAttempt(exchange, target, attemptStartedAt, now - attemptStartedAt, left);
+  exchange.capture?.write(answer.body);
   if (answer.usage !== undefined) deps.calibration.observe(servedBy, body.size, answer.usage);
   entry.finish({
     status: left === undefined ? "completed" : "aborted",

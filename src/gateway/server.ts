@@ -12,8 +12,9 @@ import { ClutchError } from "../errors.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
-import type { Log } from "../log.ts";
+import { type Log, Secrets } from "../log.ts";
 import type { ModelBook } from "../models/catalogue.ts";
+import { captureQueries } from "../store/captures.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
@@ -25,6 +26,7 @@ import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
 import { Budgets, hasLimit, maxSessions, sessionMemoryMs } from "./budgets.ts";
+import { Captures } from "./capture.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
@@ -82,8 +84,8 @@ export interface GatewayInput {
   stateDir?: string;
   /** For the person who runs the gateway. */
   log: Log;
-  /** Told of keys before they are used, so that no line can hold one. */
-  keepSecret?(values: readonly string[]): void;
+  /** Told of keys before they are used, so that no line of the log and no captured body can hold one; its own when left out. */
+  secrets?: Secrets;
   onLeft: CascadeDeps["onLeft"];
   /** Told of every request as it ends, with its whole row. */
   onEnded?(row: RequestRow): void;
@@ -121,7 +123,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const commandKeys = new CommandKeys();
   const instance = crypto.randomUUID();
   let routing = await buildRouting(input.loaded, input, input.env, commandKeys, instance);
-  input.keepSecret?.(listSecrets(routing.providers));
+  const secrets = input.secrets ?? new Secrets();
+  secrets.add(listSecrets(routing.providers));
   let headroom = findHeadroom(input.loaded.config);
   const watch = new HeadroomWatch(now, input.log);
   const savings = new SessionSavings(input.log);
@@ -156,6 +159,13 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     providers: routing.providers,
   }));
   const priceOf = (reference: string) => priceTags.find(reference);
+  const captures = new Captures({
+    queries: captureQueries(input.store.db),
+    now,
+    hide: (text) => secrets.hide(text),
+    stateDir: input.stateDir,
+    onError: (reason) => input.log(reason, { level: "error" }),
+  });
   const ledger = new Ledger({
     queries,
     now,
@@ -163,6 +173,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
       input.onEnded?.(row);
+      captures.ended(row);
       savings.note(row);
       budgets.ended(row);
       today.ended(row);
@@ -279,6 +290,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     now,
     log: input.log,
+    captures,
     budgets,
     host,
     admit: (caller, findAddress) => gate.admit(caller, findAddress),
@@ -298,6 +310,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       isDraining: () => app.isDraining(),
       inFlight: () => app.inFlight(),
       flights: () => app.flights(),
+      captures,
       problems: listProblems,
       tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
       today: () => today.report(),
@@ -329,7 +342,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const before = routing;
       const services = findHeadroom(loaded.config);
       routing = await buildRouting(loaded, letters, input.env, commandKeys, instance);
-      input.keepSecret?.(listSecrets(routing.providers));
+      secrets.add(listSecrets(routing.providers));
       headroom = services;
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
@@ -354,6 +367,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       script.close();
       await hits.close();
       const lost = await ledger.close();
+      await captures.close();
       if (lost > 0) input.log(`${lost} ledger rows could not be written`, { level: "error" });
       input.store.close();
     },

@@ -197,6 +197,7 @@ export class StreamReply {
   #write(bytes: Uint8Array): void {
     if (this.#isOver || bytes.length === 0) return;
     this.#client?.enqueue(bytes);
+    this.#exchange.capture?.write(bytes);
     if (this.#keepAlive === undefined) this.#keepAlive = setTimeout(() => this.#writeKeepAlive(), keepAliveMs);
     else this.#keepAlive.refresh();
   }
