@@ -13,13 +13,14 @@ import { listServices, readChainSettings } from "../lifecycle/chain/services.ts"
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import type { ModelBook } from "../models/catalogue.ts";
+import { checkpointBeside } from "../store/checkpoint.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
-import type { Store } from "../store/open.ts";
+import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
-import type { LaunchRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
+import type { LaunchRow } from "../store/sums-schema.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
@@ -37,6 +38,7 @@ import { GuessBrake } from "./guess-brake.ts";
 import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
 import { markHops } from "./hops.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
@@ -137,9 +139,12 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
   };
   takeRules(input.loaded);
+  const { movedAside } = input.store;
+  if (movedAside !== undefined) input.log(`the ledger was broken: it is now ${movedAside}, and a new one was begun`);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
   const ledgerLookups = lookups(input.store.db);
+  const newestStart = (await ledgerLookups.newestRequest())?.startedAt;
   const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
   const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
@@ -150,8 +155,22 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     providers: routing.providers,
   }));
   const priceOf = (reference: string) => priceTags.find(reference);
+  const save: typeof queries.save = async (...rows) => {
+    if (!routing.config.ledger.enabled) return;
+    await queries.save(...rows);
+    housekeeping.wrote(rows[0].length + rows[1].length);
+  };
+  const housekeeping = new Housekeeping({
+    client: input.store.db.$client,
+    now,
+    elapsed: () => performance.now(),
+    retentionDays: () => routing.config.ledger.retention_days,
+    newest: () => newestStart,
+    checkpoint: () => checkpointBeside(input.store.path),
+    log: input.log,
+  });
   const ledger = new Ledger({
-    queries,
+    queries: { save },
     now,
     priceOf,
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
@@ -167,7 +186,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     onWriteError: (error, waiting) => {
       const reason = error instanceof Error ? error.message : String(error);
-      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
+      if (isBroken(error)) castDoubt(input.store.path);
+      const next = isBroken(error) ? "; the next start puts it aside and begins a new one" : "";
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`);
     },
   });
   const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
@@ -227,6 +248,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   repricing.start();
+  housekeeping.start();
   const purse = (caller?: Caller): Purse => {
     const { allow_paid: allowPaid } = routing.config.budgets;
     const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
@@ -241,7 +263,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...script.problems(),
     ...hits.problems(),
     ...(headroom.mode === "off" ? [] : watch.problems()),
+    ...(ledger.refusedRows === 0 ? [] : [`the ledger cannot be written: ${ledger.refusedRows} rows wait`]),
     ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+    ...(movedAside === undefined ? [] : [`the ledger was broken: it is now ${movedAside}, and a new one was begun`]),
   ];
   const startedAt = now();
   const app: App = createApp({
@@ -337,6 +361,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       account.stop();
       repricing.stop();
       secret?.close();
+      housekeeping.stop();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
