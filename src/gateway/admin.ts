@@ -10,10 +10,12 @@ import { type KnownCircuit, reportBreakers } from "../explain/breakers.ts";
 import { matchCircuits } from "../explain/circuit-names.ts";
 import { countFree, reportQuota } from "../explain/quota.ts";
 import { explainRequest } from "../explain/why.ts";
-import type { Json } from "../protocols/chat.ts";
+import { parseCaptureMode } from "../lifecycle/capture-mode.ts";
+import type { Json, JsonObject } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 import type { Lookups } from "../store/lookups.ts";
 import { version } from "../version.ts";
+import type { Captures } from "./capture.ts";
 import type { DayTotals } from "./day-totals.ts";
 import type { FlightReport } from "./flights.ts";
 import type { Admission } from "./gate.ts";
@@ -58,6 +60,7 @@ export interface AdminDeps {
   /** Every request with a body. */
   inFlight(): number;
   flights(): FlightReport[];
+  captures: Pick<Captures, "report" | "set">;
   problems(): string[];
   /** @param only these; left out, all */
   tiers(only?: readonly string[]): TierReport[];
@@ -183,6 +186,18 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
     return c.json(explainRequest({ request: found, attempts: await deps.ledger.attemptsOf(found.id) }, deps.now()));
   });
 
+  admin.get("/capture", async (c) => c.json({ ...(await deps.captures.report()) }));
+
+  admin.post("/capture", async (c) => {
+    const body = await readBody(c);
+    const mode = parseCaptureMode(body);
+    if (mode === undefined && body?.["what"] !== "off") {
+      return refuse(c, 400, 'send {"what": "all" or "errors", "until": milliseconds since 1970}, or {"what": "off"}');
+    }
+    deps.captures.set(mode);
+    return c.json({ ...(await deps.captures.report()) });
+  });
+
   admin.get("/routing", (c) => c.json(deps.routing()));
 
   admin.get("/headroom", (c) => c.json(deps.headroom()));
@@ -244,11 +259,15 @@ async function act<Asked>(
 }
 
 async function readMatch(c: Context): Promise<string | undefined> {
+  const match = (await readBody(c))?.["match"];
+  return typeof match === "string" ? match : undefined;
+}
+
+async function readBody(c: Context): Promise<JsonObject | undefined> {
   const length = Number(c.req.header("content-length") ?? Number.NaN);
   if (!(length <= maxBodyBytes)) return undefined;
   const body = (await c.req.json().catch(() => undefined)) as Json | undefined;
-  const match = isObject(body) ? body["match"] : undefined;
-  return typeof match === "string" ? match : undefined;
+  return isObject(body) ? body : undefined;
 }
 
 function refuse(c: Context, status: 400 | 401 | 403 | 404 | 413 | 415 | 429, message: string): Response {

@@ -31,6 +31,8 @@ export interface LedgerDeps {
   now(): number;
   /** Told of each request as it ends, with its whole row. */
   onFinish(row: RequestRow): void;
+  /** Told of each call of an upstream as it ends, and once more, with its tokens, where it was left and is billed all the same. */
+  onAttempt?(attempt: AttemptRow, request: RequestRow): void;
   /** Told once per run of failures, with how many rows wait. */
   onWriteError(error: unknown, waiting: number): void;
 }
@@ -69,6 +71,7 @@ export class Ledger {
       now: deps.now,
       priceOf: (reference) => this.#priceOf(reference),
       attempted: (entry, attempt) => {
+        deps.onAttempt?.(attempt, entry.row);
         // One that is counted a moment later is written again, if it was written at all.
         if (this.#attempts.at(-1) !== attempt) this.#attempts.push(attempt);
         this.#note(entry);
@@ -85,6 +88,12 @@ export class Ledger {
     const entry = new LedgerEntry(row, this.#book, trail);
     this.#note(entry);
     return entry;
+  }
+
+  /** Rows that are not on disk, and whether it refuses them. */
+  get backlog(): { waiting: number; lost: number; isFailing: boolean } {
+    const waiting = this.#waiting.length + this.#attempts.length;
+    return { waiting, lost: this.lostRows, isFailing: this.#isFailing };
   }
 
   /** What is counted from a list is on record with the day of its price. */

@@ -9,22 +9,28 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
+import { reportBreakers } from "../explain/breakers.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
+import { type Log, Secrets } from "../log.ts";
 import type { ModelBook } from "../models/catalogue.ts";
+import { captureQueries } from "../store/captures.ts";
 import { checkpointBeside } from "../store/checkpoint.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import type { RequestRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
 import type { LaunchRow } from "../store/sums-schema.ts";
+import { version } from "../version.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
 import { Budgets, hasLimit, maxSessions, sessionMemoryMs } from "./budgets.ts";
+import { Captures } from "./capture.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
@@ -41,13 +47,15 @@ import { markHops } from "./hops.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
+import { Metrics } from "./metrics.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import { PriceTags } from "./price-tags.ts";
 import type { QuotaRules } from "./quota-windows.ts";
+import { type Loop, Readiness } from "./ready.ts";
 import type { Caller } from "./recognise.ts";
 import { Repricing } from "./repricing.ts";
-import type { Routing } from "./router.ts";
+import { type Routing, targetsOf } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
 import type { Purse } from "./screen.ts";
@@ -79,11 +87,17 @@ export interface GatewayInput {
   modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
+  /** What else goes on in the background, for /ready; nothing when left out. */
+  loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
   stateDir?: string;
-  /** One line for the person who runs the gateway. */
-  log(line: string): void;
+  /** For the person who runs the gateway. */
+  log: Log;
+  /** Told of keys before they are used, so that no line of the log and no captured body can hold one; its own when left out. */
+  secrets?: Secrets;
   onLeft: CascadeDeps["onLeft"];
+  /** Told of every request as it ends, with its whole row. */
+  onEnded?(row: RequestRow): void;
 }
 
 export interface Gateway {
@@ -118,6 +132,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const commandKeys = new CommandKeys();
   const instance = crypto.randomUUID();
   let routing = await buildRouting(input.loaded, input, input.env, commandKeys, instance);
+  const secrets = input.secrets ?? new Secrets();
+  secrets.add(listSecrets(routing.providers));
   let headroom = findHeadroom(input.loaded.config);
   const watch = new HeadroomWatch(now, input.log);
   const savings = new SessionSavings(input.log);
@@ -134,7 +150,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const takeRules = (loaded: LoadedConfig) => {
     const known = ruleMistakes;
     ruleMistakes = ruleProblems(routing);
-    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line);
+    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line, { level: "warn" });
     hits.configure(configuredRules(loaded.config));
     script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
   };
@@ -149,6 +165,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
+  const metrics = new Metrics();
   const priceTags = new PriceTags(() => ({
     book: input.modelBook?.() ?? noBook,
     overrides: routing.config.prices,
@@ -169,14 +186,28 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     checkpoint: () => checkpointBeside(input.store.path),
     log: input.log,
   });
+  const captures = new Captures({
+    queries: captureQueries(input.store.db),
+    now,
+    hide: (text) => secrets.hide(text),
+    stateDir: input.stateDir,
+    onError: (reason) => input.log(reason, { level: "error" }),
+  });
   const ledger = new Ledger({
     queries: { save },
     now,
     priceOf,
+    onAttempt: (attempt, request) => {
+      metrics.attempted(attempt);
+      budgets.attempted(attempt, request);
+    },
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
+      input.onEnded?.(row);
+      captures.ended(row);
       savings.note(row);
       budgets.ended(row);
+      metrics.ended(row);
       today.ended(row);
       const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
@@ -188,7 +219,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const reason = error instanceof Error ? error.message : String(error);
       if (isBroken(error)) castDoubt(input.store.path);
       const next = isBroken(error) ? "; the next start puts it aside and begins a new one" : "";
-      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`);
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`, {
+        level: "error",
+      });
     },
   });
   const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
@@ -223,7 +256,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     quotas: () => routing.quotas,
     onChange: (id, circuit) => saver.note(id, circuit),
   });
-  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
+  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason, { level: "warn" }) });
   health.restore((await circuits.load()).map(fromRow));
   const affinity = new Affinity();
   const account = new OpenRouterAccount({
@@ -268,7 +301,35 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...(movedAside === undefined ? [] : [`the ledger was broken: it is now ${movedAside}, and a new one was begun`]),
   ];
   const startedAt = now();
+  const listTiers = (names?: readonly string[]) =>
+    reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names);
+  const readiness = new Readiness({
+    now,
+    fetch: input.fetch,
+    isDraining: () => app.isDraining(),
+    ledger: () => ledger.backlog,
+    readDatabase: () => input.store.db.run("SELECT count(*) FROM circuits"),
+    pricesAt: (provider) => input.modelBook?.().lists[provider]?.checkedAt,
+    tiers: () => listTiers(),
+    targetsOf: ({ tier }) => targetsOf(`clutch-${tier.toLowerCase()}`, routing),
+    loops: () => input.loops?.() ?? [],
+  });
   const app: App = createApp({
+    ready: () => readiness.report(),
+    onRefused: (kind) => metrics.refused(kind),
+    metrics: () =>
+      metrics.render({
+        version,
+        now: now(),
+        startedAt,
+        inFlight: app.inFlight(),
+        isDraining: app.isDraining(),
+        circuits: reportBreakers(health.list(), now(), null),
+        ledger: ledger.backlog,
+        budgets: budgets.list(),
+        keys: keyring.list().map((key) => ({ state: keyring.stateOf(key) })),
+        problems: listProblems().length,
+      }),
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
     brake: new OverflowBrake(now),
@@ -295,6 +356,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       };
     },
     now,
+    log: input.log,
+    captures,
     budgets,
     host,
     admit: (caller, findAddress) => gate.admit(caller, findAddress),
@@ -314,8 +377,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       isDraining: () => app.isDraining(),
       inFlight: () => app.inFlight(),
       flights: () => app.flights(),
+      captures,
       problems: listProblems,
-      tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
+      tiers: listTiers,
       today: () => today.report(),
     }),
     front: new Front({
@@ -345,6 +409,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const before = routing;
       const services = findHeadroom(loaded.config);
       routing = await buildRouting(loaded, letters, input.env, commandKeys, instance);
+      secrets.add(listSecrets(routing.providers));
       headroom = services;
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
@@ -370,10 +435,21 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       script.close();
       await hits.close();
       const lost = await ledger.close();
-      if (lost > 0) input.log(`${lost} ledger rows could not be written`);
+      await captures.close();
+      if (lost > 0) input.log(`${lost} ledger rows could not be written`, { level: "error" });
       input.store.close();
     },
   };
+}
+
+/** What goes out with requests and is nobody else's business. */
+function listSecrets(providers: Providers): string[] {
+  return [...providers.values()].flatMap(({ keys, headers }) => [
+    ...keys.map(({ value }) => value),
+    ...Object.entries(headers).flatMap(([name, value]) =>
+      /auth|key|token|secret|passw|credential|cookie/i.test(name) ? [value] : [],
+    ),
+  ]);
 }
 
 const noBook: ModelBook = { catalogue: {}, lists: {} };
