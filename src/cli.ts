@@ -193,11 +193,24 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .command("show")
     .description("the figures of one; clutch why tells why it went so")
     .argument("[id]", "as x-clutch-request-id has it, or its beginning; last is the newest", "last")
+    .option("--bodies", "what was asked and answered, word for word, where it was captured")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch requests show last")
-    .action(async (id: string, flags: { json?: boolean }) => {
+    .action(async (id: string, flags: import("../commands/requests.ts").ShowFlags) => {
       const { showRequest } = await import("../commands/requests.ts");
       status = await showRequest(id, flags, env);
+    });
+  requests
+    .command("capture")
+    .description("keep the bodies of requests and answers for a while, without keys; off by default")
+    .addArgument(new Argument("[switch]", "on, off or status").choices(["on", "off", "status"]).default("status"))
+    .option("--for <span>", "so long: 30m, 2h, at most 7d (default: 1h)")
+    .option("--errors", "only of requests that nobody answers, or whose answer breaks off")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch requests capture on --for 2h --errors")
+    .action(async (word: string, flags: import("../commands/requests.ts").CaptureFlags) => {
+      const { switchCapture } = await import("../commands/requests.ts");
+      status = await switchCapture(word, flags, env);
     });
   filtered(
     requests.command("export").description("as lines of JSON or as CSV, the oldest first"),
@@ -256,6 +269,67 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (period: string, flags: import("../commands/usage.ts").UsageFlags) => {
       const { usage } = await import("../commands/usage.ts");
       status = await usage(period, flags, env);
+    });
+
+  const keys = program
+    .command("keys")
+    .description("keys for whoever uses the gateway: from other machines, or within limits")
+    .option("--json", "as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch keys create laptop --agents claude,codex --budget usd=5\n  clutch keys revoke laptop",
+    )
+    .allowExcessArguments()
+    .action(async (flags: { json?: boolean }, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("keys", word, commands);
+      const { listKeys } = await import("../commands/keys.ts");
+      status = await listKeys(flags, env);
+    });
+  keys
+    .command("create")
+    .description("make a key, and show it this once")
+    .argument("<name>", "for people: who or what uses it")
+    .option("--agents <names...>", "only for these agents: claude, codex, ...")
+    .option("--models <patterns...>", "only these models: 'openrouter:*:free', 'anthropic:*', ...")
+    .option("--budget <limits...>", "refuse more in a day: usd=5, tokens=2000000, requests=100")
+    .option("--soft-budget <limits...>", "from there on only free models: usd=4, ...")
+    .option("--expires <when>", "30d, 12h, or a day such as 2027-01-31")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys create ci --models 'openrouter:*:free' --expires 30d")
+    .action(async (name: string, flags: import("../commands/keys.ts").CreateKeyFlags) => {
+      const { createKey } = await import("../commands/keys.ts");
+      status = await createKey(name, flags, env);
+    });
+  keys
+    .command("list")
+    .description("which there are, what each is good for, and when it was used last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys list")
+    .action(async (flags: { json?: boolean }) => {
+      const { listKeys } = await import("../commands/keys.ts");
+      status = await listKeys(flags, env);
+    });
+  keys
+    .command("revoke")
+    .description("end a key, at once")
+    .argument("<key>", "its id, the beginning of it, or its name")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys revoke ci")
+    .action(async (name: string, flags: { json?: boolean }) => {
+      const { revokeKey } = await import("../commands/keys.ts");
+      status = await revokeKey(name, flags, env);
+    });
+  keys
+    .command("rotate")
+    .description("a new key in place of one, on the same terms")
+    .argument("<key>", "its id, the beginning of it, or its name")
+    .option("--grace <span>", "how long the old one is still good: 24h (default: not at all)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch keys rotate ci --grace 24h")
+    .action(async (name: string, flags: import("../commands/keys.ts").RotateKeyFlags) => {
+      const { rotateKey } = await import("../commands/keys.ts");
+      status = await rotateKey(name, flags, env);
     });
 
   const db = program
@@ -592,7 +666,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("show")
     .description("what is in one, as it would stand in the config")
-    .argument("<name>", "a saved one, or one of Clutch's own")
+    .argument("<mode>", "a saved one, or one of Clutch's own")
     .addHelpText("after", "\nExample:\n  clutch mode show premium")
     .action(async (name: string) => {
       const { showMode } = await import("../commands/mode.ts");
@@ -601,7 +675,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("save")
     .description("keep the routing that is in force under a name; keys are no part of it")
-    .argument("<name>", "lower-case letters, digits and hyphens")
+    .argument("<mode>", "lower-case letters, digits and hyphens")
     .option("--force", "write over one of that name")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode save work")
@@ -612,7 +686,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("load")
     .description("put one in force: writes it into the config, which a running gateway follows")
-    .argument("<name>", "a saved one, one of Clutch's own, or previous")
+    .argument("<mode>", "a saved one, one of Clutch's own, or previous")
     .option("--dry-run", "show the difference, and write nothing")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode load free")
@@ -623,7 +697,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("delete")
     .description("delete a saved one; the config stays as it is")
-    .argument("<name>", "a saved one")
+    .argument("<mode>", "a saved one")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode delete work")
     .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {

@@ -6,6 +6,7 @@ import { ClutchError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { efforts, type Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
+import { allowanceSchema } from "./allowance.ts";
 
 /** 0 is no limit. Timers cannot count further than 2^31-1 ms, which is 24 days. */
 const milliseconds = z
@@ -122,6 +123,18 @@ const price = z
     (entry) => Object.values(entry).filter((value) => value !== undefined).length === 1,
     "must have one of usd_per_million, same_as and pays",
   );
+/** `others`: agents without a row of their own, those that are not recognised among them. */
+const perAgent = z.strictObject({
+  claude: allowanceSchema.optional(),
+  hermes: allowanceSchema.optional(),
+  codex: allowanceSchema.optional(),
+  qwen: allowanceSchema.optional(),
+  pi: allowanceSchema.optional(),
+  opencode: allowanceSchema.optional(),
+  ante: allowanceSchema.optional(),
+  antigravity: allowanceSchema.optional(),
+  others: allowanceSchema.optional(),
+});
 
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -211,7 +224,16 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   budgets: z
-    .strictObject({ daily_usd: z.number().nonnegative().default(0), allow_paid: z.boolean().default(true) })
+    .strictObject({
+      /** The same as `per_day.soft_usd`. */
+      daily_usd: z.number().nonnegative().default(0),
+      allow_paid: z.boolean().default(true),
+      per_day: allowanceSchema.prefault({}),
+      /** Each agent's own, a day. */
+      per_agent: perAgent.prefault({}),
+      /** Each session's own, however long it lasts. */
+      per_session: allowanceSchema.prefault({}),
+    })
     .prefault({}),
   launcher: z
     .strictObject({

@@ -4,18 +4,26 @@
  */
 
 import { type Context, Hono } from "hono";
+import { z } from "zod";
+import { ClutchError, renderError } from "../errors.ts";
 import { type KnownCircuit, reportBreakers } from "../explain/breakers.ts";
 import { matchCircuits } from "../explain/circuit-names.ts";
 import { countFree, reportQuota } from "../explain/quota.ts";
 import { explainRequest } from "../explain/why.ts";
-import type { Json } from "../protocols/chat.ts";
+import { parseCaptureMode } from "../lifecycle/capture-mode.ts";
+import type { Json, JsonObject } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 import type { Lookups } from "../store/lookups.ts";
 import { version } from "../version.ts";
+import type { Captures } from "./capture.ts";
 import type { DayTotals } from "./day-totals.ts";
 import type { FlightReport } from "./flights.ts";
-import { isLoopback } from "./guard.ts";
+import type { Admission } from "./gate.ts";
+import { isLoopbackPeer } from "./guard.ts";
 import type { Health } from "./health.ts";
+import { createKey, listKeys, revokeKey, rotateKey } from "./key-office.ts";
+import { createKeyRequest, revokeKeyRequest, rotateKeyRequest } from "./key-schemas.ts";
+import type { Keyring } from "./keyring.ts";
 import type { OpenRouterAccount } from "./openrouter-account.ts";
 import { type Caller, recognise } from "./recognise.ts";
 import { type GatewayStatus, type LineStatus, reportEnded, splitBreakers } from "./status-report.ts";
@@ -29,14 +37,15 @@ export interface PeerSource {
 export interface AdminDeps {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Whether this caller may look and touch; always true when no key is required. */
-  admits(caller: Caller): boolean;
+  /** Whether this caller may look and touch; whoever is here may where no key is required. */
+  admit(caller: Caller, findAddress: () => string | undefined): Admission;
   health: Pick<Health, "list" | "limits" | "reset">;
   /** How many failures open a breaker. */
   failuresLimit(): number;
   /** Undefined while the config has no key for OpenRouter. */
   account(): OpenRouterAccount | undefined;
   ledger: Lookups;
+  keyring: Keyring;
   /** Writes what waits, so that the ledger tells of requests that have just ended. */
   flush(): Promise<void>;
   /** The ledger's file: by it a command knows the gateway of its own home. */
@@ -51,6 +60,7 @@ export interface AdminDeps {
   /** Every request with a body. */
   inFlight(): number;
   flights(): FlightReport[];
+  captures: Pick<Captures, "report" | "set">;
   problems(): string[];
   /** @param only these; left out, all */
   tiers(only?: readonly string[]): TierReport[];
@@ -71,7 +81,8 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
 
   admin.use(async (c, next) => {
     if (!isFromHere(c.req.raw, c.env)) return refuse(c, 403, "/admin answers programs on this machine only");
-    if (!deps.admits(recognise(c.req.raw.headers))) return refuse(c, 401, "this gateway requires its key here too");
+    const admission = deps.admit(recognise(c.req.raw.headers), () => addressOf(c.req.raw, c.env));
+    if (!admission.ok) return refuse(c, admission.error.kind === "rate-limit" ? 429 : 401, admission.error.message);
     // A page may send forms and plain text to other origins unasked, but no JSON.
     const isJson = /^application\/json\s*(?:;|$)/i.test(c.req.header("content-type") ?? "");
     if (c.req.method === "POST" && !isJson) return refuse(c, 415, "send content-type: application/json");
@@ -175,9 +186,29 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
     return c.json(explainRequest({ request: found, attempts: await deps.ledger.attemptsOf(found.id) }, deps.now()));
   });
 
+  admin.get("/capture", async (c) => c.json({ ...(await deps.captures.report()) }));
+
+  admin.post("/capture", async (c) => {
+    const body = await readBody(c);
+    const mode = parseCaptureMode(body);
+    if (mode === undefined && body?.["what"] !== "off") {
+      return refuse(c, 400, 'send {"what": "all" or "errors", "until": milliseconds since 1970}, or {"what": "off"}');
+    }
+    deps.captures.set(mode);
+    return c.json({ ...(await deps.captures.report()) });
+  });
+
   admin.get("/routing", (c) => c.json(deps.routing()));
 
   admin.get("/headroom", (c) => c.json(deps.headroom()));
+
+  admin.get("/keys", (c) => c.json(listKeys(deps.keyring)));
+
+  admin.post("/keys", (c) => act(c, createKeyRequest, (request) => createKey(request, deps.keyring, deps.now())));
+
+  admin.post("/keys/revoke", (c) => act(c, revokeKeyRequest, (request) => revokeKey(request, deps.keyring)));
+
+  admin.post("/keys/rotate", (c) => act(c, rotateKeyRequest, (request) => rotateKey(request, deps.keyring)));
 
   admin.notFound((c) => refuse(c, 404, `${c.req.method} ${c.req.path} is not served here`));
 
@@ -200,18 +231,45 @@ async function findOne(id: string, ledger: Lookups) {
 
 function isFromHere(request: Request, peers: Partial<PeerSource> | undefined): boolean {
   if (forwardedHeaders.some((name) => request.headers.has(name))) return false;
-  const address = peers?.requestIP?.(request)?.address;
-  return address !== undefined && isLoopback(address.replace(/^::ffff:/i, ""));
+  const address = addressOf(request, peers);
+  return address !== undefined && isLoopbackPeer(address);
+}
+
+/** Of the socket's other end; undefined where that is not known. */
+export function addressOf(request: Request, peers: Partial<PeerSource> | undefined): string | undefined {
+  return peers?.requestIP?.(request)?.address;
+}
+
+/** What a request asks to be done; what is wrong with it is told in words. */
+async function act<Asked>(
+  c: Context,
+  schema: z.ZodType<Asked>,
+  handle: (request: Asked) => Promise<object>,
+): Promise<Response> {
+  const length = Number(c.req.header("content-length") ?? Number.NaN);
+  if (!(length <= maxBodyBytes)) return refuse(c, 413, `send a body of at most ${maxBodyBytes} bytes, with its length`);
+  const read = schema.safeParse(await c.req.json().catch(() => undefined));
+  if (!read.success) return refuse(c, 400, z.prettifyError(read.error).replace(/\s*\n\s*/g, " "));
+  try {
+    return c.json(await handle(read.data));
+  } catch (error) {
+    if (error instanceof ClutchError) return refuse(c, error.code === "usage" ? 400 : 404, renderError(error));
+    throw error;
+  }
 }
 
 async function readMatch(c: Context): Promise<string | undefined> {
-  const length = Number(c.req.header("content-length") ?? Number.NaN);
-  if (!(length <= maxBodyBytes)) return undefined;
-  const body = (await c.req.json().catch(() => undefined)) as Json | undefined;
-  const match = isObject(body) ? body["match"] : undefined;
+  const match = (await readBody(c))?.["match"];
   return typeof match === "string" ? match : undefined;
 }
 
-function refuse(c: Context, status: 400 | 401 | 403 | 404 | 415, message: string): Response {
+async function readBody(c: Context): Promise<JsonObject | undefined> {
+  const length = Number(c.req.header("content-length") ?? Number.NaN);
+  if (!(length <= maxBodyBytes)) return undefined;
+  const body = (await c.req.json().catch(() => undefined)) as Json | undefined;
+  return isObject(body) ? body : undefined;
+}
+
+function refuse(c: Context, status: 400 | 401 | 403 | 404 | 413 | 415 | 429, message: string): Response {
   return c.json({ error: { message } }, status);
 }

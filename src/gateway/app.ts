@@ -5,32 +5,50 @@ import { relayedHeaders } from "../../providers/failure.ts";
 import type { JsonObject, Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import { version } from "../version.ts";
-import type { createAdmin, PeerSource } from "./admin.ts";
+import { addressOf, type createAdmin, type PeerSource } from "./admin.ts";
 import { RequestBody, readBody } from "./body.ts";
+import type { Budgets } from "./budgets.ts";
 import { toGatewayError } from "./cascade.ts";
 import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
+import { contentType } from "./exposition.ts";
 import { type FlightReport, reportFlights } from "./flights.ts";
 import { type Front, frontHeader, notWaitedFor, roundAgain } from "./front.ts";
+import type { Admission } from "./gate.ts";
 import { refuseForeign } from "./guard.ts";
 import { comesFromUs, loop } from "./hops.ts";
+import { describeKey, type Key } from "./keyring.ts";
+import type { ReadyReport } from "./ready.ts";
 import { type Caller, recognise } from "./recognise.ts";
-import { describeBadRequest, sendError } from "./reply.ts";
+import { describeBadRequest, type ReplyHeaders, sendError } from "./reply.ts";
 import { Roster } from "./roster.ts";
 import { describeRequest } from "./route-request.ts";
 import { planRoute, type Routing, routableModels, type Target, targetsOf } from "./router.ts";
+import { forbid } from "./screen.ts";
 import { callBeside } from "./side-call.ts";
 
 export interface AppDeps
-  extends Pick<ConversationDeps, "ledger" | "calibration" | "brake" | "now" | "helpers" | "hits" | "isHarmful"> {
+  extends Pick<
+    ConversationDeps,
+    "ledger" | "log" | "captures" | "calibration" | "brake" | "now" | "helpers" | "hits" | "isHarmful"
+  > {
   /** Read anew for each request, so that a changed config takes effect at once. */
   routing(): Routing;
-  cascade(): ConversationDeps["cascade"];
+  /** @param caller whose leave and budget it goes by; left out where nobody is asked */
+  cascade(caller?: Caller): ConversationDeps["cascade"];
   counter: TokenCounter;
+  /** Whether requests would be answered as they should. */
+  ready(): Promise<ReadyReport>;
+  /** In Prometheus' text format. */
+  metrics(): string;
+  /** Told of requests that no model is looked for. */
+  onRefused(kind: GatewayError["kind"]): void;
+  /** What may still be used. */
+  budgets: Pick<Budgets, "limits" | "refuse" | "note" | "spent" | "enter">;
   /** The host the server listens on. */
   host: string;
-  /** Whether this key opens the gateway; always true when no key is required. */
-  admits(caller: Caller): boolean;
+  /** Whether this caller is let in. @param findAddress of the socket's other end */
+  admit(caller: Caller, findAddress: () => string | undefined): Admission;
   /** Things a person should know: they stand in /health. */
   problems(): string[];
   /** What stands under /admin. */
@@ -66,13 +84,16 @@ const inbound = {
 /** Before the paths of those agents that may go through Headroom. */
 const frontPath = "/front";
 
+/** Tells of a limit that is reached. */
+const budgetHeader = "x-clutch-budget";
+
 /** A compaction reads a whole conversation and writes a summary (ms). */
 const compactLimitMs = 300_000;
 
-const unauthorised: GatewayError = {
-  kind: "authentication",
-  message: "this gateway requires a key: start the agent with xx",
-};
+/** What stands behind every request: who is at the other end of its socket. */
+interface Bindings {
+  Bindings: Partial<PeerSource> | undefined;
+}
 
 export function createApp(deps: AppDeps): App {
   const startedAt = deps.now();
@@ -96,11 +117,12 @@ export function createApp(deps: AppDeps): App {
     return request;
   };
 
-  const app = new Hono();
+  const app = new Hono<Bindings>();
 
-  app.post("/v1/messages/count_tokens", (c) => accept(c.req.raw, "messages", count));
+  app.post("/v1/messages/count_tokens", (c) => accept(c.req.raw, "messages", count, c.env));
 
-  for (const [path, protocol] of Object.entries(inbound)) app.post(path, (c) => accept(c.req.raw, protocol, answer));
+  for (const [path, protocol] of Object.entries(inbound))
+    app.post(path, (c) => accept(c.req.raw, protocol, withinBudget(answer), c.env));
 
   app.get("/v1/responses", (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return notFound(c);
@@ -110,19 +132,21 @@ export function createApp(deps: AppDeps): App {
     );
   });
 
-  app.post("/v1/responses/compact", (c) => accept(c.req.raw, "responses", compact));
+  app.post("/v1/responses/compact", (c) => accept(c.req.raw, "responses", compact, c.env));
   // Nothing is stored here: what a client may look for is not there, plainly.
   app.on(["GET", "DELETE"], "/v1/responses/:id", notFound);
 
   app.get("/v1/models/:id{.+}", (c) => {
-    if (!isAdmitted(c)) return sendError("chat", unauthorised);
+    const admission = admitted(c);
+    if (!admission.ok) return sendError("chat", admission.error);
     const id = routableModels(deps.routing()).find((known) => known === c.req.param("id"));
     return id === undefined ? notFound(c) : c.json(describeModel(id));
   });
 
   app.get("/v1/models", (c) => {
     const isAnthropic = c.req.header("anthropic-version") !== undefined;
-    if (!isAdmitted(c)) return sendError(isAnthropic ? "messages" : "chat", unauthorised);
+    const admission = admitted(c);
+    if (!admission.ok) return sendError(isAnthropic ? "messages" : "chat", admission.error);
     const ids = routableModels(deps.routing());
     if (!isAnthropic) {
       return c.json({ object: "list", data: ids.map(describeModel) });
@@ -151,7 +175,18 @@ export function createApp(deps: AppDeps): App {
       in_flight: inFlight(),
       problems,
     };
-    return c.json({ status, service: "clutch", ...(isAdmitted(c) ? details : {}) }, draining ? 503 : 200);
+    return c.json({ status, service: "clutch", ...(admitted(c).ok ? details : {}) }, draining ? 503 : 200);
+  });
+
+  app.get("/ready", async (c) => {
+    const { status, ...details } = await deps.ready();
+    return c.json({ status, ...(admitted(c).ok ? details : {}) }, status === "ready" ? 200 : 503);
+  });
+
+  app.get("/metrics", (c) => {
+    const admission = admitted(c);
+    if (!admission.ok) return sendError("chat", admission.error);
+    return new Response(deps.metrics(), { headers: { "content-type": contentType } });
   });
 
   // Apart from the rest: its wildcard would take the router's short way from every model request.
@@ -160,7 +195,7 @@ export function createApp(deps: AppDeps): App {
   app.notFound(notFound);
 
   app.onError((error, c) => {
-    console.error(error);
+    deps.log("the gateway failed on a request", { level: "error", error });
     return sendError(protocolOf(c.req.path), {
       kind: "upstream",
       message: "the gateway failed on this request: see its log",
@@ -176,31 +211,48 @@ export function createApp(deps: AppDeps): App {
   ) => Promise<Response>;
 
   /** What every request with a body goes through first; mistakes are told in the client's protocol. */
-  async function accept(raw: Request, protocol: Protocol, next: Answer): Promise<Response> {
+  async function accept(
+    raw: Request,
+    protocol: Protocol,
+    next: Answer,
+    peers: Partial<PeerSource> | undefined,
+  ): Promise<Response> {
     const passage = raw.headers.get(frontHeader);
     if (passage !== null) return (await deps.front.arrive(passage, protocol, raw)) ?? sendError(protocol, notWaitedFor);
-    if (comesFromUs(raw.headers, deps.instance)) return sendError(protocol, loop);
+    if (comesFromUs(raw.headers, deps.instance)) return refused(protocol, loop);
     if (draining) {
-      return sendError(protocol, {
+      return refused(protocol, {
         kind: "overloaded",
         message: "the gateway is shutting down: try again in a moment",
         retryAfterMs: 2000,
       });
     }
     const caller = recognise(raw.headers);
-    if (!deps.admits(caller)) return sendError(protocol, unauthorised);
+    const admission = deps.admit(caller, () => addressOf(raw, peers));
+    if (!admission.ok) return refused(protocol, admission.error);
+    caller.grant = admission.grant;
     // A body may take its time, and is waited for like an answer.
     const place = enter();
     try {
-      return await next(protocol, raw, new RequestBody(await readBody(raw)), caller, place);
+      const body = new RequestBody(await readBody(raw));
+      if (caller.grant?.models === undefined) return await next(protocol, raw, body, caller, place);
+      const object = body.object();
+      if (object["models"] !== undefined) return refused(protocol, ownModels(caller.grant));
+      // Written anew, so that a model that stands there twice does not reach the upstream.
+      return await next(protocol, raw, new RequestBody(Buffer.from(JSON.stringify(object))), caller, place);
     } catch (cause) {
       if (raw.signal.aborted) return new Response(null, { status: 499 });
       const told = describeBadRequest(cause);
       if (told === undefined) throw cause;
-      return sendError(protocol, told);
+      return refused(protocol, told);
     } finally {
       if (!place.leavesLater) place.leave();
     }
+  }
+
+  function refused(protocol: Protocol, error: GatewayError, more: ReplyHeaders = {}): Response {
+    deps.onRefused(error.kind);
+    return sendError(protocol, error, more);
   }
 
   /** The one that an answer to the same conversation would be asked of first. */
@@ -222,7 +274,12 @@ export function createApp(deps: AppDeps): App {
 
   /** Only an upstream of this protocol can make what it will understand later. */
   async function compact(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
-    const target = await firstTarget(protocol, raw, body, caller);
+    const refusal = deps.budgets.refuse(caller);
+    if (refusal !== undefined) return refuse(protocol, refusal);
+    caller.spent = deps.budgets.spent(caller);
+    const first = await firstTarget(protocol, raw, body, caller);
+    const { purse, factsOf } = deps.cascade(caller);
+    const target = first !== undefined && forbid(first, factsOf(first), purse()) === undefined ? first : undefined;
     const call = { suffix: "/compact", body, client: raw.headers, limitMs: compactLimitMs };
     const sent =
       target?.protocol === protocol ? await callBeside({ ...call, target }, deps.cascade().fetch) : undefined;
@@ -248,7 +305,37 @@ export function createApp(deps: AppDeps): App {
     caller: Caller,
     place: UnderWay,
   ): Promise<Response> {
-    return converse(protocol, raw, body, caller, place, settings(deps.sidecar()));
+    return converse(protocol, raw, body, caller, place, settings(caller, deps.sidecar()));
+  }
+
+  /** Within what its caller may still use. */
+  function withinBudget(next: Answer): Answer {
+    return (protocol, raw, body, caller, place) => {
+      const { budgets } = deps;
+      // Every promise in between costs.
+      if (!budgets.limits(caller)) return next(protocol, raw, body, caller, place);
+      const refusal = budgets.refuse(caller);
+      if (refusal !== undefined) return Promise.resolve(refuse(protocol, refusal));
+      const note = budgets.note(caller);
+      caller.spent = budgets.spent(caller);
+      const { leave } = place;
+      const ended = budgets.enter(caller);
+      place.leave = () => {
+        ended();
+        leave();
+      };
+      const answered = next(protocol, raw, body, caller, place);
+      return note === undefined ? answered : answered.then((response) => withNote(response, note));
+    };
+  }
+
+  function withNote(response: Response, note: string): Response {
+    response.headers.set(budgetHeader, note);
+    return response;
+  }
+
+  function refuse(protocol: Protocol, { note, ...error }: GatewayError & { note: string }): Response {
+    return refused(protocol, error, { [budgetHeader]: note });
   }
 
   /** Headroom has its go at the request first. */
@@ -263,7 +350,7 @@ export function createApp(deps: AppDeps): App {
             body,
             caller,
             place,
-            settings(() => passage.compress()),
+            settings(caller, () => passage.compress()),
           ),
         );
       } catch (cause) {
@@ -273,26 +360,30 @@ export function createApp(deps: AppDeps): App {
     };
   }
 
-  function settings(compress: Compress | undefined): ConversationDeps {
-    const { ledger, calibration, brake, now, helpers, hits, isHarmful } = deps;
+  function settings(caller: Caller, compress: Compress | undefined): ConversationDeps {
+    const { ledger, log, captures, calibration, brake, now, helpers, hits, isHarmful } = deps;
     const routing = deps.routing();
-    const cascade = deps.cascade();
-    return { routing, cascade, ledger, calibration, brake, now, helpers, hits, isHarmful, compress };
+    const cascade = deps.cascade(caller);
+    return { routing, cascade, ledger, log, captures, calibration, brake, now, helpers, hits, isHarmful, compress };
   }
 
   /** `/front/...`: model requests go through Headroom, all else is answered as it is without the prefix. */
-  function enterFront(request: Request): Response | Promise<Response> {
+  function enterFront(request: Request, peers: PeerSource | undefined): Response | Promise<Response> {
     const rest = pathOf(request.url).slice(frontPath.length);
     const path = rest === "" ? "/" : rest;
     const protocol = Object.entries(inbound).find(([served]) => served === path)?.[1];
     if (request.headers.has(frontHeader)) return sendError(protocol ?? protocolOf(path), roundAgain);
-    if (protocol !== undefined && request.method === "POST") return accept(request, protocol, answerThroughFront(path));
+    if (protocol !== undefined && request.method === "POST")
+      return accept(request, protocol, withinBudget(answerThroughFront(path)), peers);
     const { origin, search } = new URL(request.url);
-    return app.fetch(new Request(origin + path + search, request));
+    // The copy is no request of the socket's.
+    const address = addressOf(request, peers);
+    const known = { requestIP: () => (address === undefined ? null : { address }) };
+    return app.fetch(new Request(origin + path + search, request), known);
   }
 
-  function isAdmitted(c: Context): boolean {
-    return deps.admits(recognise(c.req.raw.headers));
+  function admitted(c: Context<Bindings>): Admission {
+    return deps.admit(recognise(c.req.raw.headers), () => addressOf(c.req.raw, c.env));
   }
 
   return {
@@ -303,9 +394,9 @@ export function createApp(deps: AppDeps): App {
         return sendError(protocolOf(plainPath(request.url)), { kind: "permission", message: refusal });
       // Hono would run the GET handler; agents only want to know that somebody is there.
       if (request.method === "HEAD") return new Response(null, { status: 200 });
-      if (request.url.includes(frontPath) && isFront(pathOf(request.url))) return enterFront(request);
+      if (request.url.includes(frontPath) && isFront(pathOf(request.url))) return enterFront(request, peers);
       const isAdmin = request.url.includes("/admin") && /^\/admin(?:\/|$)/.test(pathOf(request.url));
-      return isAdmin ? admin.fetch(request, peers) : app.fetch(request);
+      return isAdmin ? admin.fetch(request, peers) : app.fetch(request, peers);
     },
     inFlight,
     isDraining: () => draining,
@@ -333,6 +424,12 @@ export function createApp(deps: AppDeps): App {
       await Bun.sleep(50);
     },
   };
+}
+
+/** OpenRouter would choose among them without asking what the key is for. */
+function ownModels(key: Key): GatewayError {
+  const message = `the key ${describeKey(key)} is for ${key.models?.join(", ")} alone, so the request may not bring models of its own`;
+  return { kind: "permission", message, param: "models" };
 }
 
 /** A foreign Host may be no host at all, and then the URL that Bun makes of it is none. */

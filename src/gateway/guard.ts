@@ -7,6 +7,11 @@ export function isLoopback(host: string): boolean {
   return loopbackNames.has(host) || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
+/** Whether the other end of a socket is on this machine; a socket for both kinds of addresses tells IPv4 ones as IPv6. */
+export function isLoopbackPeer(address: string): boolean {
+  return isLoopback(address.replace(/^::ffff:/i, ""));
+}
+
 /**
  * Says why a request must be refused (403), if it must. A page cannot choose its Origin, and after DNS rebinding its Host
  * is still the attacker's name; agents send the address they were given and no Origin at all.

@@ -1,6 +1,9 @@
 /** Who sent a request: the launch token that `xx` handed to the agent, or what the agent says of itself. Pure. */
 
+import { looksLikeAccessKey } from "../access-key.ts";
 import { type LaunchToken, parseLaunchToken } from "../launch-token.ts";
+import type { Key } from "./keyring.ts";
+import type { Purse } from "./screen.ts";
 
 export interface Caller {
   launch: LaunchToken | undefined;
@@ -12,6 +15,10 @@ export interface Caller {
   agent: string | undefined;
   /** The agent's own session id. */
   session: string | undefined;
+  /** Which of the gateway's own keys it came with; known once it has been let in. */
+  grant?: Key | undefined;
+  /** Why no paid model is asked for it; known once its budgets have been looked at. */
+  spent?: Purse["spent"];
 }
 
 /** User agents as measured; the letter is the one of the launch code. */
@@ -27,13 +34,15 @@ const userAgents: readonly (readonly [prefix: string, agent: string])[] = [
 const sessionHeaders = ["x-claude-code-session-id", "session-id", "x-session-id", "session_id"] as const;
 
 export function recognise(headers: Headers): Caller {
-  const key = headers.get("authorization")?.replace(/^bearer\s+/i, "") ?? headers.get("x-api-key") ?? undefined;
+  const bearer = headers.get("authorization")?.replace(/^bearer(?:\s+|$)/i, "");
+  const key = bearer || headers.get("x-api-key") || undefined;
   const own = headers.get("x-clutch-launch");
   const launch = parseLaunchToken(own ?? key ?? "");
   return {
     launch,
-    // Pi sends the token both ways where it has no login of its own for that vendor.
-    keepsOwnLogin: own !== null && launch !== undefined && parseLaunchToken(key ?? "") === undefined,
+    // Pi sends the token both ways where it has no login of its own for that vendor; and a key of ours is for no vendor.
+    keepsOwnLogin:
+      own !== null && launch !== undefined && parseLaunchToken(key ?? "") === undefined && !looksLikeAccessKey(key),
     key,
     agent: launch?.agent ?? agentOf(headers.get("user-agent")),
     session: firstHeader(headers, sessionHeaders),

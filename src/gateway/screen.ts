@@ -15,8 +15,10 @@ export interface Needs {
 export interface Purse {
   /** False: nothing that costs money is called. */
   allowPaid: boolean;
-  /** Why paid models may not be called now, although they are allowed, and when they may again (ms since 1970). */
-  spent?: { reason: string; backAt: number };
+  /** Why paid models may not be called now, although they are allowed, and when they may again (ms since 1970), if ever. */
+  spent?: { reason: string; backAt?: number };
+  /** Why whoever asks may not be served by this one; undefined where he may. */
+  forbids?(target: Target): string | undefined;
 }
 
 export interface Skip {
@@ -37,7 +39,7 @@ export type Facts = (target: Target) => ModelFacts | undefined;
 
 /**
  * A list of models can be wrong or old, so it decides only while it leaves somebody to ask: where it would leave nobody, the
- * largest window is asked after all, and the upstream's own word counts. Money is no such matter.
+ * largest window is asked after all, and the upstream's own word counts. Money and leave are no such matters.
  */
 export function screen(targets: readonly Target[], needs: Needs, factsOf: Facts, purse: Purse): Screened {
   const skipped: Skip[] = [];
@@ -45,8 +47,8 @@ export function screen(targets: readonly Target[], needs: Needs, factsOf: Facts,
   const asked: Target[] = [];
   for (const target of targets) {
     const facts = factsOf(target);
-    const tooDear = refuseMoney(target, facts, purse);
-    if (tooDear !== undefined) skipped.push(tooDear);
+    const refusal = forbid(target, facts, purse);
+    if (refusal !== undefined) skipped.push(refusal);
     else {
       const reason = facts === undefined ? undefined : findMisfit(facts, needs);
       if (reason === undefined) asked.push(target);
@@ -73,6 +75,13 @@ function findMisfit(facts: ModelFacts, needs: Needs): Pick<Skip, "reason" | "kin
   return { reason, kind: "context-overflow" };
 }
 
+/** Why it may not be asked, however well it suits. */
+export function forbid(target: Target, facts: ModelFacts | undefined, purse: Purse): Skip | undefined {
+  const reason = purse.forbids?.(target);
+  if (reason !== undefined) return { target, reason, kind: "permission" };
+  return refuseMoney(target, facts, purse);
+}
+
 /** An unknown price is not zero, except where nobody is paid: on this machine, or under a name that says free. */
 function refuseMoney(target: Target, facts: ModelFacts | undefined, purse: Purse): Skip | undefined {
   if (purse.allowPaid && purse.spent === undefined) return undefined;
@@ -81,7 +90,8 @@ function refuseMoney(target: Target, facts: ModelFacts | undefined, purse: Purse
   if (!purse.allowPaid) return { target, reason: `${price}, and budgets.allow_paid is off`, kind: "billing" };
   const { spent } = purse;
   if (spent === undefined) return undefined;
-  return { target, reason: `${price}, and ${spent.reason}`, kind: "billing", backAt: spent.backAt };
+  const { reason, backAt } = spent;
+  return { target, reason: `${price}, and ${reason}`, kind: "billing", ...(backAt !== undefined && { backAt }) };
 }
 
 function isFree({ provider, model, credential }: Target, facts: ModelFacts | undefined): boolean {

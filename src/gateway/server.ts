@@ -9,19 +9,28 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
+import { reportBreakers } from "../explain/breakers.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
+import { type Log, Secrets } from "../log.ts";
 import type { ModelBook } from "../models/catalogue.ts";
+import { captureQueries } from "../store/captures.ts";
 import { checkpointBeside } from "../store/checkpoint.ts";
 import { circuitQueries } from "../store/circuits.ts";
+import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
-import type { LaunchRow } from "../store/schema.ts";
+import type { RequestRow } from "../store/schema.ts";
+import { sessionsSince, spentSince } from "../store/spent.ts";
+import type { LaunchRow } from "../store/sums-schema.ts";
+import { version } from "../version.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
+import { Budgets, hasLimit, maxSessions, sessionMemoryMs } from "./budgets.ts";
+import { Captures } from "./capture.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
@@ -29,21 +38,28 @@ import { TokenCounter } from "./count-endpoint.ts";
 import { CustomRoute } from "./custom-route.ts";
 import { TodaysTotals } from "./day-totals.ts";
 import { Front } from "./front.ts";
+import { Gate } from "./gate.ts";
 import { isLoopback } from "./guard.ts";
+import { GuessBrake } from "./guess-brake.ts";
 import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
 import { markHops } from "./hops.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
+import { Metrics } from "./metrics.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import { PriceTags } from "./price-tags.ts";
 import type { QuotaRules } from "./quota-windows.ts";
+import { type Loop, Readiness } from "./ready.ts";
 import type { Caller } from "./recognise.ts";
 import { Repricing } from "./repricing.ts";
-import type { Routing } from "./router.ts";
+import { type Routing, targetsOf } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
+import type { Purse } from "./screen.ts";
+import { SecretMemory } from "./secret-memory.ts";
 import { SessionSavings } from "./session-savings.ts";
 import { compressBeside } from "./sidecar.ts";
 import { SignatureMemory } from "./signature-memory.ts";
@@ -63,7 +79,7 @@ export interface GatewayInput {
   fetch: Fetch;
   /** Milliseconds since 1970; the machine's own clock when left out. */
   now?(): number;
-  /** Undefined until a launch has made one. */
+  /** Read from its file; undefined while there is none. */
   launchSecret(): string | undefined;
   /** What is known of a target's model. */
   factsOf: CascadeDeps["factsOf"];
@@ -71,11 +87,17 @@ export interface GatewayInput {
   modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
+  /** What else goes on in the background, for /ready; nothing when left out. */
+  loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
   stateDir?: string;
-  /** One line for the person who runs the gateway. */
-  log(line: string): void;
+  /** For the person who runs the gateway. */
+  log: Log;
+  /** Told of keys before they are used, so that no line of the log and no captured body can hold one; its own when left out. */
+  secrets?: Secrets;
   onLeft: CascadeDeps["onLeft"];
+  /** Told of every request as it ends, with its whole row. */
+  onEnded?(row: RequestRow): void;
 }
 
 export interface Gateway {
@@ -110,6 +132,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const commandKeys = new CommandKeys();
   const instance = crypto.randomUUID();
   let routing = await buildRouting(input.loaded, input, input.env, commandKeys, instance);
+  const secrets = input.secrets ?? new Secrets();
+  secrets.add(listSecrets(routing.providers));
   let headroom = findHeadroom(input.loaded.config);
   const watch = new HeadroomWatch(now, input.log);
   const savings = new SessionSavings(input.log);
@@ -126,7 +150,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const takeRules = (loaded: LoadedConfig) => {
     const known = ruleMistakes;
     ruleMistakes = ruleProblems(routing);
-    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line);
+    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line, { level: "warn" });
     hits.configure(configuredRules(loaded.config));
     script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
   };
@@ -138,9 +162,10 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const ledgerLookups = lookups(input.store.db);
   const newestStart = (await ledgerLookups.newestRequest())?.startedAt;
   const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
-  const spending = new Spending(now, soFar.costUsd);
+  const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
+  const metrics = new Metrics();
   const priceTags = new PriceTags(() => ({
     book: input.modelBook?.() ?? noBook,
     overrides: routing.config.prices,
@@ -161,13 +186,28 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     checkpoint: () => checkpointBeside(input.store.path),
     log: input.log,
   });
+  const captures = new Captures({
+    queries: captureQueries(input.store.db),
+    now,
+    hide: (text) => secrets.hide(text),
+    stateDir: input.stateDir,
+    onError: (reason) => input.log(reason, { level: "error" }),
+  });
   const ledger = new Ledger({
     queries: { save },
     now,
     priceOf,
+    onAttempt: (attempt, request) => {
+      metrics.attempted(attempt);
+      budgets.attempted(attempt, request);
+    },
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
+      input.onEnded?.(row);
+      captures.ended(row);
       savings.note(row);
+      budgets.ended(row);
+      metrics.ended(row);
       today.ended(row);
       const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
@@ -179,8 +219,32 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const reason = error instanceof Error ? error.message : String(error);
       if (isBroken(error)) castDoubt(input.store.path);
       const next = isBroken(error) ? "; the next start puts it aside and begins a new one" : "";
-      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`);
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`, {
+        level: "error",
+      });
     },
+  });
+  const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
+  await keyring.restore();
+  const budgets = new Budgets({
+    now,
+    limits: () => routing.config.budgets,
+    keyOf: (id) => keyring.get(id),
+    log: input.log,
+  });
+  budgets.restoreDay(await spentSince(input.store.db, startOfDay(now())));
+  const takeSessions = async (before: Config | undefined, { budgets: { per_session } }: Config) => {
+    if (!hasLimit(per_session) || (before !== undefined && hasLimit(before.budgets.per_session))) return;
+    budgets.restoreSessions(await sessionsSince(input.store.db, now() - sessionMemoryMs, maxSessions));
+  };
+  await takeSessions(undefined, routing.config);
+  const secret = requireKey ? new SecretMemory(input.launchSecret) : undefined;
+  const gate = new Gate({
+    requireKey,
+    keyring,
+    brake: new GuessBrake(now, input.log),
+    launchSecret: () => secret?.known(),
+    freshLaunchSecret: () => secret?.fresh(),
   });
   const lessons = new Lessons();
   const signatures = new SignatureMemory();
@@ -192,7 +256,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     quotas: () => routing.quotas,
     onChange: (id, circuit) => saver.note(id, circuit),
   });
-  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
+  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason, { level: "warn" }) });
   health.restore((await circuits.load()).map(fromRow));
   const affinity = new Affinity();
   const account = new OpenRouterAccount({
@@ -212,20 +276,22 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     flush: () => ledger.flush(),
     onPriced: (row) => {
       today.priced(row);
-      if (row.startedAt >= startOfDay(now())) spending.paid(row.servedBy ?? "", row.costUsd ?? 0);
+      budgets.priced(row);
     },
     log: input.log,
   });
   repricing.start();
   housekeeping.start();
-  const purse = () => {
-    const { allow_paid: allowPaid, daily_usd } = routing.config.budgets;
-    const spent = spending.spent(daily_usd);
-    return { allowPaid, ...(spent !== undefined && { spent }) };
+  const purse = (caller?: Caller): Purse => {
+    const { allow_paid: allowPaid } = routing.config.budgets;
+    const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
+    const key = caller?.grant;
+    return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
   };
   const listProblems = () => [
     ...problems,
     ...notices,
+    ...budgets.problems(),
     ...ruleMistakes,
     ...script.problems(),
     ...hits.problems(),
@@ -235,13 +301,41 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...(movedAside === undefined ? [] : [`the ledger was broken: it is now ${movedAside}, and a new one was begun`]),
   ];
   const startedAt = now();
+  const listTiers = (names?: readonly string[]) =>
+    reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names);
+  const readiness = new Readiness({
+    now,
+    fetch: input.fetch,
+    isDraining: () => app.isDraining(),
+    ledger: () => ledger.backlog,
+    readDatabase: () => input.store.db.run("SELECT count(*) FROM circuits"),
+    pricesAt: (provider) => input.modelBook?.().lists[provider]?.checkedAt,
+    tiers: () => listTiers(),
+    targetsOf: ({ tier }) => targetsOf(`clutch-${tier.toLowerCase()}`, routing),
+    loops: () => input.loops?.() ?? [],
+  });
   const app: App = createApp({
+    ready: () => readiness.report(),
+    onRefused: (kind) => metrics.refused(kind),
+    metrics: () =>
+      metrics.render({
+        version,
+        now: now(),
+        startedAt,
+        inFlight: app.inFlight(),
+        isDraining: app.isDraining(),
+        circuits: reportBreakers(health.list(), now(), null),
+        ledger: ledger.backlog,
+        budgets: budgets.list(),
+        keys: keyring.list().map((key) => ({ state: keyring.stateOf(key) })),
+        problems: listProblems().length,
+      }),
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
     brake: new OverflowBrake(now),
     routing: () => routing,
     ledger,
-    cascade: () => {
+    cascade: (caller) => {
       const { first_token_ms, idle_ms, patience_ms } = routing.config.timeouts;
       return {
         fetch: input.fetch,
@@ -257,20 +351,24 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         affinity,
         factsOf: input.factsOf,
         localModel: input.localModel ?? (() => undefined),
-        purse,
+        purse: () => purse(caller),
         onLeft: input.onLeft,
       };
     },
     now,
+    log: input.log,
+    captures,
+    budgets,
     host,
-    admits: (caller) => !requireKey || hasSecret(caller, input.launchSecret()),
+    admit: (caller, findAddress) => gate.admit(caller, findAddress),
     admin: createAdmin({
       now,
-      admits: (caller) => !requireKey || opensAdmin(caller, input.launchSecret()),
+      admit: (caller, findAddress) => gate.admitAdmin(caller, findAddress),
       health,
       failuresLimit: () => routing.config.breaker.failures,
       account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
       ledger: ledgerLookups,
+      keyring,
       flush: () => ledger.flush(),
       database: input.store.path,
       routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
@@ -279,8 +377,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       isDraining: () => app.isDraining(),
       inFlight: () => app.inFlight(),
       flights: () => app.flights(),
+      captures,
       problems: listProblems,
-      tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
+      tiers: listTiers,
       today: () => today.report(),
     }),
     front: new Front({
@@ -310,10 +409,13 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const before = routing;
       const services = findHeadroom(loaded.config);
       routing = await buildRouting(loaded, letters, input.env, commandKeys, instance);
+      secrets.add(listSecrets(routing.providers));
       headroom = services;
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
+      await ledger.flush();
+      await takeSessions(before.config, loaded.config);
     },
     providers: () => routing.providers,
     ruleHits: () => hits.list(),
@@ -323,18 +425,31 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     async stop(limitMs) {
       account.stop();
       repricing.stop();
+      secret?.close();
       housekeeping.stop();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);
       await saver.close();
+      await keyring.close();
       script.close();
       await hits.close();
       const lost = await ledger.close();
-      if (lost > 0) input.log(`${lost} ledger rows could not be written`);
+      await captures.close();
+      if (lost > 0) input.log(`${lost} ledger rows could not be written`, { level: "error" });
       input.store.close();
     },
   };
+}
+
+/** What goes out with requests and is nobody else's business. */
+function listSecrets(providers: Providers): string[] {
+  return [...providers.values()].flatMap(({ keys, headers }) => [
+    ...keys.map(({ value }) => value),
+    ...Object.entries(headers).flatMap(([name, value]) =>
+      /auth|key|token|secret|passw|credential|cookie/i.test(name) ? [value] : [],
+    ),
+  ]);
 }
 
 const noBook: ModelBook = { catalogue: {}, lists: {} };
@@ -434,26 +549,15 @@ class CommandKeys {
   }
 }
 
+/** A key that is for some models only. */
+function forbidBy(key: Key): Pick<Purse, "forbids"> {
+  const reason = `the key ${describeKey(key)} is for ${key.models?.join(", ")} alone`;
+  return { forbids: ({ provider, model }) => (key.admitsModel(provider.id, model) ? undefined : reason) };
+}
+
 /** Answers that are formed may still be on their way into the socket; they get a moment to leave. */
 async function sentOut(server: { pendingRequests: number }): Promise<void> {
   for (let waitedMs = 0; server.pendingRequests > 0 && waitedMs < 5_000; waitedMs += 10) await Bun.sleep(10);
-}
-
-/** A launch token with the secret that only this user's launcher can read. */
-function hasSecret(caller: Caller, secret: string | undefined): boolean {
-  return isSame(caller.launch?.secret, secret);
-}
-
-/** Commands have no launch: they show the secret by itself. */
-function opensAdmin(caller: Caller, secret: string | undefined): boolean {
-  return hasSecret(caller, secret) || isSame(caller.key, secret);
-}
-
-/** Compared in constant time. */
-function isSame(given: string | undefined, secret: string | undefined): boolean {
-  if (given === undefined || secret === undefined) return false;
-  const digest = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest();
-  return crypto.timingSafeEqual(digest(given), digest(secret));
 }
 
 async function listen(host: string, port: number, fetch: App["fetch"]) {

@@ -19,7 +19,14 @@ export interface GatewayPlace {
 /** The gateway's answer, or why there is none to be had. */
 export type AdminAnswer =
   | { ok: true; body: Json }
-  | { ok: false; reason: string /** A gateway answers, and it is not this home's. */; isForeign?: true };
+  | {
+      ok: false;
+      reason: string;
+      /** A gateway answers, and it is not this home's. */
+      isForeign?: true;
+      /** What this home's gateway says against what was asked of it. */
+      refusal?: string;
+    };
 
 /** How long an answer may take (ms): `/admin/quota` may ask OpenRouter first. */
 const slowLimitMs = 15_000;
@@ -38,7 +45,11 @@ export async function askAdmin(place: GatewayPlace, path: string, body?: Json): 
   if (!isSameFile(its, database)) return none(`the gateway at ${url} is another home's (${its})`);
   const answer = await fetchAdmin(place, path, body);
   if (answer?.status === 200 && answer.body !== undefined) return { ok: true, body: answer.body };
-  return none(`the gateway at ${url} ${describeRefusal(answer)}`);
+  const refusal = answer === undefined || answer.status >= 500 ? undefined : messageOf(answer.body);
+  return {
+    ...none(`the gateway at ${url} ${describeRefusal(answer)}`),
+    ...(refusal !== undefined && { refusal }),
+  };
 }
 
 /**
@@ -90,9 +101,14 @@ async function fetchAdmin(
 
 function describeRefusal(answer: Fetched | undefined): string {
   if (answer === undefined) return "did not answer";
-  const error = isObject(answer.body) ? answer.body["error"] : undefined;
+  const message = messageOf(answer.body);
+  return `refused (HTTP ${answer.status}${message === undefined ? "" : `: ${message}`})`;
+}
+
+function messageOf(body: Json | undefined): string | undefined {
+  const error = isObject(body) ? body["error"] : undefined;
   const message = isObject(error) ? error["message"] : undefined;
-  return `refused (HTTP ${answer.status}${typeof message === "string" ? `: ${message}` : ""})`;
+  return typeof message === "string" ? message : undefined;
 }
 
 /** Symbolic links aside. */

@@ -6,6 +6,7 @@
 
 import type { ModelCatalogue } from "../../providers/model-facts.ts";
 import type { Fetch } from "../../providers/upstream.ts";
+import type { Log } from "../log.ts";
 import { type FetchedList, freshMs, type ListCopies, type ModelBook } from "./catalogue.ts";
 import { type Drift, renderDrift } from "./drift.ts";
 import { listsPath, readLists, stampOf, writePinMemory } from "./files.ts";
@@ -33,7 +34,7 @@ export interface KeeperDeps {
   random(): number;
   measured(): MeasuredModels;
   lookAround: LocalLook;
-  log(line: string): void;
+  log: Log;
   /** The letters or the problems are others now. */
   onChange(): void;
 }
@@ -60,6 +61,7 @@ export class ModelKeeper {
   #isFetching = false;
   #local: ModelCatalogue = {};
   #lookAroundAt = 0;
+  #lookedAt: number | undefined;
   #looks = 0;
   #stamps = "";
   #said = new Set<string>();
@@ -95,6 +97,11 @@ export class ModelKeeper {
     if (left !== undefined) return left.letters;
     this.#settle();
     return this.#known.letters;
+  }
+
+  /** When it last looked whether there is something to do (ms since 1970). */
+  pulse(): { lookedAt: number | undefined; everyMs: number } {
+    return { lookedAt: this.#lookedAt, everyMs: lookMs };
   }
 
   /** The best model that runs on this machine, as a reference; undefined where none is known. */
@@ -159,6 +166,7 @@ export class ModelKeeper {
   }
 
   async #look(): Promise<void> {
+    this.#lookedAt = this.#deps.now();
     if (this.#deps.now() >= this.#nextAt && !this.#isFetching) await this.#refresh();
     if (this.#stampNow() !== this.#stamps || this.#isScanOutdated()) this.#regather();
   }
@@ -231,7 +239,7 @@ export class ModelKeeper {
   #sayOnce(line: string): void {
     if (this.#said.has(line)) return;
     this.#said.add(line);
-    this.#deps.log(line);
+    this.#deps.log(line, { level: "warn" });
   }
 
   #copies(): ListCopies[FetchedList][] {

@@ -43,7 +43,7 @@ describe("parseConfig()", () => {
       hedge: { after_ms: 0 },
       prices: {},
       ledger: { enabled: true, retention_days: 90, body_days: 7 },
-      budgets: { daily_usd: 0, allow_paid: true },
+      budgets: { daily_usd: 0, allow_paid: true, per_day: {}, per_agent: {}, per_session: {} },
       launcher: { tiers: {}, profiles: {} },
       chain: { services: [] },
       headroom: { mode: "front" },

@@ -38,6 +38,12 @@ describe("recognise()", () => {
       { key: "sk-1" },
     ],
     ["no launch by a provider's key", { "x-api-key": "sk-or-v1-1" }, { key: "sk-or-v1-1" }],
+    [
+      "no vendor's login in a key of the gateway's own",
+      { "x-clutch-launch": token, authorization: "Bearer clutch-abcd2345-x" },
+      { launch, keepsOwnLogin: false, key: "clutch-abcd2345-x", agent: "c" },
+    ],
+    ["nothing in a bearer without a key", { authorization: "Bearer", "x-api-key": "sk-1" }, { key: "sk-1" }],
     ["the bearer before the key", { authorization: "Bearer sk-1", "x-api-key": token }, { key: "sk-1" }],
     [
       "the launch's agent before the user agent's",

@@ -7,7 +7,9 @@ import type { QuotaReport } from "../../src/explain/quota.ts";
 import { createAdmin } from "../../src/gateway/admin.ts";
 import { reportTotals } from "../../src/gateway/day-totals.ts";
 import { Health } from "../../src/gateway/health.ts";
+import { Keyring } from "../../src/gateway/keyring.ts";
 import type { Json, JsonObject } from "../../src/protocols/chat.ts";
+import { keyQueries } from "../../src/store/keys.ts";
 import { lookups } from "../../src/store/lookups.ts";
 import { openStore } from "../../src/store/open.ts";
 import { noTotals } from "../../src/store/totals.ts";
@@ -146,8 +148,9 @@ describe("who may use /admin", () => {
     const home = makeHome();
     const store = openStore(`${home}/clutch.db`);
     const admin = createAdmin({
+      captures: { report: async () => ({ mode: "off", until: null, captured: 0, stored_bytes: 0 }), set() {} },
       now: Date.now,
-      admits: () => true,
+      admit: () => ({ ok: true, grant: undefined }),
       health: new Health({
         now: Date.now,
         policy: () => ({ failures: 3, cooldownMs: 1, maxCooldownMs: 1 }),
@@ -157,6 +160,7 @@ describe("who may use /admin", () => {
       failuresLimit: () => 3,
       account: () => undefined,
       ledger: lookups(store.db),
+      keyring: new Keyring({ queries: keyQueries(store.db), now: Date.now, log() {} }),
       flush: async () => {},
       database: store.path,
       routing: () => ({ rules: [{ rule: "default", hits: 3 }] }),

@@ -73,6 +73,7 @@ export interface GatewaySetup {
   /** Prices; none when left out. */
   modelBook?: GatewayInput["modelBook"];
   onLeft?: GatewayInput["onLeft"];
+  loops?: GatewayInput["loops"];
   /** One that an earlier gateway has used, with its database; it is left for the caller to remove. */
   home?: string;
 }
@@ -121,6 +122,7 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     store,
     fetch: setup.fetch ?? fetch,
     ...(setup.now === undefined ? {} : { now: setup.now }),
+    ...(setup.loops !== undefined && { loops: setup.loops }),
     factsOf: setup.factsOf ?? (() => undefined),
     ...(setup.hasState === true ? { stateDir: resolveHomes({ CLUTCH_HOME: home }).stateDir } : {}),
     ...(setup.modelBook === undefined ? {} : { modelBook: setup.modelBook }),
