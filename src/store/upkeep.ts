@@ -19,8 +19,8 @@ import { holdAlone, moveAside } from "./open.ts";
 import { dayOf } from "./rollup.ts";
 
 /** A slice is a transaction of its own, short enough that nobody notices it (rows, pages). */
-const sliceRows = 200;
-const slicePages = 64;
+const sliceRows = 50;
+const slicePages = 16;
 
 /** An id begins with its request's time. @param ms since 1970 */
 function firstIdOf(ms: number): string {
