@@ -75,6 +75,10 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
     modelBook: () => models.book(),
     localModel: () => models.localModel(),
+    loops: () => {
+      const { lookedAt, everyMs } = models.pulse();
+      return lookedAt === undefined ? [] : [{ name: "model lists", lastAt: lookedAt, everyMs }];
+    },
     stateDir: homes.stateDir,
     launchSecret: () => {
       const secret = readIfThere(launchSecretFile(homes.stateDir));

@@ -332,6 +332,55 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await rotateKey(name, flags, env);
     });
 
+  const db = program
+    .command("db")
+    .description("the ledger's file: where it is, copies of it, whether it is sound, and less of it")
+    .addHelpText("after", "\nExamples:\n  clutch db backup\n  clutch db prune --older-than 30d")
+    .allowExcessArguments()
+    .action(async (_flags: unknown, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("db", word, commands);
+      db.outputHelp();
+    });
+  db.command("path")
+    .description("where it is")
+    .option("--json", "as one JSON object")
+    .action(async (flags: { json?: boolean }) => {
+      const { dbPath } = await import("../commands/db.ts");
+      status = dbPath(flags, env);
+    });
+  db.command("backup")
+    .description("copy it as it is at this moment, while a gateway writes to it or not")
+    .argument("[file]", "where to; there must be none yet (default: beside it, named by the moment)")
+    .option("--json", "as one JSON object")
+    .action(async (file: string | undefined, flags: { json?: boolean }) => {
+      const { dbBackup } = await import("../commands/db.ts");
+      status = await dbBackup(file, flags, env);
+    });
+  db.command("restore")
+    .description("put a backup in its place, while no gateway serves; what was there is moved aside")
+    .argument("<file>", "the backup")
+    .option("--json", "as one JSON object")
+    .action(async (file: string, flags: { json?: boolean }) => {
+      const { dbRestore } = await import("../commands/db.ts");
+      status = dbRestore(file, flags, env);
+    });
+  db.command("check")
+    .description("read all of it: whether it is sound, and whether its sums are those of its requests")
+    .option("--json", "as one JSON object")
+    .action(async (flags: { json?: boolean }) => {
+      const { dbCheck } = await import("../commands/db.ts");
+      status = await dbCheck(flags, env);
+    });
+  db.command("prune")
+    .description("delete requests that are too old; sums by day stay")
+    .option("--older-than <days>", "such as 30d (default: ledger.retention_days)")
+    .option("--json", "as one JSON object")
+    .action(async (flags: { json?: boolean; olderThan?: string }) => {
+      const { dbPrune } = await import("../commands/db.ts");
+      status = await dbPrune(flags, env);
+    });
+
   const chain = program
     .command("chain")
     .description("the services around the gateway: which there are, in which order, how each is started")
@@ -617,7 +666,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("show")
     .description("what is in one, as it would stand in the config")
-    .argument("<name>", "a saved one, or one of Clutch's own")
+    .argument("<mode>", "a saved one, or one of Clutch's own")
     .addHelpText("after", "\nExample:\n  clutch mode show premium")
     .action(async (name: string) => {
       const { showMode } = await import("../commands/mode.ts");
@@ -626,7 +675,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("save")
     .description("keep the routing that is in force under a name; keys are no part of it")
-    .argument("<name>", "lower-case letters, digits and hyphens")
+    .argument("<mode>", "lower-case letters, digits and hyphens")
     .option("--force", "write over one of that name")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode save work")
@@ -637,7 +686,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("load")
     .description("put one in force: writes it into the config, which a running gateway follows")
-    .argument("<name>", "a saved one, one of Clutch's own, or previous")
+    .argument("<mode>", "a saved one, one of Clutch's own, or previous")
     .option("--dry-run", "show the difference, and write nothing")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode load free")
@@ -648,7 +697,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("delete")
     .description("delete a saved one; the config stays as it is")
-    .argument("<name>", "a saved one")
+    .argument("<mode>", "a saved one")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode delete work")
     .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {

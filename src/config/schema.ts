@@ -215,6 +215,8 @@ export const configSchema = z.strictObject({
   prices: z.record(z.string().regex(/^[^:/]+:./, "must be provider:model"), price).default({}),
   ledger: z
     .strictObject({
+      /** Off: nothing of any request is kept, and usage, why and sessions know of none. */
+      enabled: z.boolean().default(true),
       /** How long requests are kept; 0 is for ever. Sums by day stay. */
       retention_days: z.number().int().nonnegative().default(90),
       /** The same of captured bodies. */

@@ -11,14 +11,16 @@ import type { Budgets } from "./budgets.ts";
 import { toGatewayError } from "./cascade.ts";
 import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
+import { contentType } from "./exposition.ts";
 import { type FlightReport, reportFlights } from "./flights.ts";
 import { type Front, frontHeader, notWaitedFor, roundAgain } from "./front.ts";
 import type { Admission } from "./gate.ts";
 import { refuseForeign } from "./guard.ts";
 import { comesFromUs, loop } from "./hops.ts";
 import { describeKey, type Key } from "./keyring.ts";
+import type { ReadyReport } from "./ready.ts";
 import { type Caller, recognise } from "./recognise.ts";
-import { describeBadRequest, sendError } from "./reply.ts";
+import { describeBadRequest, type ReplyHeaders, sendError } from "./reply.ts";
 import { Roster } from "./roster.ts";
 import { describeRequest } from "./route-request.ts";
 import { planRoute, type Routing, routableModels, type Target, targetsOf } from "./router.ts";
@@ -35,6 +37,12 @@ export interface AppDeps
   /** @param caller whose leave and budget it goes by; left out where nobody is asked */
   cascade(caller?: Caller): ConversationDeps["cascade"];
   counter: TokenCounter;
+  /** Whether requests would be answered as they should. */
+  ready(): Promise<ReadyReport>;
+  /** In Prometheus' text format. */
+  metrics(): string;
+  /** Told of requests that no model is looked for. */
+  onRefused(kind: GatewayError["kind"]): void;
   /** What may still be used. */
   budgets: Pick<Budgets, "limits" | "refuse" | "note" | "spent" | "enter">;
   /** The host the server listens on. */
@@ -170,6 +178,17 @@ export function createApp(deps: AppDeps): App {
     return c.json({ status, service: "clutch", ...(admitted(c).ok ? details : {}) }, draining ? 503 : 200);
   });
 
+  app.get("/ready", async (c) => {
+    const { status, ...details } = await deps.ready();
+    return c.json({ status, ...(admitted(c).ok ? details : {}) }, status === "ready" ? 200 : 503);
+  });
+
+  app.get("/metrics", (c) => {
+    const admission = admitted(c);
+    if (!admission.ok) return sendError("chat", admission.error);
+    return new Response(deps.metrics(), { headers: { "content-type": contentType } });
+  });
+
   // Apart from the rest: its wildcard would take the router's short way from every model request.
   const admin = new Hono().route("/admin", deps.admin);
 
@@ -200,9 +219,9 @@ export function createApp(deps: AppDeps): App {
   ): Promise<Response> {
     const passage = raw.headers.get(frontHeader);
     if (passage !== null) return (await deps.front.arrive(passage, protocol, raw)) ?? sendError(protocol, notWaitedFor);
-    if (comesFromUs(raw.headers, deps.instance)) return sendError(protocol, loop);
+    if (comesFromUs(raw.headers, deps.instance)) return refused(protocol, loop);
     if (draining) {
-      return sendError(protocol, {
+      return refused(protocol, {
         kind: "overloaded",
         message: "the gateway is shutting down: try again in a moment",
         retryAfterMs: 2000,
@@ -210,7 +229,7 @@ export function createApp(deps: AppDeps): App {
     }
     const caller = recognise(raw.headers);
     const admission = deps.admit(caller, () => addressOf(raw, peers));
-    if (!admission.ok) return sendError(protocol, admission.error);
+    if (!admission.ok) return refused(protocol, admission.error);
     caller.grant = admission.grant;
     // A body may take its time, and is waited for like an answer.
     const place = enter();
@@ -218,17 +237,22 @@ export function createApp(deps: AppDeps): App {
       const body = new RequestBody(await readBody(raw));
       if (caller.grant?.models === undefined) return await next(protocol, raw, body, caller, place);
       const object = body.object();
-      if (object["models"] !== undefined) return sendError(protocol, ownModels(caller.grant));
+      if (object["models"] !== undefined) return refused(protocol, ownModels(caller.grant));
       // Written anew, so that a model that stands there twice does not reach the upstream.
       return await next(protocol, raw, new RequestBody(Buffer.from(JSON.stringify(object))), caller, place);
     } catch (cause) {
       if (raw.signal.aborted) return new Response(null, { status: 499 });
       const told = describeBadRequest(cause);
       if (told === undefined) throw cause;
-      return sendError(protocol, told);
+      return refused(protocol, told);
     } finally {
       if (!place.leavesLater) place.leave();
     }
+  }
+
+  function refused(protocol: Protocol, error: GatewayError, more: ReplyHeaders = {}): Response {
+    deps.onRefused(error.kind);
+    return sendError(protocol, error, more);
   }
 
   /** The one that an answer to the same conversation would be asked of first. */
@@ -311,7 +335,7 @@ export function createApp(deps: AppDeps): App {
   }
 
   function refuse(protocol: Protocol, { note, ...error }: GatewayError & { note: string }): Response {
-    return sendError(protocol, error, { [budgetHeader]: note });
+    return refused(protocol, error, { [budgetHeader]: note });
   }
 
   /** Headroom has its go at the request first. */

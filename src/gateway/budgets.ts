@@ -10,7 +10,7 @@ import type { Allowance } from "../config/allowance.ts";
 import type { Config } from "../config/schema.ts";
 import { agentNames, isAgentLetter } from "../launch-code.ts";
 import type { GatewayError } from "../protocols/codec.ts";
-import type { RequestRow } from "../store/schema.ts";
+import type { AttemptRow, RequestRow } from "../store/schema.ts";
 import type { Spent } from "../store/spent.ts";
 import { describeKey, type Key } from "./keyring.ts";
 import type { Caller } from "./recognise.ts";
@@ -105,12 +105,13 @@ export class Budgets {
 
   /** @param sessions what the ledger says of them, the last active last */
   restoreSessions(sessions: readonly (Spent & { session: string })[]): void {
+    const known: Page = new Map();
     for (const spent of sessions) {
-      const counter = counterIn(new Map(), "");
+      const counter = counterIn(known, spent.session);
       add(counter, spent);
-      counter.lastAt = spent.lastAt;
-      this.#keepSession(spent.session, counter);
+      counter.lastAt = Math.max(counter.lastAt, spent.lastAt);
     }
+    for (const [name, counter] of known) this.#keepSession(name, counter);
   }
 
   /** Why this request is answered by nobody; undefined while it may be. */
@@ -154,25 +155,29 @@ export class Budgets {
 
   /** To be told of each request once, as it ends. */
   ended(row: RequestRow): void {
-    const tokens =
-      (row.inputTokens ?? 0) + (row.cacheReadTokens ?? 0) + (row.cacheWriteTokens ?? 0) + (row.outputTokens ?? 0);
-    this.#count(row, { usd: row.costUsd ?? 0, tokens, requests: 1 });
+    // Otherwise nobody was asked.
+    if (row.attempts > 0) this.#count(row, { usd: row.costUsd ?? 0, tokens: tokensOf(row), requests: 1 });
   }
 
-  /** To be told of a request whose cost was unknown when it ended. Of another day it changes nothing that is still limited. */
+  /** To be told of each attempt: one that was left may be billed all the same. */
+  attempted(attempt: AttemptRow, request: RequestRow): void {
+    if (attempt.outputTokens == null) return;
+    this.#count(request, { usd: attempt.costUsd ?? 0, tokens: tokensOf(attempt), requests: 0 });
+  }
+
+  /** To be told of a request whose cost was not known when it ended. Of another day it changes nothing that is still limited. */
   priced(row: RequestRow): void {
-    if (Math.floor(row.startedAt / dayMs) !== this.#today()) return;
-    this.#count(row, { usd: row.costUsd ?? 0, tokens: 0, requests: 0 });
+    const isToday = Math.floor(row.startedAt / dayMs) === this.#today();
+    if (isToday && row.costUsd != null) this.#count(row, { usd: row.costUsd, tokens: 0, requests: 0 });
   }
 
   #count(row: RequestRow, spent: Record<Unit, number>): void {
-    // Nobody was asked.
-    if (row.attempts === 0) return;
     const { limits, keyOf, now } = this.#deps;
     const session = row.session ?? row.launchId ?? undefined;
     const key = row.keyId == null ? undefined : keyOf(row.keyId);
     const day = Math.floor(row.startedAt / dayMs);
-    for (const { scope, allowance } of scopesOf(limits(), row.agent ?? undefined, session, key)) {
+    const scopes = scopesOf(limits(), row.agent ?? undefined, session, key);
+    for (const { scope, allowance } of scopes) {
       const counter = this.#counterOf(scope, day);
       add(counter, spent);
       counter.lastAt = now();
@@ -286,6 +291,12 @@ function counterIn(page: Page, name: string): Counter {
   const counter: Counter = { usd: 0, tokens: 0, requests: 0, open: 0, lastAt: 0, said: new Set() };
   page.set(name, counter);
   return counter;
+}
+
+/** Reasoning is among the output. */
+function tokensOf(row: RequestRow | AttemptRow): number {
+  const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = row;
+  return (inputTokens ?? 0) + (cacheReadTokens ?? 0) + (cacheWriteTokens ?? 0) + (outputTokens ?? 0);
 }
 
 function add(counter: Counter, { usd, tokens, requests }: Pick<Spent, Unit>): void {

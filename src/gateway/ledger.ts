@@ -6,7 +6,8 @@
 import { type Price, splitReference } from "../models/prices.ts";
 import type { Usage } from "../protocols/chat.ts";
 import type { RequestQueries } from "../store/requests.ts";
-import type { AttemptRow, LaunchRow, PriceRow, RequestRow } from "../store/schema.ts";
+import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import type { LaunchRow, PriceRow } from "../store/sums-schema.ts";
 import { type Compressed, estimateTokens } from "./compression.ts";
 import { compareCosts, costOfAnswer, isOwnAnswer, ownLogin, type PriceOf } from "./costing.ts";
 import { startOfDay } from "./spending.ts";
@@ -30,6 +31,8 @@ export interface LedgerDeps {
   now(): number;
   /** Told of each request as it ends, with its whole row. */
   onFinish(row: RequestRow): void;
+  /** Told of each call of an upstream as it ends, and once more, with its tokens, where it was left and is billed all the same. */
+  onAttempt?(attempt: AttemptRow, request: RequestRow): void;
   /** Told once per run of failures, with how many rows wait. */
   onWriteError(error: unknown, waiting: number): void;
 }
@@ -68,6 +71,7 @@ export class Ledger {
       now: deps.now,
       priceOf: (reference) => this.#priceOf(reference),
       attempted: (entry, attempt) => {
+        deps.onAttempt?.(attempt, entry.row);
         // One that is counted a moment later is written again, if it was written at all.
         if (this.#attempts.at(-1) !== attempt) this.#attempts.push(attempt);
         this.#note(entry);
@@ -84,6 +88,12 @@ export class Ledger {
     const entry = new LedgerEntry(row, this.#book, trail);
     this.#note(entry);
     return entry;
+  }
+
+  /** Rows that are not on disk, and whether it refuses them. */
+  get backlog(): { waiting: number; lost: number; isFailing: boolean } {
+    const waiting = this.#waiting.length + this.#attempts.length;
+    return { waiting, lost: this.lostRows, isFailing: this.#isFailing };
   }
 
   /** What is counted from a list is on record with the day of its price. */
@@ -129,6 +139,11 @@ export class Ledger {
       this.#isFailing = true;
       this.#schedule(1000);
     }
+  }
+
+  /** Rows that the disk refuses at this moment; 0 while it takes them. */
+  get refusedRows(): number {
+    return this.#isFailing ? this.#waiting.length + this.#attempts.length : 0;
   }
 
   /** The last flush. @returns how many rows the disk has refused, now or before */
@@ -225,7 +240,8 @@ export class LedgerEntry {
     this.#isFinished = true;
     const { row } = this;
     row.status = ending.status;
-    row.durationMs = this.#book.now() - row.startedAt;
+    // Somebody may have set the clock back meanwhile.
+    row.durationMs = Math.max(0, this.#book.now() - row.startedAt);
     row.httpStatus = ending.httpStatus ?? null;
     row.servedBy = ending.servedBy ?? null;
     row.error = ending.error ?? null;

@@ -9,19 +9,23 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ClutchError } from "../errors.ts";
+import { reportBreakers } from "../explain/breakers.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import { type Log, Secrets } from "../log.ts";
 import type { ModelBook } from "../models/catalogue.ts";
 import { captureQueries } from "../store/captures.ts";
+import { checkpointBeside } from "../store/checkpoint.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
-import type { Store } from "../store/open.ts";
+import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
-import type { LaunchRow, RequestRow } from "../store/schema.ts";
+import type { RequestRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
+import type { LaunchRow } from "../store/sums-schema.ts";
+import { version } from "../version.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
@@ -40,15 +44,18 @@ import { GuessBrake } from "./guess-brake.ts";
 import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
 import { markHops } from "./hops.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
+import { Metrics } from "./metrics.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import { PriceTags } from "./price-tags.ts";
 import type { QuotaRules } from "./quota-windows.ts";
+import { type Loop, Readiness } from "./ready.ts";
 import type { Caller } from "./recognise.ts";
 import { Repricing } from "./repricing.ts";
-import type { Routing } from "./router.ts";
+import { type Routing, targetsOf } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
 import type { Purse } from "./screen.ts";
@@ -80,6 +87,8 @@ export interface GatewayInput {
   modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
+  /** What else goes on in the background, for /ready; nothing when left out. */
+  loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
   stateDir?: string;
   /** For the person who runs the gateway. */
@@ -146,19 +155,37 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
   };
   takeRules(input.loaded);
+  const { movedAside } = input.store;
+  if (movedAside !== undefined) input.log(`the ledger was broken: it is now ${movedAside}, and a new one was begun`);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
   const ledgerLookups = lookups(input.store.db);
+  const newestStart = (await ledgerLookups.newestRequest())?.startedAt;
   const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
   const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
+  const metrics = new Metrics();
   const priceTags = new PriceTags(() => ({
     book: input.modelBook?.() ?? noBook,
     overrides: routing.config.prices,
     providers: routing.providers,
   }));
   const priceOf = (reference: string) => priceTags.find(reference);
+  const save: typeof queries.save = async (...rows) => {
+    if (!routing.config.ledger.enabled) return;
+    await queries.save(...rows);
+    housekeeping.wrote(rows[0].length + rows[1].length);
+  };
+  const housekeeping = new Housekeeping({
+    client: input.store.db.$client,
+    now,
+    elapsed: () => performance.now(),
+    retentionDays: () => routing.config.ledger.retention_days,
+    newest: () => newestStart,
+    checkpoint: () => checkpointBeside(input.store.path),
+    log: input.log,
+  });
   const captures = new Captures({
     queries: captureQueries(input.store.db),
     now,
@@ -167,15 +194,20 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     onError: (reason) => input.log(reason, { level: "error" }),
   });
   const ledger = new Ledger({
-    queries,
+    queries: { save },
     now,
     priceOf,
+    onAttempt: (attempt, request) => {
+      metrics.attempted(attempt);
+      budgets.attempted(attempt, request);
+    },
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
       input.onEnded?.(row);
       captures.ended(row);
       savings.note(row);
       budgets.ended(row);
+      metrics.ended(row);
       today.ended(row);
       const { servedBy, costUsd } = row;
       const notice = costUsd ? spending.paid(servedBy ?? "", costUsd) : undefined;
@@ -185,7 +217,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     onWriteError: (error, waiting) => {
       const reason = error instanceof Error ? error.message : String(error);
-      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`, { level: "error" });
+      if (isBroken(error)) castDoubt(input.store.path);
+      const next = isBroken(error) ? "; the next start puts it aside and begins a new one" : "";
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`, {
+        level: "error",
+      });
     },
   });
   const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
@@ -245,6 +281,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   repricing.start();
+  housekeeping.start();
   const purse = (caller?: Caller): Purse => {
     const { allow_paid: allowPaid } = routing.config.budgets;
     const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
@@ -259,10 +296,40 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...script.problems(),
     ...hits.problems(),
     ...(headroom.mode === "off" ? [] : watch.problems()),
+    ...(ledger.refusedRows === 0 ? [] : [`the ledger cannot be written: ${ledger.refusedRows} rows wait`]),
     ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+    ...(movedAside === undefined ? [] : [`the ledger was broken: it is now ${movedAside}, and a new one was begun`]),
   ];
   const startedAt = now();
+  const listTiers = (names?: readonly string[]) =>
+    reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names);
+  const readiness = new Readiness({
+    now,
+    fetch: input.fetch,
+    isDraining: () => app.isDraining(),
+    ledger: () => ledger.backlog,
+    readDatabase: () => input.store.db.run("SELECT count(*) FROM circuits"),
+    pricesAt: (provider) => input.modelBook?.().lists[provider]?.checkedAt,
+    tiers: () => listTiers(),
+    targetsOf: ({ tier }) => targetsOf(`clutch-${tier.toLowerCase()}`, routing),
+    loops: () => input.loops?.() ?? [],
+  });
   const app: App = createApp({
+    ready: () => readiness.report(),
+    onRefused: (kind) => metrics.refused(kind),
+    metrics: () =>
+      metrics.render({
+        version,
+        now: now(),
+        startedAt,
+        inFlight: app.inFlight(),
+        isDraining: app.isDraining(),
+        circuits: reportBreakers(health.list(), now(), null),
+        ledger: ledger.backlog,
+        budgets: budgets.list(),
+        keys: keyring.list().map((key) => ({ state: keyring.stateOf(key) })),
+        problems: listProblems().length,
+      }),
     counter: new TokenCounter(input.fetch, now, calibration),
     calibration,
     brake: new OverflowBrake(now),
@@ -312,7 +379,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       flights: () => app.flights(),
       captures,
       problems: listProblems,
-      tiers: (names) => reportTiers({ routing, health, factsOf: input.factsOf, purse: purse() }, names),
+      tiers: listTiers,
       today: () => today.report(),
     }),
     front: new Front({
@@ -359,6 +426,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       account.stop();
       repricing.stop();
       secret?.close();
+      housekeeping.stop();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);

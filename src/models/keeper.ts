@@ -61,6 +61,7 @@ export class ModelKeeper {
   #isFetching = false;
   #local: ModelCatalogue = {};
   #lookAroundAt = 0;
+  #lookedAt: number | undefined;
   #looks = 0;
   #stamps = "";
   #said = new Set<string>();
@@ -96,6 +97,11 @@ export class ModelKeeper {
     if (left !== undefined) return left.letters;
     this.#settle();
     return this.#known.letters;
+  }
+
+  /** When it last looked whether there is something to do (ms since 1970). */
+  pulse(): { lookedAt: number | undefined; everyMs: number } {
+    return { lookedAt: this.#lookedAt, everyMs: lookMs };
   }
 
   /** The best model that runs on this machine, as a reference; undefined where none is known. */
@@ -160,6 +166,7 @@ export class ModelKeeper {
   }
 
   async #look(): Promise<void> {
+    this.#lookedAt = this.#deps.now();
     if (this.#deps.now() >= this.#nextAt && !this.#isFetching) await this.#refresh();
     if (this.#stampNow() !== this.#stamps || this.#isScanOutdated()) this.#regather();
   }

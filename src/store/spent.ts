@@ -1,10 +1,10 @@
 /** What requests have used, by whoever has a budget of his own. */
 
-import { and, desc, gt, gte, ne, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, gte, isNotNull, ne, type SQL, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
-import { requests } from "./schema.ts";
+import { attempts, requests } from "./schema.ts";
 
-/** Requests that asked a model, and what they came to; an unknown price counts nothing. */
+/** Requests that asked a model, and what they came to, answers that were left and billed included; an unknown price counts nothing. */
 export interface Spent {
   agent: string | null;
   keyId: string | null;
@@ -15,15 +15,23 @@ export interface Spent {
   lastAt: number;
 }
 
-/** Those that were begun since then (ms since 1970) and have ended, by agent and key. */
+/** Those that were begun since then (ms since 1970) and have ended, by agent and key; several rows may be of the same. */
 export async function spentSince(db: BunSQLiteDatabase, since: number): Promise<Spent[]> {
-  const { agent, keyId } = requests;
-  return db
-    .select({ agent, keyId, ...sums })
+  const by = { agent: requests.agent, keyId: requests.keyId };
+  const asked = db
+    .select({ ...by, ...sumsOf(requests), requests: counted, lastAt })
     .from(requests)
     .where(hasAsked(since))
-    .groupBy(agent, keyId)
+    .groupBy(by.agent, by.keyId)
     .all();
+  const left = db
+    .select({ ...by, ...sumsOf(attempts), requests: sql<number>`0`, lastAt })
+    .from(attempts)
+    .innerJoin(requests, eq(requests.id, attempts.requestId))
+    .where(isLeft(since))
+    .groupBy(by.agent, by.keyId)
+    .all();
+  return [...left, ...asked];
 }
 
 /** The same by session, or by launch where there is none; the last active last. */
@@ -32,27 +40,54 @@ export async function sessionsSince(
   since: number,
   limit: number,
 ): Promise<(Spent & { session: string })[]> {
-  const session = sql<string | null>`coalesce(${requests.session}, ${requests.launchId})`;
-  const rows = db
-    .select({ session, agent: sql<null>`null`, keyId: sql<null>`null`, ...sums })
+  const session = sql<string>`coalesce(${requests.session}, ${requests.launchId})`;
+  const by = { session, agent: sql<null>`null`, keyId: sql<null>`null` };
+  const asked = db
+    .select({ ...by, ...sumsOf(requests), requests: counted, lastAt })
     .from(requests)
-    .where(hasAsked(since))
+    .where(and(hasAsked(since), isNotNull(session)))
     .groupBy(session)
-    .orderBy(desc(sums.lastAt))
+    .orderBy(desc(lastAt))
     .limit(limit)
     .all();
-  return rows.reverse().flatMap(({ session: name, ...spent }) => (name === null ? [] : [{ ...spent, session: name }]));
+  const left = db
+    .select({ ...by, ...sumsOf(attempts), requests: sql<number>`0`, lastAt })
+    .from(attempts)
+    .innerJoin(requests, eq(requests.id, attempts.requestId))
+    .where(and(isLeft(since), isNotNull(session)))
+    .groupBy(session)
+    .all();
+  return [...asked.reverse(), ...left];
 }
 
-const sums = {
-  usd: sql<number>`coalesce(sum(${requests.costUsd}), 0.0)`,
-  tokens: sql<number>`coalesce(sum(coalesce(${requests.inputTokens}, 0) + coalesce(${requests.cacheReadTokens}, 0) + coalesce(${requests.cacheWriteTokens}, 0) + coalesce(${requests.outputTokens}, 0)), 0)`,
-  requests: sql<number>`count(*)`,
-  lastAt: sql<number>`max(${requests.startedAt})`,
-};
+const counted = sql<number>`count(*)`;
+const lastAt = sql<number>`max(${requests.startedAt})`;
+
+function sumsOf({
+  costUsd,
+  inputTokens,
+  cacheReadTokens,
+  cacheWriteTokens,
+  outputTokens,
+}: typeof requests | typeof attempts) {
+  const tokens = sql`coalesce(${inputTokens}, 0) + coalesce(${cacheReadTokens}, 0) + coalesce(${cacheWriteTokens}, 0) + coalesce(${outputTokens}, 0)`;
+  return { usd: sql<number>`coalesce(sum(${costUsd}), 0.0)`, tokens: sql<number>`coalesce(sum(${tokens}), 0)` };
+}
 
 /** An id begins with its request's time, so this reads the end of the table alone. */
 function hasAsked(since: number): SQL | undefined {
-  const first = Math.max(0, Math.floor(since)).toString(36).padStart(8, "0");
-  return and(gte(requests.id, first), ne(requests.status, "pending"), gt(requests.attempts, 0));
+  return and(gte(requests.id, firstIdOf(since)), ne(requests.status, "pending"), gt(requests.attempts, 0));
+}
+
+/** Tokens stand only in attempts that were left and are billed all the same. */
+function isLeft(since: number): SQL | undefined {
+  return and(
+    gte(attempts.requestId, firstIdOf(since)),
+    isNotNull(attempts.outputTokens),
+    ne(requests.status, "pending"),
+  );
+}
+
+function firstIdOf(since: number): string {
+  return Math.max(0, Math.floor(since)).toString(36).padStart(8, "0");
 }

@@ -42,7 +42,7 @@ describe("parseConfig()", () => {
       timeouts: { connect_ms: 10000, first_token_ms: 60000, idle_ms: 120000, patience_ms: 8000 },
       hedge: { after_ms: 0 },
       prices: {},
-      ledger: { retention_days: 90, body_days: 7 },
+      ledger: { enabled: true, retention_days: 90, body_days: 7 },
       budgets: { daily_usd: 0, allow_paid: true, per_day: {}, per_agent: {}, per_session: {} },
       launcher: { tiers: {}, profiles: {} },
       chain: { services: [] },

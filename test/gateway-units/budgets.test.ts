@@ -4,7 +4,7 @@ import { Budgets, maxSessions } from "../../src/gateway/budgets.ts";
 import type { Key } from "../../src/gateway/keyring.ts";
 import type { Caller } from "../../src/gateway/recognise.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
-import type { RequestRow } from "../../src/store/schema.ts";
+import type { AttemptRow, RequestRow } from "../../src/store/schema.ts";
 
 const midnight = Date.UTC(2026, 10, 20);
 const tomorrow = "2026-11-21 00:00 UTC";
@@ -200,6 +200,36 @@ describe("Budgets", () => {
     expect(budgets.refuse(anybody)).toBeUndefined();
     clock.now -= 3 * 86_400_000;
     expect(budgets.refuse(anybody)).toBeDefined();
+  });
+
+  test("an answer that was left and is billed counts, and a cost that is found out later", () => {
+    const { budgets, clock } = setUp({ per_day: { soft_tokens: 3, hard_usd: 1 } });
+    const row: RequestRow = {
+      id: "r",
+      startedAt: clock.now,
+      status: "completed",
+      protocol: "chat",
+      streamed: false,
+      modelRequested: "m",
+      attempts: 2,
+    };
+    const attempt: AttemptRow = {
+      requestId: "r",
+      number: 1,
+      provider: "p",
+      model: "m",
+      protocol: "chat",
+      startedAt: 0,
+      durationMs: 1,
+    };
+    budgets.attempted(attempt, row);
+    budgets.attempted({ ...attempt, inputTokens: 1, outputTokens: 2, costUsd: 0.25 }, row);
+    expect(budgets.list()).toMatchObject([{ used: { usd: 0.25, tokens: 3, requests: 0 } }]);
+    expect(budgets.note(anybody)).toMatch(/^soft; tokens 3 of 3; /);
+    budgets.ended(row);
+    budgets.priced({ ...row, costUsd: 0.75, inputTokens: 9 });
+    expect(budgets.list()).toMatchObject([{ used: { usd: 1, tokens: 3, requests: 1 } }]);
+    expect(budgets.refuse(anybody)?.message).toContain("$1.00 of $1");
   });
 
   test("goes on from what the ledger says", () => {
