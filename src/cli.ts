@@ -225,6 +225,36 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await exportRequests(flags, env);
     });
 
+  const sessions = program
+    .command("sessions")
+    .description("conversations: whose, in which folder, how many turns, what they cost")
+    .addHelpText("after", "\nExamples:\n  clutch sessions\n  clutch sessions show last");
+  sessions
+    .command("list", { isDefault: true })
+    .description("the newest first")
+    .allowExcessArguments()
+    .option("--agent <names>", "of these agents: letters or programs, with commas between them")
+    .option("--folder <part>", "begun in a folder with this in its name")
+    .option("--since <moment>", "with requests since that day: 7d, today, 2026-11-20")
+    .option("--limit <n>", "so many rows (default: 30)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch sessions list --agent claude --since 7d")
+    .action(async (flags: import("../commands/sessions.ts").SessionFlags, { args: [word] }: Command) => {
+      if (word !== undefined) throw noCommand("sessions", word, sessions.commands);
+      const { listConversations } = await import("../commands/sessions.ts");
+      status = await listConversations(flags, env);
+    });
+  sessions
+    .command("show")
+    .description("one of them: its models, its retries, and whether compression paid")
+    .argument("[id]", "the session's id, or its beginning; last is the newest", "last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch sessions show last")
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const { showConversation } = await import("../commands/sessions.ts");
+      status = await showConversation(id, flags, env);
+    });
+
   const breakers = program
     .command("breakers")
     .description("what is out of order, since when and until when: models, keys, accounts, providers")
