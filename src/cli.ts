@@ -225,6 +225,23 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await exportRequests(flags, env);
     });
 
+  program
+    .command("replay")
+    .description("ask other models the same as a captured request did, and compare tool calls, time, tokens and cost")
+    .argument("<id>", "a request's id, its beginning, or last; or a file that --save has written")
+    .option("--against <models>", "provider:model, with commas between them (default: the one that answered)")
+    .option("--save <case>", "keep the request and what it called, to be asked again later")
+    .option("--json", "as one JSON object")
+    .addHelpText(
+      "after",
+      "\nBodies are kept only on demand: clutch requests capture on --for 1h. Status 1 if a run fails, or a saved case is\n" +
+        "answered with other tools.\n\nExample:\n  clutch replay last --against openrouter:moonshotai/kimi-k2.6:free,ollama:qwen3:8b",
+    )
+    .action(async (id: string, flags: import("../commands/replay.ts").ReplayFlags) => {
+      const { replay } = await import("../commands/replay.ts");
+      status = await replay(id, flags, env);
+    });
+
   const sessions = program
     .command("sessions")
     .description("conversations: whose, in which folder, how many turns, what they cost")
