@@ -14,7 +14,8 @@ const replies = {
   chat: [json(whole.chat), sse([streamed("chat")])],
   responses: [json(whole.responses), sse([streamed("responses")])],
   broken: json({ error: { message: "out of order" } }, 500),
-  cut: sse([streamed("chat").slice(0, streamed("chat").indexOf('finish_reason":"stop'))], "cut"),
+  // What was sent before it is cut is with the client by then.
+  cut: () => sse([streamed("chat").slice(0, streamed("chat").indexOf('"stop"')), Bun.sleep(300)], "cut"),
 };
 
 interface Bodies {
@@ -229,7 +230,8 @@ describe("Captures", () => {
     }
     const { bytes } = await queries.sum();
     expect(await queries.keepWithin(bytes)).toBe(0);
-    expect(await queries.keepWithin(bytes / 2 + 10)).toBe(2);
+    // Random bytes are packed to sizes that differ by a few.
+    expect(await queries.keepWithin(bytes / 2 + 1000)).toBe(2);
     expect([await queries.find("r2"), (await queries.find("r3"))?.requestBytes]).toEqual([undefined, 60_000]);
     expect(await queries.forgetBefore(4)).toBe(1);
     expect((await queries.sum()).count).toBe(1);
