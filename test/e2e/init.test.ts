@@ -18,6 +18,7 @@ import { findBinary } from "../../src/find-binary.ts";
 import { whole } from "../support/answers.ts";
 import { json, type Script, startFakeUpstream } from "../support/fake-upstream.ts";
 import { ask, eventually, startServe } from "../support/gateway.ts";
+import { nobodyHere, ollama, serveLocal } from "../support/local-servers.ts";
 import { runClutch } from "../support/run-clutch.ts";
 import { startTerminal, type Terminal } from "../support/terminal.ts";
 
@@ -280,6 +281,21 @@ describe("clutch init --yes", () => {
     expect(config.model_tiers.BIG.default).toMatch(/^anthropic:claude-opus-/);
     expect(config.model_tiers.SMALL.default).toMatch(/haiku/);
     expect(() => parseConfig(config, "here")).not.toThrow();
+  });
+
+  test("finds a server on this machine and its models", async () => {
+    const server = serveLocal(ollama);
+    const home = newHome();
+    write(home, "config.json", JSON.stringify({ providers: { ...nobodyHere, ollama: { base_url: server.root } } }));
+    try {
+      const done = await init(home, ["--yes", "--no-test", "--json", "--mode", "local"]);
+      const { found, template } = JSON.parse(done.stdout);
+      expect(found.servers).toEqual([{ provider: "ollama", models: ["qwen3:8b", "llama3:8b", "llava:7b", "gone:1b"] }]);
+      expect(template).toBe("local");
+      expect(read(join(home, "config.json")).model_tiers.BIG.default).toBe("ollama:qwen3:8b");
+    } finally {
+      await server.server.stop(true);
+    }
   });
 
   test("takes the template that is asked for", async () => {
