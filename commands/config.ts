@@ -267,8 +267,17 @@ async function applyEdit(
   if (done.isChanged) console.log(renderDiff(done.diff));
   console.log(done.isChanged ? paint.bold(flags.dryRun ? `would be so: ${summary}` : summary) : `${summary} already`);
   for (const note of told) console.error(`clutch: ${note}`);
-  if (done.isChanged && !flags.dryRun) console.log(paint.dim("a running gateway takes it over within a second"));
+  if (done.isChanged && !flags.dryRun) console.log(paint.dim(whenInForce(changes.map(({ path }) => path))));
   return 0;
+}
+
+/** What is read at a start alone says so. */
+function whenInForce(paths: readonly Path[]): string {
+  const parts = new Set(paths.map(([part]) => part));
+  if (parts.size === 1 && parts.has("server")) return "in force when the gateway starts next: clutch restart gateway";
+  if (parts.size === 1 && (parts.has("chain") || parts.has("headroom"))) return "in force from the next clutch up";
+  if (parts.size === 1 && (parts.has("launcher") || parts.has("proxy"))) return "in force from the next xx";
+  return "a running gateway takes it over within a second";
 }
 
 function standingNotes({ path, isLegacy, isNew }: ConfigEdit, changes: readonly Change[]): string[] {
@@ -370,7 +379,14 @@ async function runEditor(file: string, env: Env): Promise<void> {
   // As git does: the variable may hold a command with arguments.
   const child = Bun.spawn(["/bin/sh", "-c", `${editor} "$1"`, "sh", file], {
     stdio: ["inherit", "inherit", "inherit"],
-    env: { ...process.env },
+    // A program of that name in the folder that somebody stands in is not meant.
+    env: {
+      ...process.env,
+      PATH: (env["PATH"] ?? "")
+        .split(":")
+        .filter((folder) => folder.startsWith("/"))
+        .join(":"),
+    },
   });
   // What Ctrl-C means is the editor's to say.
   const ignore = () => {};

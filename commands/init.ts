@@ -418,7 +418,7 @@ async function finish(outcome: Outcome, flags: InitFlags, asker: Asker): Promise
     if (backup !== undefined) asker.say("plain", `the config as it was: ${backup}`);
     asker.outro(
       isWritten
-        ? `${homes.configFile} is written. Next: xx cip starts Claude Code; xx shows the rest`
+        ? `${homes.configFile} is written. Next: xx cip starts Claude Code, xx shows the rest, clutch doctor looks it all over`
         : "nothing had to be changed",
     );
   }

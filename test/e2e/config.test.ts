@@ -120,7 +120,7 @@ describe("clutch config set and unset", () => {
         '     "openrouter": { "api_key": "(hidden)" }, // mine',
         '     "openai": { "api_key": "env:MY_OPENAI" }',
         "server.port is 9000",
-        "a running gateway takes it over within a second",
+        "in force when the gateway starts next: clutch restart gateway",
         "",
       ].join("\n"),
     });
