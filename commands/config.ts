@@ -291,7 +291,13 @@ function standingNotes({ path, isLegacy, isNew }: ConfigEdit, changes: readonly 
 
 /** From a pipe, or typed without being shown. */
 async function readInput({ path }: Setting): Promise<string> {
-  if (!process.stdin.isTTY) return (await Bun.stdin.text()).replace(/\r?\n$/, "");
+  if (!process.stdin.isTTY) {
+    const text = (await Bun.stdin.text()).replace(/\r?\n$/, "");
+    if (text !== "") return text;
+    throw new ClutchError("usage", "nothing came from standard input", {
+      hint: "such as: pass show key | clutch config set ... -",
+    });
+  }
   const { isCancel, password } = await import("@clack/prompts");
   const typed = await password({ message: `${renderSettingPath(path)} (not shown)` });
   if (isCancel(typed) || typed === "")

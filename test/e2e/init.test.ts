@@ -20,6 +20,7 @@ import { json, type Script, startFakeUpstream } from "../support/fake-upstream.t
 import { ask, eventually, startServe } from "../support/gateway.ts";
 import { nobodyHere, ollama, serveLocal } from "../support/local-servers.ts";
 import { runClutch } from "../support/run-clutch.ts";
+import { skipAloud } from "../support/skip-aloud.ts";
 import { startTerminal, type Terminal } from "../support/terminal.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-init-"));
@@ -417,7 +418,7 @@ describe("keys are tested before they are saved", () => {
   });
 });
 
-describe.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI"] !== "true")("at a terminal", () => {
+describe.skipIf(skipAloud(findBinary("tmux", process.env) !== undefined, "tmux"))("at a terminal", () => {
   const entry = join(import.meta.dir, "../../src/main.ts");
 
   function open(home: string, env: Record<string, string> = {}, flags = "--no-test"): Terminal {
