@@ -93,6 +93,8 @@ async function setUp(flags: InitFlags, env: Env, asker: Asker): Promise<number> 
   const files = await choosePredecessors(flags, env, isThere, asker);
   const draft = Object.values(files).some((file) => file !== undefined) ? importPredecessors(files, env) : new Draft();
   showImport(draft, files, asker);
+  const notes = outOfForce(homes, files, isThere);
+  for (const note of notes) asker.say("warn", note);
   const base = isThere && !replaces ? existing : {};
   const imported = draft.config;
   let wanted = overlay(imported, foundKeys(survey, overlay(base, imported)));
@@ -111,7 +113,7 @@ async function setUp(flags: InitFlags, env: Env, asker: Asker): Promise<number> 
   const mode = await chooseTemplate(base, wanted, survey, flags, homes, env, asker);
   wanted = inSchemaOrder(overlay(wanted, mode.setup));
   return await finish(
-    { homes, existing, isThere, replaces, wanted, draft, files, survey, tests, template: mode.name },
+    { homes, existing, isThere, replaces, wanted, draft, files, survey, tests, template: mode.name, notes },
     flags,
     asker,
   );
@@ -221,6 +223,12 @@ function showImport(draft: Draft, files: Predecessors, asker: Asker): void {
     "Not carried over",
     draft.left.map(({ source, from, reason }) => `${source} ${from}: ${reason}`),
   );
+}
+
+/** A file of ours puts the predecessor's out of force, also where nothing of it was carried over. */
+function outOfForce({ legacyConfigFile: old, configFile }: Homes, files: Predecessors, isThere: boolean): string[] {
+  if (isThere || old === undefined || files.xx !== undefined || !existsSync(old)) return [];
+  return [`${old} is in force so far, and is not read once ${configFile} is there`];
 }
 
 /** Named in the file, so that it says whom it asks; the key itself stays in the environment. */
@@ -391,6 +399,7 @@ interface Outcome {
   survey: Survey;
   tests: KeyTest[];
   template: TemplateName | null;
+  notes: readonly string[];
 }
 
 const schemaName = "config.schema.json";
@@ -491,6 +500,7 @@ function describeAsJson({
   draft,
   tests,
   template,
+  notes,
   kept,
   diff,
 }: Told): JsonObject {
@@ -521,12 +531,13 @@ function describeAsJson({
     })),
     template,
     kept: [...kept],
+    notes: [...notes],
     diff,
   };
 }
 
 function tell(told: Told, flags: InitFlags): void {
-  const { homes, survey, draft, files, tests, kept, diff, backup, isWritten } = told;
+  const { homes, survey, draft, files, tests, notes, kept, diff, backup, isWritten } = told;
   for (const line of describeSurvey(survey)) console.log(line);
   const imported = Object.values(files).filter((file) => file !== undefined);
   if (imported.length > 0) {
@@ -537,6 +548,7 @@ function tell(told: Told, flags: InitFlags): void {
   }
   if (tests.length > 0) console.log("");
   for (const test of tests) console.log(describeTest(test));
+  for (const note of notes) console.log(paint.warn(note));
   if (kept.length > 0) console.log(`kept as they are: ${kept.join(", ")}`);
   if (diff !== "") console.log(`\n${renderDiff(diff)}`);
   if (backup !== undefined) console.log(`the config as it was: ${backup}`);

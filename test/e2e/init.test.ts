@@ -236,7 +236,11 @@ describe("a migrated predecessor's set-up", () => {
     expect(read(join(home, ".xx/config.json"))).toEqual(xxFile);
     const none = newHome();
     write(none, ".xx/config.json", JSON.stringify(xxFile));
-    expect((await init(none, ["--yes", "--no-test", "--no-import", "--json"], env)).stdout).toContain('"files":[]');
+    const alone = JSON.parse((await init(none, ["--yes", "--no-test", "--no-import", "--json"], env)).stdout);
+    expect(alone.imported.files).toEqual([]);
+    expect(alone.notes).toEqual([
+      `${none}/.xx/config.json is in force so far, and is not read once ${none}/.config/clutch/config.json is there`,
+    ]);
     // Any project may have a .env.
     const other = newHome();
     write(other, "claude-code-proxy/.env", "DATABASE_URL=x\n");
