@@ -490,8 +490,6 @@ describe.skipIf(skipAloud(findBinary("tmux", process.env) !== undefined, "tmux")
     const env = write(home, "old.env", `PROVIDER_BASE_URL=http://127.0.0.1:${server.port}/v1\nPROVIDER_API_KEY=k\n`);
     const terminal = open(home, {}, `--from-env ${env}`);
     try {
-      await terminal.shows("Is there another key to add?");
-      terminal.press("Enter");
       await terminal.shows("asking the providers about the keys");
       terminal.press("C-c");
       await terminal.shows("ended 130");
