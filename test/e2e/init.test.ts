@@ -382,22 +382,22 @@ describe("clutch init --yes", () => {
   });
 });
 
-describe("keys are tested before they are saved", () => {
-  const good = "sk-good-0123456789";
-  /** Lists its models for whoever has the key. */
-  const serveModels = () =>
-    Bun.serve({
-      port: 0,
-      hostname: "127.0.0.1",
-      fetch: (request) => {
-        if (new URL(request.url).pathname !== "/v1/models") return new Response("", { status: 404 });
-        const shown = request.headers.get("authorization")?.replace("Bearer ", "") ?? "";
-        return shown === good
-          ? Response.json({ data: [{ id: "m" }, { id: "n" }] })
-          : Response.json({ error: { message: `Incorrect API key provided: ${shown}` } }, { status: 401 });
-      },
-    });
+const good = "sk-good-0123456789";
+/** Lists its models for whoever has the key. */
+const serveModels = () =>
+  Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      if (new URL(request.url).pathname !== "/v1/models") return new Response("", { status: 404 });
+      const shown = request.headers.get("authorization")?.replace("Bearer ", "") ?? "";
+      return shown === good
+        ? Response.json({ data: [{ id: "m" }, { id: "n" }] })
+        : Response.json({ error: { message: `Incorrect API key provided: ${shown}` } }, { status: 401 });
+    },
+  });
 
+describe("keys are tested before they are saved", () => {
   test.each([
     [good, "works", "HTTP 200", true],
     ["sk-bad-0123456789", "refused", "HTTP 401: Incorrect API key provided: (the key)", false],
@@ -480,6 +480,42 @@ describe.skipIf(skipAloud(findBinary("tmux", process.env) !== undefined, "tmux")
       expect(readdirSync(home)).toEqual([".xx"]);
     } finally {
       terminal.stop();
+    }
+  }, 30_000);
+
+  test("a typed key that is refused can be typed again", async () => {
+    const server = serveModels();
+    const home = newHome();
+    const file = write(
+      home,
+      "config.json",
+      `{ "providers": { "openai": { "base_url": "http://127.0.0.1:${server.port}/v1" } } }\n`,
+    );
+    const terminal = open(home, {}, "");
+    try {
+      await terminal.shows("There is a config already");
+      terminal.press("Enter");
+      for (const key of ["sk-bad-0123456789", good]) {
+        await terminal.shows(/◆ {2}Whose key do you have\?/);
+        terminal.press("Down", "Down", "Enter");
+        await terminal.shows(/◆ {2}The key for OpenAI/);
+        terminal.type(key);
+        terminal.press("Enter");
+        if (key === good) break;
+        await terminal.shows("OpenAI: the key was refused (HTTP 401: Incorrect API key provided: (the key))");
+        await terminal.shows(/◆ {2}Keep it all the same\?/);
+        terminal.press("Enter");
+      }
+      await terminal.shows("OpenAI: the key works (HTTP 200)");
+      await terminal.shows(/◆ {2}Is there another key to add\?/);
+      terminal.press("Enter");
+      await terminal.shows(/◆ {2}Write /);
+      terminal.press("Enter");
+      await terminal.shows("ended 0");
+      expect(read(file).providers.openai.api_key).toBe(good);
+    } finally {
+      terminal.stop();
+      await server.stop(true);
     }
   }, 30_000);
 
