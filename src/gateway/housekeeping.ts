@@ -28,8 +28,8 @@ const lookMs = 30_000;
 const pruneMs = 3_600_000;
 /** Between two slices (ms). */
 const restMs = 50;
-/** Rows after which the write-ahead log is worth copying back: some megabytes. */
-const checkpointRows = 4_000;
+/** Rows after which the write-ahead log is worth copying back and a thread for it worth starting: about 10 MB. */
+const checkpointRows = 40_000;
 /** A clock that is off by more than this has been set (ms). */
 const jumpMs = 3_600_000;
 /** How long nothing is deleted after the clock was set: whoever has set it wrongly has time to notice. */

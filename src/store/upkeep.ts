@@ -21,6 +21,8 @@ import { dayOf } from "./rollup.ts";
 /** A slice is a transaction of its own, short enough that nobody notices it (rows, pages). */
 const sliceRows = 50;
 const slicePages = 16;
+/** Captured bodies may be large. */
+const sliceBodies = 5;
 
 /** An id begins with its request's time. @param ms since 1970 */
 function firstIdOf(ms: number): string {
@@ -53,7 +55,11 @@ export function pruneSlice(client: Database, before: number): number {
       `DELETE FROM launches WHERE id IN (SELECT id FROM launches WHERE started_at < ? LIMIT ${sliceRows})`,
       [before],
     ).changes;
-    return requests + attempts + sessions + launches;
+    const bodies = client.run(
+      `DELETE FROM captures WHERE request_id IN (SELECT request_id FROM captures WHERE created_at < ? ORDER BY created_at LIMIT ${sliceBodies})`,
+      [before],
+    ).changes;
+    return requests + attempts + sessions + launches + bodies;
   })();
 }
 

@@ -131,10 +131,10 @@ describe("housekeeping", () => {
         );
       },
     });
-    keeping.wrote(3999);
+    keeping.wrote(39_999);
     expect(running).toBe(0);
     keeping.wrote(1);
-    keeping.wrote(9000);
+    keeping.wrote(90_000);
     expect(running).toBe(1);
     ends[0]?.();
     await Bun.sleep(0);
