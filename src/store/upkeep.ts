@@ -20,9 +20,9 @@ import { dayOf } from "./rollup.ts";
 
 /** A slice is a transaction of its own, short enough that nobody notices it (rows, pages). */
 const sliceRows = 50;
+/** Each of some hundred pages. */
+const sliceBodies = 4;
 const slicePages = 16;
-/** Captured bodies may be large. */
-const sliceBodies = 5;
 
 /** An id begins with its request's time. @param ms since 1970 */
 function firstIdOf(ms: number): string {
@@ -32,9 +32,10 @@ function firstIdOf(ms: number): string {
 /**
  * Deletes one slice of what began before then; sums by day stay, those by session go with their requests.
  * @param before ms since 1970
+ * @param bodiesBefore the same for captured bodies
  * @returns how many rows it deleted; 0 when nothing is left to delete
  */
-export function pruneSlice(client: Database, before: number): number {
+export function pruneSlice(client: Database, before: number, bodiesBefore = before): number {
   const id = firstIdOf(before);
   return client.transaction(() => {
     const requests = client.run(
@@ -56,8 +57,8 @@ export function pruneSlice(client: Database, before: number): number {
       [before],
     ).changes;
     const bodies = client.run(
-      `DELETE FROM captures WHERE request_id IN (SELECT request_id FROM captures WHERE created_at < ? ORDER BY created_at LIMIT ${sliceBodies})`,
-      [before],
+      `DELETE FROM captures WHERE rowid IN (SELECT rowid FROM captures WHERE created_at < ? LIMIT ${sliceBodies})`,
+      [bodiesBefore],
     ).changes;
     return requests + attempts + sessions + launches + bodies;
   })();
