@@ -19,10 +19,10 @@ import { holdAlone, moveAside } from "./open.ts";
 import { dayOf } from "./rollup.ts";
 
 /** A slice is a transaction of its own, short enough that nobody notices it (rows, pages). */
-const sliceRows = 200;
+const sliceRows = 50;
 /** Each of some hundred pages. */
 const sliceBodies = 4;
-const slicePages = 64;
+const slicePages = 16;
 
 /** An id begins with its request's time. @param ms since 1970 */
 function firstIdOf(ms: number): string {
