@@ -48,7 +48,7 @@ async function lookAtFiles(place: FilePlace): Promise<Finding[]> {
     ),
     ...(configPath !== undefined && holdsKey ? [configPath] : []),
   ];
-  const present = own.flatMap((path) => {
+  const present = own.sort().flatMap((path) => {
     const facts = factsOf(path);
     return facts === undefined ? [] : [{ path, facts }];
   });

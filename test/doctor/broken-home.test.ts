@@ -7,7 +7,8 @@ import { join } from "node:path";
 import type { Area, DoctorReport, Level } from "../../src/doctor/finding.ts";
 import { circuitQueries } from "../../src/store/circuits.ts";
 import { openStore } from "../../src/store/open.ts";
-import { makeHome } from "../support/gateway.ts";
+import { version } from "../../src/version.ts";
+import { makeHome, startServe, writeConfig } from "../support/gateway.ts";
 import { type Finished, runClutch } from "../support/run-clutch.ts";
 
 const literalKey = "sk-planted-literal-0123456789";
@@ -388,6 +389,30 @@ test("a home where all is well has status 0", async () => {
   provider.stop();
   await good.stop(true);
   rmSync(home, { recursive: true });
+});
+
+test("a gateway is known by its home: its own is well, another's is in the way", async () => {
+  const home = makeHome();
+  const other = makeHome();
+  writeConfig(home, { server: { port: 0 } });
+  const serving = await startServe({ home });
+  const port = { CLUTCH_PORT: new URL(serving.url).port };
+  const look = async (place: string) => {
+    const { checks } = JSON.parse((await runClutch(place, ["doctor", "--json"], port)).stdout) as DoctorReport;
+    return checks.filter(({ area }) => area === "gateway" || area === "ports");
+  };
+  try {
+    expect(await look(home)).toMatchObject([
+      { area: "gateway", level: "ok", text: `version ${version} serves on ${serving.url}` },
+    ]);
+    expect(await look(other)).toMatchObject([
+      { area: "ports", level: "fail", text: expect.stringContaining("is another home's") },
+    ]);
+  } finally {
+    serving.kill("SIGTERM");
+    await serving.exited;
+    for (const place of [home, other]) rmSync(place, { recursive: true });
+  }
 });
 
 test.each([
