@@ -11,6 +11,7 @@ import type { Budgets } from "./budgets.ts";
 import { toGatewayError } from "./cascade.ts";
 import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
+import type { Answer as AnswerOf, operationalEndpoints } from "./endpoints.ts";
 import { contentType } from "./exposition.ts";
 import { type FlightReport, reportFlights } from "./flights.ts";
 import { type Front, frontHeader, notWaitedFor, roundAgain } from "./front.ts";
@@ -87,6 +88,8 @@ const budgetHeader = "x-clutch-budget";
 /** A compaction reads a whole conversation and writes a summary (ms). */
 const compactLimitMs = 300_000;
 
+type Answer200<Name extends keyof typeof operationalEndpoints> = AnswerOf<(typeof operationalEndpoints)[Name]>;
+
 /** What stands behind every request: who is at the other end of its socket. */
 interface Bindings {
   Bindings: Partial<PeerSource> | undefined;
@@ -160,7 +163,16 @@ export function createApp(deps: AppDeps): App {
     return { id, object: "model", created: 0, owned_by: "clutch", ...window };
   }
 
-  app.get("/livez", (c) => c.json({ status: "ok", in_flight: inFlight(), draining }));
+  app.get("/livez", (c) => {
+    const answer: Answer200<"livez"> = { status: "ok", in_flight: inFlight(), draining };
+    return c.json(answer);
+  });
+
+  app.get("/openapi.json", async (c) => {
+    // Nobody who starts a gateway should wait for what is hardly ever asked for.
+    const { openApi } = await import("./openapi.ts");
+    return c.json(openApi());
+  });
 
   app.get("/health", (c) => {
     const problems = deps.problems();
@@ -172,12 +184,14 @@ export function createApp(deps: AppDeps): App {
       in_flight: inFlight(),
       problems,
     };
-    return c.json({ status, service: "clutch", ...(admitted(c).ok ? details : {}) }, draining ? 503 : 200);
+    const answer: Answer200<"health"> = { status, service: "clutch", ...(admitted(c).ok ? details : {}) };
+    return c.json(answer, draining ? 503 : 200);
   });
 
   app.get("/ready", async (c) => {
     const { status, ...details } = await deps.ready();
-    return c.json({ status, ...(admitted(c).ok ? details : {}) }, status === "ready" ? 200 : 503);
+    const answer: Answer200<"ready"> = { status, ...(admitted(c).ok ? details : {}) };
+    return c.json(answer, status === "ready" ? 200 : 503);
   });
 
   app.get("/metrics", (c) => {

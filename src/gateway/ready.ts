@@ -21,27 +21,25 @@ const reachLimitMs = 3_000;
 /** Longer than this, and answers stand still (ms). */
 const slowLoopMs = 1_000;
 
-export const readyReport = z
-  .strictObject({
-    status: z.enum(["ready", "not ready"]),
-    reasons: z.array(z.string()).optional().describe("why not; like checks only for whoever may use the gateway"),
-    checks: z
-      .strictObject({
-        database: z.strictObject({ ok: z.boolean(), waiting_rows: z.int(), lost_rows: z.int() }),
-        prices: z.strictObject({
-          ok: z.boolean(),
-          oldest_at: z.iso.datetime().nullable().describe("of the lists that the tiers' models are in"),
-        }),
-        upstreams: z.strictObject({
-          ok: z.boolean(),
-          reached: z.array(z.string()).describe("hosts of providers that the tiers name"),
-          not_reached: z.array(z.string()),
-        }),
-        loops: z.strictObject({ ok: z.boolean(), delay_ms: z.number(), late: z.array(z.string()) }),
-      })
-      .optional(),
-  })
-  .meta({ id: "Ready" });
+export const readyReport = z.strictObject({
+  status: z.enum(["ready", "not ready"]),
+  reasons: z.array(z.string()).optional().describe("why not; like checks only for whoever may use the gateway"),
+  checks: z
+    .strictObject({
+      database: z.strictObject({ ok: z.boolean(), waiting_rows: z.int(), lost_rows: z.int() }),
+      prices: z.strictObject({
+        ok: z.boolean(),
+        oldest_at: z.iso.datetime().nullable().describe("of the lists that the tiers' models are in"),
+      }),
+      upstreams: z.strictObject({
+        ok: z.boolean(),
+        reached: z.array(z.string()).describe("hosts of providers that the tiers name"),
+        not_reached: z.array(z.string()),
+      }),
+      loops: z.strictObject({ ok: z.boolean(), delay_ms: z.number(), late: z.array(z.string()) }),
+    })
+    .optional(),
+});
 
 export type ReadyReport = z.infer<typeof readyReport>;
 

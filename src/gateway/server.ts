@@ -1,5 +1,6 @@
 /** Puts a gateway together and on a port: config, providers, ledger and HTTP face. */
 
+import type { Database } from "bun:sqlite";
 import { dirname } from "node:path";
 import { Lessons } from "../../providers/lessons.ts";
 import { parseModelReference, renderModelReference } from "../../providers/model-reference.ts";
@@ -18,9 +19,11 @@ import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import type { Store } from "../store/open.ts";
+import { requestList } from "../store/request-list.ts";
 import { requestQueries } from "../store/requests.ts";
 import type { LaunchRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
+import { readUsage } from "../store/usage.ts";
 import { version } from "../version.ts";
 import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
@@ -81,6 +84,8 @@ export interface GatewayInput {
   modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
+  /** Reads the config file and goes by it, as when it changes; undefined where there is none. @returns the keys that are others now */
+  reloadConfig?: () => Promise<string[]>;
   /** What else goes on in the background, for /ready; nothing when left out. */
   loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
@@ -324,7 +329,11 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       keyring,
       flush: () => ledger.flush(),
       database: input.store.path,
-      routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
+      ruleHits: () => hits.list(),
+      budgets: () => budgets.list(),
+      listRequests: (filter, limit) => requestList(input.store.db).newest(filter, limit),
+      readUsage: (span, by) => readUsage((input.store.db as unknown as { $client: Database }).$client, span, by),
+      reload: input.reloadConfig,
       headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
       startedAt,
       isDraining: () => app.isDraining(),
