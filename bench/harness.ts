@@ -13,7 +13,7 @@ import type { Dialect } from "./bodies.ts";
  * `same`: Chat in, Chat upstream. `translate`: Messages in, Chat upstream. `routed`: the same translation, but the model has
  * to be found by the rules and sifted; the other two name it.
  */
-export type RouteName = "same" | "translate" | "routed";
+export type RouteName = "same" | "translate" | "routed" | "recorded";
 
 export interface Route {
   path: string;

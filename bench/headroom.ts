@@ -13,6 +13,8 @@ import { freePort, median, startTarget } from "./harness.ts";
 import { decimals, renderTable } from "./report.ts";
 
 export interface HeadroomFigures {
+  /** What the tools have answered in it: what this repository's files really print, or what can be made much smaller. */
+  session: "recorded" | "played";
   dialect: Dialect;
   turns: number;
   /** Time to a whole answer (ms), the middle one of all turns; the upstream answers at once. */
@@ -35,7 +37,9 @@ interface Turn {
 }
 
 const turnsPerSession = 16;
+/** Of each output: together about 100 KB. */
 const outputBytes = 6_000;
+const recordedBytes = 14_000;
 
 export async function measureHeadroom(
   clutch: string,
@@ -74,8 +78,12 @@ export async function measureHeadroom(
   );
   try {
     const figures: HeadroomFigures[] = [];
-    for (const dialect of ["messages", "chat"] as const) {
-      figures.push(await measureDialect(dialect, gateway.baseUrl, upstream, rounds));
+    const sessions = { recorded: recordOutputs(), played: playOutputs() } as const;
+    for (const session of ["recorded", "played"] as const) {
+      for (const dialect of ["messages", "chat"] as const) {
+        const measured = await measureDialect(dialect, sessions[session], gateway.baseUrl, upstream, rounds);
+        figures.push({ session, ...measured });
+      }
     }
     return figures;
   } finally {
@@ -87,15 +95,16 @@ export async function measureHeadroom(
 
 async function measureDialect(
   dialect: Dialect,
+  outputs: readonly Output[],
   gatewayUrl: string,
   upstream: Upstream,
   rounds: number,
-): Promise<HeadroomFigures> {
+): Promise<Omit<HeadroomFigures, "session">> {
   const times = { straight: [] as number[], front: [] as number[] };
   const bytes = { straight: 0, front: 0 };
   // The first session loads what Headroom loads on its first request of a kind.
   for (let round = -1; round < rounds; round++) {
-    for (const turn of buildSession(dialect, `${dialect}${round}`)) {
+    for (const turn of buildSession(dialect, outputs, `${dialect}${round}`)) {
       for (const way of ["straight", "front"] as const) {
         upstream.reply = turn.reply;
         const startedAtMs = performance.now();
@@ -109,7 +118,7 @@ async function measureDialect(
   }
   return {
     dialect,
-    turns: turnsPerSession,
+    turns: outputs.length,
     straightMs: median(times.straight),
     frontMs: median(times.front),
     addedMs: median(times.front.map((ms, index) => ms - (times.straight[index] ?? Number.NaN))),
@@ -129,16 +138,13 @@ async function ask(dialect: Dialect, base: string, launchId: string, messages: r
   if (answer.status !== 200) throw new Error(`the gateway answered ${answer.status}: ${text.slice(0, 200)}`);
 }
 
-/** Tool outputs as a coding agent collects them; what a file holds is read far more often than what can be made smaller. */
-function buildSession(dialect: Dialect, seed: string): Turn[] {
+function buildSession(dialect: Dialect, outputs: readonly Output[], seed: string): Turn[] {
   const messages: Json[] = [{ role: "user", content: `Find out why the build fails (${seed}).` }];
   const turns: Turn[] = [];
-  for (let index = 0; index < turnsPerSession; index++) {
-    const kind = outputs[index % outputs.length] as (typeof outputs)[number];
+  for (const [index, { tool, text }] of outputs.entries()) {
     const id = `call_${seed}_${index}`;
-    const reply = dialect === "messages" ? callOfMessages(id, kind.tool) : callOfChat(id, kind.tool);
+    const reply = dialect === "messages" ? callOfMessages(id, tool) : callOfChat(id, tool);
     turns.push({ messages: [...messages], reply });
-    const text = kind.write(index);
     messages.push(
       { role: "assistant", ...reply },
       dialect === "messages"
@@ -169,7 +175,51 @@ function lines(write: (index: number) => string): string {
   return text;
 }
 
-const outputs = [
+interface Output {
+  tool: string;
+  text: string;
+}
+
+/** What an agent that looks for something in this repository asks its shell, in that order. */
+const commands = [
+  "ls -l src/gateway",
+  "grep -rn headroom src --include=*.ts",
+  "cat -n src/gateway/front.ts",
+  "cat -n src/lifecycle/chain/headroom.ts",
+  "find src commands providers -name '*.ts' | xargs wc -l | sort -n | tail -90",
+  "cat -n src/gateway/compression.ts",
+  "grep -rn 'compression' test | head -70",
+  "cat -n test/gateway-units/compression.test.ts",
+  "cat package.json tsconfig.json biome.json",
+  "cat -n src/store/schema.ts",
+  "ls -lR test/gateway test/gateway-units test/lifecycle",
+  "cat migrations/meta/_journal.json",
+  "grep -rn 'export function' src/gateway | head -80",
+  "cat docs/chain.md",
+  "cat -n commands/status.ts",
+  "cat -n src/gateway/headroom-watch.ts",
+] as const;
+
+/** Cut at the end of a line, as agents cut what is long. */
+function recordOutputs(): Output[] {
+  return commands.map((command) => {
+    const run = Bun.spawnSync(["/bin/sh", "-c", command], { cwd: join(import.meta.dir, ".."), timeout: 10_000 });
+    const whole = run.stdout.toString();
+    const text = whole.slice(0, whole.lastIndexOf("\n", recordedBytes) + 1);
+    if (text === "") throw new Error(`"${command}" prints nothing: the session would not be what it says`);
+    return { tool: command.startsWith("cat") ? "read" : "bash", text };
+  });
+}
+
+function playOutputs(): Output[] {
+  return Array.from({ length: turnsPerSession }, (_, turn) => {
+    const { tool, write } = kinds[turn % kinds.length] as (typeof kinds)[number];
+    return { tool, text: write(turn) };
+  });
+}
+
+/** Half of it reads files, the other half is what compression is made for. */
+const kinds = [
   {
     tool: "read",
     write: (turn) =>
@@ -246,6 +296,7 @@ function wholeOfChat(reply: Json): Json {
 
 export function renderHeadroom(figures: readonly HeadroomFigures[]): string {
   const head = [
+    "session",
     "dialect",
     "turns",
     "straight p50 ms",
@@ -255,6 +306,7 @@ export function renderHeadroom(figures: readonly HeadroomFigures[]): string {
     "of that saved",
   ];
   const rows = figures.map((figure) => [
+    figure.session,
     figure.dialect,
     String(figure.turns),
     decimals(figure.straightMs, 2),

@@ -39,7 +39,8 @@ import {
   subject,
 } from "./sections.ts";
 import { measureCommands, ownCommands, renderTimes, startRatio } from "./startup.ts";
-import { baselineTargets, clutchTarget, direct, findFault, unroutedTarget } from "./targets.ts";
+import { baselineTargets, clutchTarget, direct, findFault, unrecordedTarget, unroutedTarget } from "./targets.ts";
+import { measureUsage } from "./usage.ts";
 
 interface Settings {
   rounds: number;
@@ -192,6 +193,9 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
     ...(settings.clutch === undefined || !settings.sections.has("routed-100k")
       ? []
       : [unroutedTarget(settings.before ?? settings.clutch, join(runFolder, "unrouted"), mock.baseUrl)]),
+    ...(settings.clutch === undefined || !settings.sections.has("ledger-2k")
+      ? []
+      : [unrecordedTarget(settings.clutch, join(runFolder, "unrecorded"), mock.baseUrl)]),
     ...(settings.withPeers ? [portkeyTarget(mock.baseUrl, runFolder)] : []),
   ];
 
@@ -208,13 +212,19 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
   for (const target of gateways) results.idleMb[target.spec.name] = residentMb(target.pid).now;
 
   let answered = 0;
-  for (const route of ["same", "translate", "routed"] as const) {
+  for (const route of ["same", "translate", "routed", "recorded"] as const) {
     const sections = loadSections.filter((section) => section.route === route && settings.sections.has(section.id));
     if (sections.length > 0) answered += await measureRoute(settings, route, sections, running, runFolder, results);
   }
   for (const target of gateways) results.afterLoadMb[target.spec.name] = residentMb(target.pid);
   if (settings.sections.has("start-memory")) console.log(`${renderMemory(results)}\n`);
   if (settings.sections.has("state-memory") && settings.clutch !== undefined) results.stateMb = measureState();
+  if (settings.sections.has("usage-month") && settings.clutch !== undefined) {
+    const times = await measureUsage(settings.clutch, join(runFolder, "usage"), settings.commandRuns);
+    const [, month] = times;
+    if (month !== undefined && month.bad === 0) results.usageMs = median(month.runsMs);
+    console.log(`### sums over a million requests (usage-month)\n\n${renderTimes(times)}\n`);
+  }
   for (const target of running) await target.stop();
   await mock.stop();
   if (settings.headroom !== undefined && settings.clutch !== undefined) {
@@ -231,7 +241,7 @@ async function measure(settings: Settings, runFolder: string): Promise<boolean> 
   const isLedgerWhole = results.ledger === undefined || results.ledger.rows >= results.ledger.answered;
   if (settings.clutch !== undefined) {
     console.log("## Gates\n");
-    for (const issue of [2, 3, 4, 5] as const) console.log(`${renderVerdicts(verdicts, issue)}\n`);
+    for (const issue of [2, 3, 4, 5, 7] as const) console.log(`${renderVerdicts(verdicts, issue)}\n`);
     if (results.ledger !== undefined) {
       const { rows } = results.ledger;
       console.log(
@@ -390,6 +400,7 @@ const warmUps: Record<RouteName, LoadSection[]> = {
   same: warmUpsFor("same"),
   translate: warmUpsFor("translate"),
   routed: warmUpsFor("routed"),
+  recorded: warmUpsFor("recorded"),
 };
 
 function warmUpsFor(route: RouteName): LoadSection[] {

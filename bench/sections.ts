@@ -13,6 +13,7 @@ export const baselineOf: Readonly<Record<RouteName, string>> = {
   same: "passthrough",
   translate: "translator",
   routed: "unrouted",
+  recorded: "unrecorded",
 };
 
 export interface LoadSection {
@@ -76,10 +77,11 @@ export const loadSections: readonly LoadSection[] = [
     length: 2,
   },
   { id: "routed-100k", title: "routing, 100 KB", route: "routed", bytes: 100 * kb, parallel: 16, length: 2 },
+  { id: "ledger-2k", title: "ledger, 2 KB", route: "recorded", bytes: 2048, parallel: 16, length: 2 },
 ];
 
 /** Sections that start processes instead of sending load. */
-export const startSections = ["start-command", "start-cold", "start-memory", "state-memory"] as const;
+export const startSections = ["start-command", "start-cold", "start-memory", "state-memory", "usage-month"] as const;
 
 /** One pass over all targets, by target name. */
 export type Round = Readonly<Record<string, Sample>>;
@@ -102,6 +104,8 @@ export interface Results {
   idleMb: Record<string, number>;
   /** What 10,000 sessions with an endpoint of their own and 5,000 breakers take. */
   stateMb?: number;
+  /** `clutch usage month` over a million requests, from start to end (ms). */
+  usageMs?: number;
   afterLoadMb: Record<string, { now: number; peak: number }>;
   /** Rows in the largest table of the ledger, and the requests that were answered 200 through the gateway. */
   ledger?: { rows: number; answered: number };
@@ -155,7 +159,7 @@ function cpuPerUnit(sample: Sample | undefined): number | undefined {
 }
 
 export interface Gate {
-  issue: 2 | 3 | 4 | 5;
+  issue: 2 | 3 | 4 | 5 | 7;
   section: string;
   what: string;
   measure: Measure;
@@ -248,6 +252,16 @@ export const gates: readonly Gate[] = [
   ),
   gate(5, "routed-100k", "routing, 100 KB: CPU, to none of it", cpuRatio("routed-100k", "unrouted"), "most", 1.1, "x"),
   gate(5, "state-memory", "10,000 sessions, 5,000 breakers", (r) => r.stateMb ?? Number.NaN, "most", 30, "MB"),
+  gate(
+    7,
+    "ledger-2k",
+    "2 KB: req/s with the ledger, of without",
+    rateShare("ledger-2k", "unrecorded"),
+    "least",
+    95,
+    "%",
+  ),
+  gate(7, "usage-month", "usage month, a million requests", (r) => r.usageMs ?? Number.NaN, "most", 300, "ms"),
 ];
 
 function gate(

@@ -18,6 +18,7 @@ const plainRoutes = {
     model: "claude-opus-5-5",
     headers: { ...messagesHeaders, "x-claude-code-session-id": "bench" },
   },
+  recorded: { path: "/v1/chat/completions", dialect: "chat", model: "mock-model", headers: chatHeaders },
 } as const satisfies Record<RouteName, Route>;
 
 /** The load goes straight to the mock, which speaks both protocols itself. */
@@ -63,6 +64,7 @@ export function clutchTarget(clutch: string, home: string, upstreamUrl: string):
       same: { ...plainRoutes.same, model: "mock:mock-model" },
       translate: { ...plainRoutes.translate, model: "mock:mock-model" },
       routed: plainRoutes.routed,
+      recorded: { ...plainRoutes.recorded, model: "mock:mock-model" },
     },
   };
 }
@@ -73,6 +75,15 @@ export function unroutedTarget(clutch: string, home: string, upstreamUrl: string
     name: "unrouted",
     launch: launchClutch(clutch, home, upstreamUrl, {}),
     routes: { routed: { ...plainRoutes.routed, model: "mock:mock-model" } },
+  };
+}
+
+/** Clutch that keeps nothing of any request: what its ledger is held against. */
+export function unrecordedTarget(clutch: string, home: string, upstreamUrl: string): TargetSpec {
+  return {
+    name: "unrecorded",
+    launch: launchClutch(clutch, home, upstreamUrl, { ...rules, ledger: { enabled: false } }),
+    routes: { recorded: { ...plainRoutes.recorded, model: "mock:mock-model" } },
   };
 }
 

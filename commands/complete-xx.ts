@@ -7,6 +7,7 @@ import { shells } from "../launcher/shells.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { builtInIds } from "../src/lifecycle/chain/services.ts";
+import { templateNames } from "../src/modes/names.ts";
 import type { Json } from "../src/protocols/chat.ts";
 import { isObject } from "../src/protocols/json.ts";
 
@@ -42,6 +43,12 @@ async function readWorld(env: Env, closesEveryWord: boolean): Promise<Completion
     closesEveryWord,
     models: () => listModels(settings, config),
     services: () => listServiceIds(config),
+    async named(argument) {
+      if (argument === "setting") return (await import("../src/config/setting-path.ts")).listSettings(config);
+      if (argument !== "mode") return [];
+      const { modesFolder, savedModes } = await import("../src/modes/store.ts");
+      return [...templateNames, ...savedModes(modesFolder(resolveHomes(env).configFile))];
+    },
     async sessions(agent) {
       const { listSessions } = await import("../launcher/sessions.ts");
       return listSessions(agent, process.cwd(), env);

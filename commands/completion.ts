@@ -52,7 +52,8 @@ export async function completeClutch(
       values.map((candidate) => ({ ...candidate, value: `${flag}=${candidate.value}` })),
     );
   }
-  return startingSo(word, word.startsWith("-") ? optionsOf(command, word) : wordsOf(command, argumentsSeen, world));
+  if (word.startsWith("-")) return startingSo(word, optionsOf(command, word));
+  return startingSo(word, await wordsOf(command, argumentsSeen, world));
 }
 
 /** Values that are the chain's services say so by their name. */
@@ -76,14 +77,17 @@ function optionsOf(command: Command, word: string): Candidate[] {
     );
 }
 
-function wordsOf(command: Command, argumentsSeen: number, world: CompletionWorld): Candidate[] {
+async function wordsOf(command: Command, argumentsSeen: number, world: CompletionWorld): Promise<Candidate[]> {
   const last = command.registeredArguments.at(-1);
   const argument = command.registeredArguments[argumentsSeen] ?? (last?.variadic ? last : undefined);
   // What is added is no service yet.
   const isService = /^services?$/.test(argument?.name() ?? "") && command.name() !== "add";
+  const named =
+    argument === undefined || command.name() === "save" ? [] : ((await world.named?.(argument.name())) ?? []);
   const commands = argumentsSeen > 0 ? [] : command.createHelp().visibleCommands(command);
   return [
     ...commands.map((child) => ({ value: child.name(), description: child.description() })),
+    ...choices(named, argument?.description ?? ""),
     ...choices(isService ? world.services?.() : argument?.argChoices, argument?.description ?? ""),
   ];
 }

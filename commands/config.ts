@@ -249,7 +249,7 @@ async function applyEdit(
     },
     isDryRun: flags.dryRun === true,
   });
-  const told = done.isChanged ? [...notes, ...standingNotes(done)] : [];
+  const told = done.isChanged ? [...notes, ...standingNotes(done, changes)] : [];
   if (flags.json) {
     const { path, isChanged, isNew, diff } = done;
     const outcome = {
@@ -271,8 +271,13 @@ async function applyEdit(
   return 0;
 }
 
-function standingNotes({ path, isLegacy }: ConfigEdit): string[] {
-  return isLegacy ? [`${path} is the predecessor's file, which is in force here: clutch init carries it over`] : [];
+function standingNotes({ path, isLegacy, isNew }: ConfigEdit, changes: readonly Change[]): string[] {
+  const holdsKey = changes.some((change) => change.kind === "set" && isSecretText(change.value, change.path));
+  const isOpen = holdsKey && !isNew && (statSync(path).mode & 0o077) !== 0;
+  const open = isOpen ? [`${path} holds a key, and others can read it: chmod 600 ${path}`] : [];
+  return isLegacy
+    ? [...open, `${path} is the predecessor's file, which is in force here: clutch init carries it over`]
+    : open;
 }
 
 /** From a pipe, or typed without being shown. */

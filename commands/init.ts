@@ -1,6 +1,6 @@
 /** `clutch init`: the first config, of what is on this machine and what the predecessors left. Nothing is written before the end. */
 
-import { chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type AgentRow, agents } from "../launcher/agents.ts";
 import { catalog, findRow } from "../providers/catalog.ts";
@@ -97,7 +97,9 @@ async function setUp(flags: InitFlags, env: Env, asker: Asker): Promise<number> 
   const imported = draft.config;
   let wanted = overlay(imported, foundKeys(survey, overlay(base, imported)));
   wanted = overlay(wanted, await askKeys(overlay(base, wanted), flags, env, asker));
-  wanted = overlay(wanted, chooseDefaultProvider(overlay(base, wanted), survey));
+  // A config that names providers asks whom it asks.
+  const isSettled = base["providers"] !== undefined;
+  wanted = isSettled ? wanted : overlay(wanted, chooseDefaultProvider(overlay(base, wanted), survey));
   const tests =
     flags.test === false
       ? []
@@ -292,7 +294,7 @@ async function chooseTemplate(
 ): Promise<{ name: TemplateName | null; setup: JsonObject }> {
   const none = { name: null, setup: {} };
   const config = overlay(base, wanted);
-  const hasTiers = config["model_tiers"] !== undefined;
+  const hasTiers = config["model_tiers"] !== undefined || base["providers"] !== undefined;
   if (hasTiers && flags.mode === undefined) return none;
   const { known, world } = await knownModels(configOf(config), config, homes, env);
   const built = templateNames.map((name) => ({
@@ -407,9 +409,7 @@ async function finish(outcome: Outcome, flags: InitFlags, asker: Asker): Promise
   const backup = isWritten && isThere ? keepCopy(homes.configFile) : undefined;
   if (isWritten) {
     await edit(homes, planned.changes, false, replaces);
-    writeFileSync(join(dirname(homes.configFile), schemaName), `${JSON.stringify(configJsonSchema(), null, 2)}\n`, {
-      mode: 0o600,
-    });
+    writeSchema(join(dirname(homes.configFile), schemaName));
   }
   const told = { ...outcome, kept: planned.kept, diff: draft.diff, isWritten, backup };
   if (flags.json) console.log(JSON.stringify(describeAsJson(told)));
@@ -423,6 +423,14 @@ async function finish(outcome: Outcome, flags: InitFlags, asker: Asker): Promise
     );
   }
   return 0;
+}
+
+/** Of that name another file may be there, which is not ours to write over. */
+function writeSchema(path: string): void {
+  const schema = configJsonSchema();
+  const isOurs = (text: string) => text.includes(`"title": ${JSON.stringify(schema["title"])}`);
+  if (existsSync(path) && !isOurs(readFileSync(path, "utf8"))) return;
+  writeFileSync(path, `${JSON.stringify(schema, null, 2)}\n`, { mode: 0o600 });
 }
 
 /** Ours alone: the predecessor's file is never written. */

@@ -39,6 +39,8 @@ export interface CompletionWorld {
   models(): string[];
   /** Ids of the chain's services. */
   services?(): string[];
+  /** What an argument of that name can be: settings of the config, modes. */
+  named?(argument: string): Promise<string[]>;
   /** Fish puts a space behind whatever is picked from its list, so it is given codes that can stand alone. */
   closesEveryWord?: boolean;
 }

@@ -242,6 +242,22 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await quota(flags, env);
     });
 
+  program
+    .command("usage")
+    .description("what was used and what it cost, by day (UTC), model, agent, session, folder or tier")
+    .argument("[period]", "today, yesterday, 7d, 30d, month, a month, a day, or two days with .. between", "today")
+    .addOption(new Option("--by <group>", "what it is added up by").choices(usageGroups).default("model"))
+    .option("--json", "as one JSON object")
+    .option("--csv", "as a table for spreadsheets")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  clutch usage 7d --by agent\n  clutch usage 2026-11-01..2026-11-20 --by day --csv",
+    )
+    .action(async (period: string, flags: import("../commands/usage.ts").UsageFlags) => {
+      const { usage } = await import("../commands/usage.ts");
+      status = await usage(period, flags, env);
+    });
+
   const keys = program
     .command("keys")
     .description("keys for whoever uses the gateway: from other machines, or within limits")
@@ -303,20 +319,53 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await rotateKey(name, flags, env);
     });
 
-  program
-    .command("usage")
-    .description("what was used and what it cost, by day (UTC), model, agent, session, folder or tier")
-    .argument("[period]", "today, yesterday, 7d, 30d, month, a month, a day, or two days with .. between", "today")
-    .addOption(new Option("--by <group>", "what it is added up by").choices(usageGroups).default("model"))
+  const db = program
+    .command("db")
+    .description("the ledger's file: where it is, copies of it, whether it is sound, and less of it")
+    .addHelpText("after", "\nExamples:\n  clutch db backup\n  clutch db prune --older-than 30d")
+    .allowExcessArguments()
+    .action(async (_flags: unknown, { args, commands }: Command) => {
+      const [word] = args;
+      if (word !== undefined) throw noCommand("db", word, commands);
+      db.outputHelp();
+    });
+  db.command("path")
+    .description("where it is")
     .option("--json", "as one JSON object")
-    .option("--csv", "as a table for spreadsheets")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  clutch usage 7d --by agent\n  clutch usage 2026-11-01..2026-11-20 --by day --csv",
-    )
-    .action(async (period: string, flags: import("../commands/usage.ts").UsageFlags) => {
-      const { usage } = await import("../commands/usage.ts");
-      status = await usage(period, flags, env);
+    .action(async (flags: { json?: boolean }) => {
+      const { dbPath } = await import("../commands/db.ts");
+      status = dbPath(flags, env);
+    });
+  db.command("backup")
+    .description("copy it as it is at this moment, while a gateway writes to it or not")
+    .argument("[file]", "where to; there must be none yet (default: beside it, named by the moment)")
+    .option("--json", "as one JSON object")
+    .action(async (file: string | undefined, flags: { json?: boolean }) => {
+      const { dbBackup } = await import("../commands/db.ts");
+      status = await dbBackup(file, flags, env);
+    });
+  db.command("restore")
+    .description("put a backup in its place, while no gateway serves; what was there is moved aside")
+    .argument("<file>", "the backup")
+    .option("--json", "as one JSON object")
+    .action(async (file: string, flags: { json?: boolean }) => {
+      const { dbRestore } = await import("../commands/db.ts");
+      status = dbRestore(file, flags, env);
+    });
+  db.command("check")
+    .description("read all of it: whether it is sound, and whether its sums are those of its requests")
+    .option("--json", "as one JSON object")
+    .action(async (flags: { json?: boolean }) => {
+      const { dbCheck } = await import("../commands/db.ts");
+      status = await dbCheck(flags, env);
+    });
+  db.command("prune")
+    .description("delete requests that are too old; sums by day stay")
+    .option("--older-than <days>", "such as 30d (default: ledger.retention_days)")
+    .option("--json", "as one JSON object")
+    .action(async (flags: { json?: boolean; olderThan?: string }) => {
+      const { dbPrune } = await import("../commands/db.ts");
+      status = await dbPrune(flags, env);
     });
 
   const chain = program
@@ -604,7 +653,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("show")
     .description("what is in one, as it would stand in the config")
-    .argument("<name>", "a saved one, or one of Clutch's own")
+    .argument("<mode>", "a saved one, or one of Clutch's own")
     .addHelpText("after", "\nExample:\n  clutch mode show premium")
     .action(async (name: string) => {
       const { showMode } = await import("../commands/mode.ts");
@@ -613,7 +662,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("save")
     .description("keep the routing that is in force under a name; keys are no part of it")
-    .argument("<name>", "lower-case letters, digits and hyphens")
+    .argument("<mode>", "lower-case letters, digits and hyphens")
     .option("--force", "write over one of that name")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode save work")
@@ -624,7 +673,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("load")
     .description("put one in force: writes it into the config, which a running gateway follows")
-    .argument("<name>", "a saved one, one of Clutch's own, or previous")
+    .argument("<mode>", "a saved one, one of Clutch's own, or previous")
     .option("--dry-run", "show the difference, and write nothing")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode load free")
@@ -635,7 +684,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   mode
     .command("delete")
     .description("delete a saved one; the config stays as it is")
-    .argument("<name>", "a saved one")
+    .argument("<mode>", "a saved one")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch mode delete work")
     .action(async (name: string, flags: import("../commands/mode.ts").ModeFlags) => {

@@ -29,9 +29,29 @@ async function main(): Promise<number> {
     const { runSupervisor } = await import("../commands/supervise.ts");
     return runSupervisor(args.slice(1), process.env);
   }
-  if (args[0] === "serve") liftFetchLimit();
+  if (args[0] === "serve") {
+    liftFetchLimit();
+    // Every launch that finds no gateway waits for it; what commander alone can explain goes on to it.
+    const flags = readServeFlags(args.slice(1));
+    if (flags !== undefined) {
+      const { serve } = await import("../commands/serve.ts");
+      return serve(flags, process.env);
+    }
+  }
   const { runClutch } = await import("./cli.ts");
   return runClutch(args.length === 0 ? ["--help"] : args, process.env);
+}
+
+/** `--host <host>` and `--port <port>`, each at most once; undefined for anything else, be it `--help` or a mistake. */
+function readServeFlags(args: readonly string[]): { host?: string; port?: string } | undefined {
+  const flags: { host?: string; port?: string } = {};
+  for (let at = 0; at < args.length; at += 2) {
+    const name = args[at] === "--host" ? "host" : args[at] === "--port" ? "port" : undefined;
+    const value = args[at + 1];
+    if (name === undefined || name in flags || value === undefined || value.startsWith("-")) return undefined;
+    flags[name] = value;
+  }
+  return flags;
 }
 
 /**

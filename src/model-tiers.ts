@@ -26,10 +26,19 @@ export const builtInTiers = {
   },
 } as const satisfies Record<TierName, Tier>;
 
-interface Tier {
+interface Tier extends TierStyle {
   /** A model reference; empty for none. */
   default: string;
   cascade: readonly string[];
+}
+
+/** What is asked of a tier's models, whatever the agent says. */
+export interface TierStyle {
+  reasoning?:
+    | { effort?: string | undefined; max_tokens?: number | undefined; exclude?: boolean | undefined }
+    | undefined;
+  /** `low`, `medium` or `high`. */
+  verbosity?: string | undefined;
 }
 
 /** The part of the config that says which models there are. */
@@ -52,14 +61,33 @@ export function letterModels(model: string, hasTools: boolean, config: TierConfi
   return [model, ...(hasTools ? config.toolcall_models : []), ...cascade, ...config.fallbacks];
 }
 
+/** Undefined for a tier whose models are asked as the agent asks; one without a model of its own has the larger one's. */
+export function tierStyle(tier: TierName, config: TierConfig): TierStyle | undefined {
+  const own = config.model_tiers?.[tier];
+  if (own === undefined) return undefined;
+  if (own.reasoning !== undefined || own.verbosity !== undefined) {
+    return { reasoning: own.reasoning, verbosity: own.verbosity };
+  }
+  if (own.default !== "" || tier === "BIG") return undefined;
+  return tierStyle(tier === "SMALL" ? "MIDDLE" : "BIG", config);
+}
+
 /** Without tiers the built-in ones serve OpenRouter; another default provider is asked for the model as it was named. */
 export function hasNoTiers(config: TierConfig): boolean {
-  return config.model_tiers === undefined && config.default_provider !== "openrouter";
+  return !namesModels(config) && config.default_provider !== "openrouter";
+}
+
+/** Tiers may only say how their models think. */
+function namesModels({ model_tiers: tiers }: TierConfig): boolean {
+  if (tiers === undefined) return false;
+  const isEmpty = ({ default: first, cascade }: Tier) => first === "" && cascade.length === 0;
+  const saysMore = tierNames.some((tier) => tiers[tier].reasoning !== undefined || tiers[tier].verbosity !== undefined);
+  return !saysMore || !tierNames.every((tier) => isEmpty(tiers[tier]));
 }
 
 /** A tier that names no model is the next larger one. */
 function settledTier(tier: TierName, config: TierConfig): Tier {
-  if (config.model_tiers === undefined) return builtInTiers[tier];
+  if (config.model_tiers === undefined || !namesModels(config)) return builtInTiers[tier];
   const own = config.model_tiers[tier];
   if (own.default !== "" || tier === "BIG") return own;
   const larger = settledTier(tier === "SMALL" ? "MIDDLE" : "BIG", config);

@@ -100,19 +100,6 @@ const service = z.strictObject({
   ready_seconds: z.number().positive().max(3600).optional(),
 });
 
-/** `others`: agents without a row of their own, those that are not recognised among them. */
-const perAgent = z.strictObject({
-  claude: allowanceSchema.optional(),
-  hermes: allowanceSchema.optional(),
-  codex: allowanceSchema.optional(),
-  qwen: allowanceSchema.optional(),
-  pi: allowanceSchema.optional(),
-  opencode: allowanceSchema.optional(),
-  ante: allowanceSchema.optional(),
-  antigravity: allowanceSchema.optional(),
-  others: allowanceSchema.optional(),
-});
-
 /** US dollars per million tokens. */
 const dollars = z.number().nonnegative();
 
@@ -136,6 +123,18 @@ const price = z
     (entry) => Object.values(entry).filter((value) => value !== undefined).length === 1,
     "must have one of usd_per_million, same_as and pays",
   );
+/** `others`: agents without a row of their own, those that are not recognised among them. */
+const perAgent = z.strictObject({
+  claude: allowanceSchema.optional(),
+  hermes: allowanceSchema.optional(),
+  codex: allowanceSchema.optional(),
+  qwen: allowanceSchema.optional(),
+  pi: allowanceSchema.optional(),
+  opencode: allowanceSchema.optional(),
+  ante: allowanceSchema.optional(),
+  antigravity: allowanceSchema.optional(),
+  others: allowanceSchema.optional(),
+});
 
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -216,6 +215,8 @@ export const configSchema = z.strictObject({
   prices: z.record(z.string().regex(/^[^:/]+:./, "must be provider:model"), price).default({}),
   ledger: z
     .strictObject({
+      /** Off: nothing of any request is kept, and usage, why and sessions know of none. */
+      enabled: z.boolean().default(true),
       /** How long requests are kept; 0 is for ever. Sums by day stay. */
       retention_days: z.number().int().nonnegative().default(90),
       /** The same of captured bodies. */

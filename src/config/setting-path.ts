@@ -27,6 +27,8 @@ interface Word {
 /** @throws {ClutchError} `usage` for a place that the schema does not know, with the nearest one that it does */
 export function parseSettingPath(text: string): Setting {
   const words = splitWords(text);
+  // An object's own matter, which no file can set.
+  if (words.some((word) => word.text === "__proto__")) throw unknown([], "__proto__", []);
   const path: (string | number)[] = [];
   let schema = unwrap(configSchema);
   let at = 0;
@@ -111,12 +113,27 @@ function readQuoted(text: string | undefined): string | undefined {
 
 function unknown(path: Path, key: string, keys: readonly string[]): ClutchError {
   const near = nearest(key, keys);
+  if (keys.length === 0) return new ClutchError("usage", `nothing can be named "${key}"`, { hint: "use another name" });
   return new ClutchError("usage", `there is no setting "${renderSettingPath([...path, key])}"`, {
     hint:
       near === undefined
         ? `${path.length === 0 ? "there are" : `${renderSettingPath(path)} has`} ${keys.filter((name) => name !== "$schema").join(", ")}`
         : `did you mean "${renderSettingPath([...path, near])}"?`,
   });
+}
+
+/** Every setting that has a name of its own, and those below names that the file has; for completion. */
+export function listSettings(raw: Json): string[] {
+  const walk = (inner: unknown, path: Path): string[] => {
+    const schema = unwrap(inner);
+    if (schema instanceof z.ZodObject) {
+      return Object.entries(schema.shape).flatMap(([key, member]) => walk(member, [...path, key]));
+    }
+    if (!(schema instanceof z.ZodRecord)) return [renderSettingPath(path)];
+    const here = valueAtPath(raw, path);
+    return isObject(here) ? Object.keys(here).flatMap((key) => walk(schema.valueType, [...path, key])) : [];
+  };
+  return walk(configSchema, []).filter((setting) => setting !== "$schema");
 }
 
 /** So that `parseSettingPath` reads it back. */

@@ -14,6 +14,7 @@ import { RequestBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { addFallbacks } from "./openrouter-native.ts";
 import type { Target } from "./router.ts";
+import { styleBody, styleEncoded, styleRequest } from "./thinking.ts";
 
 export type Asked = { ok: true; response: Response; context: DecodeContext } | { ok: false; failure: Failure };
 
@@ -40,7 +41,7 @@ export async function ask(exchange: Exchange, target: Target, signal: AbortSigna
     const refused = { ok: false, failure: why } as const;
     if (why.kind !== "bad-request" || learnt === maxLessons) return refused;
     const lesson = learn(why, target.protocol, built.wireBody());
-    if (lesson === undefined || !teachesMore(known, lesson, isPassedOn)) return refused;
+    if (lesson === undefined || !teachesMore(known, lesson, isPassedOn && target.style === undefined)) return refused;
     deps.lessons.keep(key, lesson, deps.now());
   }
 }
@@ -83,10 +84,16 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
     key: target.key?.value,
     sessionId: exchange.input.session,
   });
+  const { style } = target;
   if (sameProtocol) {
     const context = { quirks: provider.quirks, toolNames: nothingRenamed };
-    const body = passOn(exchange.input.body, target, lesson, extend);
-    const wireBody = () => applyLesson(exchange.input.body.object(), lesson);
+    const quirks = { ...provider.quirks, ...lesson.quirks };
+    const restyle = style === undefined ? undefined : (body: JsonObject) => styleBody(body, protocol, quirks, style);
+    const body = passOn(exchange.input.body, target, lesson, extend, restyle);
+    const wireBody = () => {
+      const own = exchange.input.body.object();
+      return applyLesson(restyle === undefined ? own : restyle(own), lesson);
+    };
     return { ok: true, request: { url, headers, body }, context, wireBody };
   }
   const { decoded } = exchange;
@@ -99,13 +106,14 @@ function buildRequest(exchange: Exchange, target: Target, lesson: Lesson, deps: 
   try {
     const { signatures } = deps;
     const { maxOutputTokens } = lesson;
-    const encoded = codecs[protocol].encodeRequest(decoded, {
+    const encoded = codecs[protocol].encodeRequest(style === undefined ? decoded : styleRequest(decoded, style), {
       model: target.model,
       quirks,
       maxOutputTokens,
       signatures,
     });
-    const translated = applyLesson(encoded.body, lesson);
+    const styled = style === undefined ? encoded.body : styleEncoded(encoded.body, protocol, quirks, style);
+    const translated = applyLesson(styled, lesson);
     const body = extend === undefined ? translated : extend(translated);
     const context = { quirks, toolNames: encoded.toolNames, signatures };
     return { ok: true, request: { url, headers, body: JSON.stringify(body) }, context, wireBody: () => body };
@@ -122,12 +130,14 @@ export function passOn(
   target: Target,
   lesson: Lesson,
   extend?: (body: JsonObject) => JsonObject,
+  restyle?: (body: JsonObject) => JsonObject,
 ): UpstreamRequest["body"] {
   const { model, protocol } = target;
   const { isAnthropic } = target.provider;
   const holdsForeign = protocol !== "chat" && holdsForeignReasoning(body.bytes, isAnthropic);
-  if (extend !== undefined || changesBody(lesson) || holdsForeign) {
-    const cleaned = applyLesson(dropForeignReasoning(body.object(), protocol, isAnthropic), lesson);
+  if (extend !== undefined || restyle !== undefined || changesBody(lesson) || holdsForeign) {
+    const own = dropForeignReasoning(body.object(), protocol, isAnthropic);
+    const cleaned = applyLesson(restyle === undefined ? own : restyle(own), lesson);
     const rewritten = new RequestBody(Buffer.from(JSON.stringify(extend === undefined ? cleaned : extend(cleaned))));
     return rewritten.withModel(model, cutFor(rewritten, target));
   }

@@ -183,10 +183,10 @@ function begin(
       code: launch?.code ?? null,
       launchId: launch?.launchId ?? null,
       session: caller.session ?? null,
-      keyId: caller.grant?.id ?? null,
       tier: launch?.tier ?? tier ?? null,
       firstChoice:
         first === undefined ? null : renderModelReference({ provider: first.provider.id, model: first.model }),
+      keyId: caller.grant?.id ?? null,
       modelRequested: model.slice(0, 256),
       rule,
     },

@@ -6,7 +6,8 @@
 import { type Price, splitReference } from "../models/prices.ts";
 import type { Usage } from "../protocols/chat.ts";
 import type { RequestQueries } from "../store/requests.ts";
-import type { AttemptRow, LaunchRow, PriceRow, RequestRow } from "../store/schema.ts";
+import type { AttemptRow, RequestRow } from "../store/schema.ts";
+import type { LaunchRow, PriceRow } from "../store/sums-schema.ts";
 import { type Compressed, estimateTokens } from "./compression.ts";
 import { compareCosts, costOfAnswer, isOwnAnswer, ownLogin, type PriceOf } from "./costing.ts";
 import { startOfDay } from "./spending.ts";
@@ -140,6 +141,11 @@ export class Ledger {
     }
   }
 
+  /** Rows that the disk refuses at this moment; 0 while it takes them. */
+  get refusedRows(): number {
+    return this.#isFailing ? this.#waiting.length + this.#attempts.length : 0;
+  }
+
   /** The last flush. @returns how many rows the disk has refused, now or before */
   async close(): Promise<number> {
     await this.flush();
@@ -234,7 +240,8 @@ export class LedgerEntry {
     this.#isFinished = true;
     const { row } = this;
     row.status = ending.status;
-    row.durationMs = this.#book.now() - row.startedAt;
+    // Somebody may have set the clock back meanwhile.
+    row.durationMs = Math.max(0, this.#book.now() - row.startedAt);
     row.httpStatus = ending.httpStatus ?? null;
     row.servedBy = ending.servedBy ?? null;
     row.error = ending.error ?? null;

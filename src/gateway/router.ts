@@ -6,7 +6,7 @@ import { type Provider, type Providers, speaks } from "../../providers/registry.
 import type { Config } from "../config/schema.ts";
 import type { AgentLetter } from "../launch-code.ts";
 import type { LaunchToken } from "../launch-token.ts";
-import { ownNames, type TierName, tierModels, tierNames } from "../model-tiers.ts";
+import { ownNames, type TierName, type TierStyle, tierModels, tierNames, tierStyle } from "../model-tiers.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { QuotaRules } from "./quota-windows.ts";
 import type { RequestFacts } from "./request-facts.ts";
@@ -24,6 +24,8 @@ export interface Target {
   key?: ProviderKey;
   /** `client`: the client's own login is passed to its own vendor. */
   credential: "ours" | "client";
+  /** How much it is to think, where its tier says. */
+  style?: TierStyle;
 }
 
 export interface RoutePlan {
@@ -132,8 +134,10 @@ function planChoice(
   request: RouteRequest,
   routing: Routing,
 ): RoutePlan | string {
-  const targets = plan(rule, names, request, routing, key !== "no tiers");
-  const planned = { ...targets, key, ...(tier !== undefined && { tier }), steps };
+  const found = plan(rule, names, request, routing, key !== "no tiers");
+  const style = tier === undefined ? undefined : tierStyle(tier, routing.config);
+  const targets = style === undefined ? found.targets : found.targets.map((target) => ({ ...target, style }));
+  const planned = { ...found, targets, key, ...(tier !== undefined && { tier }), steps };
   const [first] = planned.unusable;
   if (planned.targets.length > 0 || key === "default" || first === undefined) return planned;
   return `${key} names ${first.name}: ${first.reason}`;

@@ -108,7 +108,7 @@ function byLaunchTier(request: RouteRequest, routing: Routing): Outcome {
     named === undefined
       ? letterModels(model, wantsToolModels(request, routing), routing.config)
       : tierModels(named, wantsToolModels(request, routing), routing.config);
-  return { rule: `launch tier ${tier}`, key: "launch tier", names };
+  return { rule: `launch tier ${tier}`, key: "launch tier", names, tier: named ?? "BIG" };
 }
 
 function byMapping(request: RouteRequest, routing: Routing): Outcome {

@@ -1,6 +1,5 @@
 /** Puts a gateway together and on a port: config, providers, ledger and HTTP face. */
 
-import type { Database } from "bun:sqlite";
 import { dirname } from "node:path";
 import { Lessons } from "../../providers/lessons.ts";
 import { parseModelReference, renderModelReference } from "../../providers/model-reference.ts";
@@ -15,14 +14,15 @@ import { listServices, readChainSettings } from "../lifecycle/chain/services.ts"
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
 import type { ModelBook } from "../models/catalogue.ts";
+import { checkpointBeside } from "../store/checkpoint.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
-import type { Store } from "../store/open.ts";
+import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestList } from "../store/request-list.ts";
 import { requestQueries } from "../store/requests.ts";
-import type { LaunchRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
+import type { LaunchRow } from "../store/sums-schema.ts";
 import { readUsage } from "../store/usage.ts";
 import { version } from "../version.ts";
 import { createAdmin } from "./admin.ts";
@@ -42,6 +42,7 @@ import { GuessBrake } from "./guess-brake.ts";
 import { HeadroomWatch } from "./headroom-watch.ts";
 import { Health } from "./health.ts";
 import { markHops } from "./hops.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { Metrics } from "./metrics.ts";
@@ -148,9 +149,12 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
   };
   takeRules(input.loaded);
+  const { movedAside } = input.store;
+  if (movedAside !== undefined) input.log(`the ledger was broken: it is now ${movedAside}, and a new one was begun`);
   const queries = requestQueries(input.store.db);
   const recovered = await queries.recoverPending();
   const ledgerLookups = lookups(input.store.db);
+  const newestStart = (await ledgerLookups.newestRequest())?.startedAt;
   const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
   const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
@@ -162,8 +166,22 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     providers: routing.providers,
   }));
   const priceOf = (reference: string) => priceTags.find(reference);
+  const save: typeof queries.save = async (...rows) => {
+    if (!routing.config.ledger.enabled) return;
+    await queries.save(...rows);
+    housekeeping.wrote(rows[0].length + rows[1].length);
+  };
+  const housekeeping = new Housekeeping({
+    client: input.store.db.$client,
+    now,
+    elapsed: () => performance.now(),
+    retentionDays: () => routing.config.ledger.retention_days,
+    newest: () => newestStart,
+    checkpoint: () => checkpointBeside(input.store.path),
+    log: input.log,
+  });
   const ledger = new Ledger({
-    queries,
+    queries: { save },
     now,
     priceOf,
     onAttempt: (attempt, request) => {
@@ -184,7 +202,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     onWriteError: (error, waiting) => {
       const reason = error instanceof Error ? error.message : String(error);
-      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait`);
+      if (isBroken(error)) castDoubt(input.store.path);
+      const next = isBroken(error) ? "; the next start puts it aside and begins a new one" : "";
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`);
     },
   });
   const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
@@ -231,12 +251,6 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   account.start();
-  const purse = (caller?: Caller): Purse => {
-    const { allow_paid: allowPaid } = routing.config.budgets;
-    const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
-    const key = caller?.grant;
-    return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
-  };
   const repricing = new Repricing({
     queries,
     tags: priceTags,
@@ -250,6 +264,13 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     log: input.log,
   });
   repricing.start();
+  housekeeping.start();
+  const purse = (caller?: Caller): Purse => {
+    const { allow_paid: allowPaid } = routing.config.budgets;
+    const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
+    const key = caller?.grant;
+    return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
+  };
   const listProblems = () => [
     ...problems,
     ...notices,
@@ -258,7 +279,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     ...script.problems(),
     ...hits.problems(),
     ...(headroom.mode === "off" ? [] : watch.problems()),
+    ...(ledger.refusedRows === 0 ? [] : [`the ledger cannot be written: ${ledger.refusedRows} rows wait`]),
     ...(ledger.lostRows === 0 ? [] : [`${ledger.lostRows} ledger rows were lost`]),
+    ...(movedAside === undefined ? [] : [`the ledger was broken: it is now ${movedAside}, and a new one was begun`]),
   ];
   const startedAt = now();
   const listTiers = (names?: readonly string[]) =>
@@ -332,7 +355,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       ruleHits: () => hits.list(),
       budgets: () => budgets.list(),
       listRequests: (filter, limit) => requestList(input.store.db).newest(filter, limit),
-      readUsage: (span, by) => readUsage((input.store.db as unknown as { $client: Database }).$client, span, by),
+      readUsage: (span, by) => readUsage(input.store.db.$client, span, by),
       reload: input.reloadConfig,
       headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
       startedAt,
@@ -384,8 +407,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     async stop(limitMs) {
       account.stop();
-      secret?.close();
       repricing.stop();
+      secret?.close();
+      housekeeping.stop();
       await app.drain(limitMs);
       await sentOut(server);
       await server.stop(true);

@@ -28,7 +28,7 @@ export interface Asker {
   /** What is typed is not shown; empty is none. */
   secret(question: string): Promise<string>;
   confirm(question: string, usual: boolean): Promise<boolean>;
-  /** Shows that something is under way. */
+  /** Says what is under way. */
   during<Result>(what: string, work: () => Promise<Result>): Promise<Result>;
 }
 
@@ -71,13 +71,9 @@ export async function terminalAsker(): Promise<Asker> {
     secret: async (message) => answered(await clack.password({ message })) ?? "",
     confirm: async (message, usual) => answered(await clack.confirm({ message, initialValue: usual })),
     async during(what, work) {
-      const spinner = clack.spinner();
-      spinner.start(what);
-      try {
-        return await work();
-      } finally {
-        spinner.stop(what);
-      }
+      // Its spinner takes Ctrl-C for an end in good order (1.9.0); without one the signal ends the program, as everywhere.
+      clack.log.step(`${what} ...`);
+      return await work();
     },
   };
 }

@@ -114,7 +114,8 @@ export class Additions {
       folder: folder ?? "",
       tier: row.tier ?? "",
     };
-    merge(this.#usage, JSON.stringify(Object.values(usage)), usage, sums);
+    const id = `${usage.day}\0${usage.agent}\0${by}\0${usage.folder}\0${usage.tier}`;
+    merge(this.#usage, id, usage, sums);
     const session: SessionKey = {
       day: usage.day,
       session: row.session ?? launchId ?? "",

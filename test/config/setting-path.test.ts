@@ -67,6 +67,7 @@ describe("parseSettingPath()", () => {
       "providers.mybox.base_ulr",
       'there is no setting "providers.mybox.base_ulr": did you mean "providers.mybox.base_url"?',
     ],
+    ["mappings.__proto__", 'nothing can be named "__proto__": use another name'],
     ["", '"" is no place in the config: write it as server.port, fallbacks[0] or mappings["gpt-6.1"]'],
     [
       "server..port",

@@ -337,3 +337,23 @@ test("clutch config path, schema and a mistyped command", async () => {
   const typo = await config(folder, ["shwo"]);
   expect(typo).toEqual({ code: 2, stdout: "", stderr: "clutch: there is no clutch config shwo: did you mean show?\n" });
 });
+
+test("settings and modes are completed, those of the file too", async () => {
+  const { home: folder } = home('{ "providers": { "mybox": { "base_url": "http://127.0.0.1:9/v1" } } }');
+  const complete = async (...words: string[]) =>
+    (await runClutch(folder, ["--complete", "bash", "--", ...words], quiet)).stdout
+      .split("\n")
+      .map((line) => line.trim())
+      .filter((line) => line !== "");
+  expect(await complete("config", "get", "server.")).toEqual(["server.host", "server.port", "server.require_key"]);
+  expect(await complete("config", "set", "providers.")).toEqual([
+    "providers.mybox.protocol",
+    "providers.mybox.base_url",
+    "providers.mybox.api_key",
+    "providers.mybox.api_keys",
+  ]);
+  expect(await complete("config", "unset", "headroom.mode", "")).toEqual([]);
+  await runClutch(folder, ["mode", "save", "freetime"], quiet);
+  expect(await complete("mode", "load", "free")).toEqual(["free", "freetime"]);
+  expect(await complete("mode", "save", "")).toEqual([]);
+});

@@ -68,6 +68,7 @@ SMALL_MODEL="${nano}"
 FALLBACK_METHOD="cascade"
 ROUTER_LONG_CONTEXT_THRESHOLD="60000"
 CUSTOM_HEADER_X_TEAM="agents"
+REASONING_EFFORT="high"
 HOST="127.0.0.1"
 LOG_LEVEL="INFO"
 `;
@@ -122,6 +123,13 @@ function predecessors(folder: string, baseUrl: string): string[] {
   ];
 }
 
+/** As REASONING_EFFORT makes them. */
+function thinking(tiers: Record<string, object>): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(tiers).map(([name, tier]) => [name, { ...tier, reasoning: { effort: "high" } }]),
+  );
+}
+
 describe("a migrated predecessor's set-up", () => {
   const fails = json({ error: { message: "Internal Server Error" } }, 500);
   const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }];
@@ -156,9 +164,10 @@ describe("a migrated predecessor's set-up", () => {
           const response = await ask(gateway.url, "chat", model, false, { body: body as never });
           expect(response.status).toBe(200);
           expect(upstream.models()).toEqual(order);
-          for (const { headers } of upstream.requests) {
+          for (const { headers, body: sent } of upstream.requests) {
             expect(headers["authorization"]).toBe("Bearer sk-or-v1-predecessor");
             expect(headers["x-team"]).toBe("agents");
+            expect(sent["reasoning_effort"]).toBe("high");
           }
         } finally {
           gateway.kill("SIGTERM");
@@ -187,7 +196,7 @@ describe("a migrated predecessor's set-up", () => {
       server: { host: "127.0.0.1", port: 8082 },
       proxy: { auto_start: true },
       providers: { openrouter: { api_key: "sk-or-v1-predecessor", headers: { "x-team": "agents" } } },
-      model_tiers: xxFile.model_tiers,
+      model_tiers: thinking(xxFile.model_tiers),
       routes: { background: "SMALL", long_context: { threshold: 60000 } },
       mappings: { "coder-model": "SMALL" },
       fallbacks: xxFile.fallbacks,
@@ -219,7 +228,7 @@ describe("a migrated predecessor's set-up", () => {
     expect(done.stdout).toContain("claude-code-proxy/.env");
     expect(done.stdout).toContain(".env LOG_LEVEL: it is no part of the config");
     const ours = join(home, ".config/clutch/config.json");
-    expect(read(ours).model_tiers).toEqual(xxFile.model_tiers);
+    expect(read(ours).model_tiers).toEqual(thinking(xxFile.model_tiers));
     expect(readdirSync(join(home, ".config/clutch")).sort()).toEqual(["config.json", "config.schema.json"]);
     expect((await runClutch(home, ["config", "path"], { ...quiet, ...env })).stdout).toBe(`${ours}\n`);
     expect(read(join(home, ".xx/config.json"))).toEqual(xxFile);
@@ -311,6 +320,15 @@ describe("clutch init --yes", () => {
     expect(readFileSync(file, "utf8")).toBe(after);
   });
 
+  test("a config that names providers goes on asking whom it asks, and a schema that is not ours stays", async () => {
+    const home = newHome();
+    const file = write(home, "config.json", '{ "providers": { "groq": { "api_key": "g" } } }\n');
+    const foreign = write(home, "config.schema.json", "{}");
+    await init(home, ["--yes", "--no-test"], { OPENAI_API_KEY: "k" });
+    expect(read(file)).toEqual({ providers: { groq: { api_key: "g" }, openai: { api_key: "env:OPENAI_API_KEY" } } });
+    expect(readFileSync(foreign, "utf8")).toBe("{}");
+  });
+
   test("does not touch a broken config, unless it is to be replaced", async () => {
     const home = newHome();
     const file = write(home, "config.json", '{ "server": ');
@@ -386,10 +404,10 @@ describe("keys are tested before they are saved", () => {
 describe.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI"] !== "true")("at a terminal", () => {
   const entry = join(import.meta.dir, "../../src/main.ts");
 
-  function open(home: string, env: Record<string, string> = {}): Terminal {
+  function open(home: string, env: Record<string, string> = {}, flags = "--no-test"): Terminal {
     const variables = { PATH: "/usr/bin:/bin", HOME: home, CLUTCH_HOME: home, NO_COLOR: "1", ...quiet, ...env };
     return startTerminal(
-      ["/bin/sh", "-c", `${process.execPath} ${entry} init --no-test; echo ended $?; exec sleep 30`],
+      ["/bin/sh", "-c", `trap : INT; ${process.execPath} ${entry} init ${flags}; echo ended $?; exec sleep 30`],
       variables,
       home,
     );
@@ -441,6 +459,25 @@ describe.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI
       expect(readdirSync(home)).toEqual([".xx"]);
     } finally {
       terminal.stop();
+    }
+  }, 30_000);
+
+  test("Ctrl-C while a key is tested leaves nothing", async () => {
+    const home = newHome();
+    // Accepts the connection and says nothing.
+    const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const env = write(home, "old.env", `PROVIDER_BASE_URL=http://127.0.0.1:${server.port}/v1\nPROVIDER_API_KEY=k\n`);
+    const terminal = open(home, {}, `--from-env ${env}`);
+    try {
+      await terminal.shows("Is there another key to add?");
+      terminal.press("Enter");
+      await terminal.shows("asking the providers about the keys");
+      terminal.press("C-c");
+      await terminal.shows("ended 130");
+      expect(readdirSync(home)).toEqual(["old.env"]);
+    } finally {
+      terminal.stop();
+      server.stop(true);
     }
   }, 30_000);
 

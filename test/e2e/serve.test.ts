@@ -283,12 +283,6 @@ describe("a start that cannot be", () => {
     await expectRefusal({ home: newHome(), args: [`--port=${port}`] }, 2, `--port is "${port}"`);
   });
 
-  test("on a database that is none", async () => {
-    const home = newHome();
-    writeFileSync(join(home, "clutch.db"), "not a database, but long enough to be looked at ".repeat(100));
-    await expectRefusal({ home, config: config() }, 1, /cannot use .*clutch\.db/);
-  });
-
   test("on a database that is a folder", async () => {
     const home = newHome();
     mkdirSync(join(home, "clutch.db"));

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderError } from "../../src/errors.ts";
 import { newestMigrationMs } from "../../src/store/migrate.ts";
-import { openStore } from "../../src/store/open.ts";
+import { castDoubt, openStore } from "../../src/store/open.ts";
 import { requestQueries } from "../../src/store/requests.ts";
 import type { RequestRow } from "../../src/store/schema.ts";
 
@@ -136,7 +136,7 @@ describe("openStore()", () => {
   test("is free again however its owner ended, and what was pending is recovered", async () => {
     const path = freshPath();
     const script = `
-      import { openStore } from "./src/store/open.ts";
+      import { castDoubt, openStore } from "./src/store/open.ts";
       import { requestQueries } from "./src/store/requests.ts";
       const store = (globalThis.store = openStore(process.argv[1]));
       await requestQueries(store.db).save([JSON.parse(process.argv[2])], []);
@@ -167,7 +167,7 @@ describe("openStore()", () => {
   test("stays taken while its owner lives, even if nothing there refers to it any more", async () => {
     const path = freshPath();
     const script = `
-      import { openStore } from "./src/store/open.ts";
+      import { castDoubt, openStore } from "./src/store/open.ts";
       openStore(process.argv[1]);
       setTimeout(() => {
         Bun.gc(true);
@@ -203,14 +203,72 @@ describe("openStore()", () => {
     expect(failureOf(path)).toEqual(refusal);
   });
 
-  test("says what to do with a file that is no database", () => {
-    const path = pathInFolder();
-    writeFileSync(path, "this is no database, whatever its name says\n".repeat(100));
-    expect(failureOf(path)).toEqual([
-      "database-broken",
-      `cannot use ${path} (file is not a database): move the file away and start again: a new one is made`,
-    ]);
-    expect(readFileSync(path, "utf8")).toStartWith("this is no database");
+  describe("a broken ledger is moved aside with what belongs to it, and a new one is begun", () => {
+    /** A ledger of a few thousand rows, closed. */
+    async function fullLedger(): Promise<string> {
+      const path = pathInFolder();
+      const store = openStore(path);
+      const rows = Array.from({ length: 3000 }, (_, at) => ({ ...pending, id: `r${at}`, error: "x".repeat(200) }));
+      await requestQueries(store.db).save(rows, []);
+      store.close();
+      return path;
+    }
+
+    const overwrite = (path: string, from: number, length: number) => {
+      const bytes = readFileSync(path);
+      bytes.fill(0x5a, from, from + length);
+      writeFileSync(path, bytes);
+    };
+
+    test.each<[string, (path: string) => void]>([
+      ["a text", (path) => writeFileSync(path, "this is no database, whatever its name says\n".repeat(100))],
+      ["its head overwritten", (path) => overwrite(path, 0, 4096)],
+      ["its schema overwritten", (path) => overwrite(path, 100, 3900)],
+      ["half of it gone", (path) => writeFileSync(path, readFileSync(path).subarray(0, 300_000))],
+      [
+        "pages in the middle overwritten, by a machine that went down",
+        (path) => {
+          overwrite(path, 409_600, 8192);
+          writeFileSync(`${path}-serve.pid`, "1\n");
+        },
+      ],
+    ])("%s", async (_, breakIt) => {
+      const path = await fullLedger();
+      breakIt(path);
+      const broken = readFileSync(path);
+      const store = openStore(path);
+      expect(store.movedAside).toMatch(/\.broken-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d$/);
+      expect(readFileSync(store.movedAside ?? "").equals(broken)).toBe(true);
+      const queries = requestQueries(store.db);
+      expect(await queries.recoverPending()).toBe(0);
+      await queries.save([pending], []);
+      expect((await queries.find("a"))?.request.status).toBe("pending");
+      store.close();
+      const again = openStore(path);
+      expect(again.movedAside).toBeUndefined();
+      again.close();
+    });
+
+    test("one that only a writer has noticed is looked into whole by the next start", async () => {
+      const path = await fullLedger();
+      const middle = Math.floor(readFileSync(path).length / 2 / 4096) * 4096;
+      overwrite(path, middle, 8192);
+      openStore(path).close();
+      castDoubt(path);
+      const store = openStore(path);
+      expect(store.movedAside).toBeString();
+      store.close();
+    });
+
+    test("doubt that proves wrong moves nothing", async () => {
+      const path = await fullLedger();
+      castDoubt(path);
+      for (let start = 0; start < 2; start++) {
+        const store = openStore(path);
+        expect([store.movedAside, existsSync(`${path}-doubt`)]).toEqual([undefined, false]);
+        store.close();
+      }
+    });
   });
 
   test("says which folder cannot be made", () => {

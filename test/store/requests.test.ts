@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { Ledger } from "../../src/gateway/ledger.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { type RequestQueries, requestQueries } from "../../src/store/requests.ts";
-import { type AttemptRow, type RequestRow, sessionDays, usageDays } from "../../src/store/schema.ts";
+import type { AttemptRow, RequestRow } from "../../src/store/schema.ts";
+import { sessionDays, usageDays } from "../../src/store/sums-schema.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "clutch-requests-"));
 const stores: Store[] = [];

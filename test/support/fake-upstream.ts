@@ -147,6 +147,8 @@ export async function startFakeUpstream(script: Script): Promise<FakeUpstream> {
     quiet: () => until(() => unfinished === 0),
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // One that waited in line arrives after this, and would keep the server open.
+      server.on("connection", (socket) => socket.destroy());
       for (const socket of sockets) socket.destroy();
       await closed;
     },

@@ -10,7 +10,7 @@ import { parseConfig } from "../../src/config/schema.ts";
 import { type Gateway, type GatewayInput, startGateway } from "../../src/gateway/server.ts";
 import type { Json, JsonObject, Protocol } from "../../src/protocols/chat.ts";
 import { isObject } from "../../src/protocols/json.ts";
-import { openStore } from "../../src/store/open.ts";
+import { openStore, type Store } from "../../src/store/open.ts";
 import { paths, requestBody } from "./answers.ts";
 import { type FakeUpstream, type Script, startFakeUpstream } from "./fake-upstream.ts";
 
@@ -35,6 +35,7 @@ export interface TestGateway extends AsyncDisposable, LedgerView {
   home: string;
   upstream: FakeUpstream;
   gateway: Gateway;
+  store: Store;
   /** What the person who runs it was told. */
   lines: string[];
   /** Stops the gateway as a signal would; only the first call counts. */
@@ -114,11 +115,12 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
   const home = setup.home ?? makeHome();
   const lines: string[] = [];
   const { database } = resolveHomes({ CLUTCH_HOME: home });
+  const store = openStore(database);
   const gateway = await startGateway({
     loaded: { config: parseConfig(buildConfig(upstream.port, setup), "test"), path: undefined, notices: [] },
     tierLetters: {},
     env: setup.env ?? {},
-    store: openStore(database),
+    store,
     fetch: setup.fetch ?? fetch,
     ...(setup.now === undefined ? {} : { now: setup.now }),
     ...(setup.reloadConfig !== undefined && { reloadConfig: setup.reloadConfig }),
@@ -141,6 +143,7 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     home,
     upstream,
     gateway,
+    store,
     lines,
     stop,
     ask: (protocol, model, stream, init) => ask(url, protocol, model, stream, init),

@@ -73,7 +73,7 @@ export function nameService(kind: LoginKind, manager: "systemd" | "launchd", env
 
 function startWords({ kind, isDetached }: LoginService): string[] {
   if (kind === "gateway") return ["serve"];
-  return ["up", "--wait", ...(isDetached ? ["--detach"] : [])];
+  return ["up", ...(isDetached ? ["--detach"] : [])];
 }
 
 /** @throws {ClutchError} `failed` for a path that no unit can hold */
@@ -89,8 +89,10 @@ export function renderUnit(service: LoginService): string {
           "RemainAfterExit=yes",
           `ExecStart=${start(startWords(service))}`,
           `ExecStop=${start(["down"])}`,
-          // It waits for every service as long as that may take; Headroom can need two minutes the first time.
-          "TimeoutStartSec=600",
+          // It ends with 1 when one service is not well. A unit whose start has failed, or takes too long, is ended with
+          // all that it has started, and the gateway must not go because a service beside it did not come.
+          "SuccessExitStatus=1",
+          "TimeoutStartSec=infinity",
           "TimeoutStopSec=90",
         ]
       : [

@@ -42,9 +42,10 @@ describe("renderUnit()", () => {
       [Service]
       Type=oneshot
       RemainAfterExit=yes
-      ExecStart=/opt/bin/clutch up --wait
+      ExecStart=/opt/bin/clutch up
       ExecStop=/opt/bin/clutch down
-      TimeoutStartSec=600
+      SuccessExitStatus=1
+      TimeoutStartSec=infinity
       TimeoutStopSec=90
       UMask=0077
       Environment="CLUTCH_HOME=/srv/clutch"
@@ -57,7 +58,7 @@ describe("renderUnit()", () => {
   });
 
   test("does without tmux where that is not", () => {
-    expect(renderUnit({ ...chain, isDetached: true })).toContain("\nExecStart=/opt/bin/clutch up --wait --detach\n");
+    expect(renderUnit({ ...chain, isDetached: true })).toContain("\nExecStart=/opt/bin/clutch up --detach\n");
     expect(renderPlist({ ...chain, isDetached: true })).toContain("<string>--detach</string>");
   });
 
@@ -143,7 +144,7 @@ describe("renderPlist()", () => {
     test("a plist parser reads back what was meant", () => {
       expect(parse(renderPlist({ ...chain, name: "clutch.chain" }))).toEqual({
         Label: "clutch.chain",
-        ProgramArguments: ["/opt/bin/clutch", "up", "--wait"],
+        ProgramArguments: ["/opt/bin/clutch", "up"],
         RunAtLoad: true,
         AbandonProcessGroup: true,
         EnvironmentVariables: { CLUTCH_HOME: "/srv/clutch", PATH: "/usr/bin:/bin" },

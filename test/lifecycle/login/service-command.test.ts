@@ -95,7 +95,7 @@ describe("clutch service with systemd", () => {
       "ran systemctl --user start clutch.service",
     ]);
     expect(statSync(file).mode & 0o777).toBe(0o644);
-    expect(readFileSync(file, "utf8")).toContain(`\nExecStart=${here.place.command[0]} up --wait\n`);
+    expect(readFileSync(file, "utf8")).toContain(`\nExecStart=${here.place.command[0]} up\n`);
     expect(errors.join("\n")).toContain("is in a temporary folder, and may be gone after a restart");
     expect(errors.join("\n")).toMatch(/from boot on: loginctl enable-linger \S+$/);
 

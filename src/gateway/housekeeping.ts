@@ -1,0 +1,138 @@
+/**
+ * Keeps the ledger small while it is written to: rows that are too old go a few at a time, space is given back a few pages
+ * at a time, and the write-ahead log is copied back from another thread, so that no stream waits for any of it.
+ */
+
+import type { Database } from "bun:sqlite";
+import { pruneSlice, vacuumSlice } from "../store/upkeep.ts";
+
+export interface HousekeepingDeps {
+  client: Database;
+  /** Milliseconds since 1970, which somebody may set. */
+  now(): number;
+  /** Milliseconds since whenever, which nobody can. */
+  elapsed(): number;
+  /** How long requests are kept; 0 is for ever. Read anew each time. */
+  retentionDays(): number;
+  /** When the newest request began (ms since 1970); undefined without any. */
+  newest(): number | undefined;
+  /** Copies the write-ahead log back, beside this thread. */
+  checkpoint(): Promise<boolean>;
+  log(line: string): void;
+}
+
+const dayMs = 86_400_000;
+/** How often the clock is looked at, and the log (ms). */
+const lookMs = 30_000;
+/** How often old rows are looked for (ms). */
+const pruneMs = 3_600_000;
+/** Between two slices (ms). */
+const restMs = 50;
+/** Rows after which the write-ahead log is worth copying back: some megabytes. */
+const checkpointRows = 4_000;
+/** A clock that is off by more than this has been set (ms). */
+const jumpMs = 3_600_000;
+/** How long nothing is deleted after the clock was set: whoever has set it wrongly has time to notice. */
+const waryMs = dayMs;
+
+export class Housekeeping {
+  readonly #deps: HousekeepingDeps;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #rows = 0;
+  #isCheckpointing = false;
+  #isPruning = false;
+  #isStopped = false;
+  /** By the clock that nobody can set. */
+  #pruneAt: number;
+  /** What both clocks differ by while nobody sets one. */
+  #offset: number;
+
+  constructor(deps: HousekeepingDeps) {
+    this.#deps = deps;
+    const [now, elapsed] = [deps.now(), deps.elapsed()];
+    this.#offset = now - elapsed;
+    this.#pruneAt = elapsed;
+  }
+
+  start(): void {
+    const { now, newest, retentionDays, log } = this.#deps;
+    const last = newest();
+    const days = retentionDays();
+    // After a long rest everything may be old; after a wrong start of the clock it only seems so.
+    if (days > 0 && last !== undefined && now() - last > days * dayMs) {
+      log(`the newest request of the ledger is older than ${days} days: nothing is deleted before tomorrow`);
+      this.#beWary();
+    }
+    this.#timer = setInterval(() => this.look(), lookMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+  }
+
+  /** So many rows were written. */
+  wrote(rows: number): void {
+    this.#rows += rows;
+    if (this.#rows >= checkpointRows) void this.#checkpoint();
+  }
+
+  /** Does what is due. */
+  look(): void {
+    const { now, elapsed, log } = this.#deps;
+    const off = now() - elapsed() - this.#offset;
+    if (Math.abs(off) > jumpMs) {
+      this.#offset += off;
+      this.#beWary();
+      log(`the clock was set ${off > 0 ? "forward" : "back"}: nothing of the ledger is deleted before tomorrow`);
+    }
+    if (elapsed() >= this.#pruneAt) void this.prune();
+  }
+
+  /** Deletes what is too old, with pauses. @returns how many rows */
+  async prune(): Promise<number> {
+    const { client, now, elapsed, retentionDays, log } = this.#deps;
+    const days = retentionDays();
+    if (this.#isPruning || days === 0) return 0;
+    this.#isPruning = true;
+    let count = 0;
+    try {
+      this.#pruneAt = elapsed() + pruneMs;
+      const before = now() - days * dayMs;
+      for (let rows = pruneSlice(client, before); rows > 0; rows = pruneSlice(client, before)) {
+        count += rows;
+        this.wrote(rows);
+        await Bun.sleep(restMs);
+        if (this.#isStopped) return count;
+      }
+      while (count > 0 && vacuumSlice(client)) {
+        await Bun.sleep(restMs);
+        if (this.#isStopped) return count;
+      }
+    } catch (cause) {
+      log(`old requests cannot be deleted now (${cause instanceof Error ? cause.message : cause})`);
+    } finally {
+      this.#isPruning = false;
+    }
+    if (count > 0) log(`${count} rows that were older than ${days} days were deleted from the ledger`);
+    return count;
+  }
+
+  #beWary(): void {
+    this.#pruneAt = this.#deps.elapsed() + waryMs;
+  }
+
+  async #checkpoint(): Promise<void> {
+    if (this.#isCheckpointing || this.#isStopped) return;
+    this.#isCheckpointing = true;
+    this.#rows = 0;
+    try {
+      await this.#deps.checkpoint();
+    } catch {
+      // SQLite does it itself when the log has become long.
+    } finally {
+      this.#isCheckpointing = false;
+    }
+  }
+}

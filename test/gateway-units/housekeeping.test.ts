@@ -1,0 +1,177 @@
+import { Database } from "bun:sqlite";
+import { afterAll, describe, expect, test } from "bun:test";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Housekeeping, type HousekeepingDeps } from "../../src/gateway/housekeeping.ts";
+import { checkpointBeside } from "../../src/store/checkpoint.ts";
+import { openStore, type Store } from "../../src/store/open.ts";
+import { requestQueries } from "../../src/store/requests.ts";
+import type { RequestRow } from "../../src/store/schema.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "clutch-housekeeping-"));
+const stores: Store[] = [];
+afterAll(() => {
+  for (const store of stores) store.close();
+  rmSync(folder, { recursive: true });
+});
+
+const dayMs = 86_400_000;
+const start = Date.parse("2026-11-20T12:00:00Z");
+
+const rowOf = (at: number, number: number): RequestRow => ({
+  id: at.toString(36) + number.toString(36).padStart(6, "0"),
+  startedAt: at,
+  status: "completed",
+  protocol: "chat",
+  streamed: false,
+  modelRequested: "m",
+  attempts: 0,
+});
+
+/** A ledger with ten requests of each of these days ago, and clocks that stand where they are put. */
+async function setUp(daysAgo: readonly number[], changes: Partial<HousekeepingDeps> = {}) {
+  const store = openStore(join(folder, `${stores.length}.db`));
+  stores.push(store);
+  const rows = daysAgo.flatMap((days) => Array.from({ length: 10 }, (_, at) => rowOf(start - days * dayMs, at)));
+  await requestQueries(store.db).save(rows, []);
+  const clock = { now: start, elapsed: 5000 };
+  const lines: string[] = [];
+  const keeping = new Housekeeping({
+    client: store.db.$client,
+    now: () => clock.now,
+    elapsed: () => clock.elapsed,
+    retentionDays: () => 90,
+    newest: () => start - Math.min(...daysAgo) * dayMs,
+    checkpoint: async () => true,
+    log: (line) => lines.push(line),
+    ...changes,
+  });
+  const left = () => store.db.$client.query("SELECT count(*) AS n FROM requests").values()[0]?.[0];
+  const pass = (ms: number) => {
+    clock.now += ms;
+    clock.elapsed += ms;
+  };
+  /** What it does by itself, every half minute. */
+  const look = async () => {
+    keeping.look();
+    await Bun.sleep(120);
+  };
+  return { store, keeping, clock, lines, left, pass, look };
+}
+
+describe("housekeeping", () => {
+  test("deletes what is older than the config says, each hour, and says so", async () => {
+    const { keeping, lines, left, pass, look } = await setUp([0, 89, 91, 200]);
+    keeping.start();
+    await look();
+    expect([left(), lines]).toEqual([20, ["22 rows that were older than 90 days were deleted from the ledger"]]);
+    pass(dayMs + 3_600_000);
+    await look();
+    expect(left()).toBe(10);
+    keeping.stop();
+  });
+
+  test("keeps everything where the config says so", async () => {
+    const { look, left } = await setUp([0, 500], { retentionDays: () => 0 });
+    await look();
+    expect(left()).toBe(20);
+  });
+
+  test("a clock that is set forward deletes nothing before a day has passed, and nothing at all once it is set right", async () => {
+    const { clock, lines, left, look, pass } = await setUp([0, 1, 2]);
+    await look();
+    clock.now += 365 * dayMs;
+    await look();
+    pass(3_600_000 * 2);
+    await look();
+    expect([left(), lines]).toEqual([
+      30,
+      ["the clock was set forward: nothing of the ledger is deleted before tomorrow"],
+    ]);
+    clock.now -= 365 * dayMs;
+    await look();
+    pass(2 * dayMs);
+    await look();
+    expect([left(), lines.length]).toEqual([30, 2]);
+  });
+
+  test("a clock that is set back is no reason either, and one that is only slow is none to speak of", async () => {
+    const { clock, lines, left, look } = await setUp([0, 1]);
+    clock.now -= 40 * 60_000;
+    await look();
+    expect(lines).toEqual([]);
+    clock.now -= 30 * dayMs;
+    await look();
+    expect([left(), lines]).toEqual([20, ["the clock was set back: nothing of the ledger is deleted before tomorrow"]]);
+  });
+
+  test("a start long after the last request waits for a day, since the clock may be wrong", async () => {
+    const { keeping, lines, left, look, pass } = await setUp([100, 120]);
+    keeping.start();
+    await look();
+    expect([left(), lines]).toEqual([
+      20,
+      ["the newest request of the ledger is older than 90 days: nothing is deleted before tomorrow"],
+    ]);
+    pass(dayMs + 1000);
+    await look();
+    expect(left()).toBe(0);
+    keeping.stop();
+  });
+
+  test("copies the log back when enough was written, one at a time, and goes on when that fails", async () => {
+    let running = 0;
+    const ends: (() => void)[] = [];
+    const { keeping } = await setUp([0], {
+      checkpoint: () => {
+        running++;
+        return new Promise((resolve, reject) =>
+          ends.push(running === 1 ? () => reject(new Error("no")) : () => resolve(true)),
+        );
+      },
+    });
+    keeping.wrote(3999);
+    expect(running).toBe(0);
+    keeping.wrote(1);
+    keeping.wrote(9000);
+    expect(running).toBe(1);
+    ends[0]?.();
+    await Bun.sleep(0);
+    keeping.wrote(1);
+    expect(running).toBe(2);
+    ends[1]?.();
+  });
+});
+
+test("checkpointBeside() copies the log back while its owner reads and writes", async () => {
+  const { store } = await setUp([0]);
+  const queries = requestQueries(store.db);
+  await queries.save(
+    Array.from({ length: 2000 }, (_, at) => rowOf(start + 1, at)),
+    [],
+  );
+  /** What stands in the file itself, without its log. */
+  const inFile = (): unknown => {
+    const copy = `${store.path}.copy`;
+    copyFileSync(store.path, copy);
+    const bare = new Database(copy);
+    try {
+      return bare.query("SELECT count(*) FROM requests").values()[0]?.[0];
+    } catch {
+      // Not even the tables.
+      return 0;
+    } finally {
+      bare.close();
+    }
+  };
+  expect(inFile()).toBe(0);
+  const done = checkpointBeside(store.path);
+  await queries.save([rowOf(start + 2, 1)], []);
+  await done;
+  expect(await checkpointBeside(store.path)).toBe(true);
+  expect(inFile()).toBe(2011);
+  await queries.save([rowOf(start + 3, 1)], []);
+  expect(store.db.$client.query("SELECT count(*) FROM requests").values()).toEqual([[2012]]);
+  expect(await checkpointBeside(join(folder, "none", "x.db"))).toBe(false);
+});
