@@ -459,6 +459,26 @@ export const health = z.strictObject({
   problems: z.array(z.string()).optional(),
 });
 
+export const readyReport = z.strictObject({
+  status: z.enum(["ready", "not ready"]),
+  reasons: z.array(z.string()).optional().describe("why not; like checks only for whoever may use the gateway"),
+  checks: z
+    .strictObject({
+      database: z.strictObject({ ok: z.boolean(), waiting_rows: z.int(), lost_rows: z.int() }),
+      prices: z.strictObject({
+        ok: z.boolean(),
+        oldest_at: z.iso.datetime().nullable().describe("of the lists that the tiers' models are in"),
+      }),
+      upstreams: z.strictObject({
+        ok: z.boolean(),
+        reached: z.array(z.string()).describe("hosts of providers that the tiers name"),
+        not_reached: z.array(z.string()),
+      }),
+      loops: z.strictObject({ ok: z.boolean(), delay_ms: z.number(), late: z.array(z.string()) }),
+    })
+    .optional(),
+});
+
 export const reloadReport = z.strictObject({
   changed: z.array(z.string()).describe("top-level keys of the config whose values are others now"),
 });

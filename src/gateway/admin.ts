@@ -27,7 +27,7 @@ import type { DayTotals } from "./day-totals.ts";
 import { type AdminHandlers, type Asked, adminEndpoints, type Endpoint } from "./endpoints.ts";
 import type { FlightReport } from "./flights.ts";
 import type { Admission } from "./gate.ts";
-import { isLoopbackPeer } from "./guard.ts";
+import { addressOf, isLoopbackPeer, type PeerSource } from "./guard.ts";
 import type { Health } from "./health.ts";
 import { createKey, listKeys, revokeKey, rotateKey } from "./key-office.ts";
 import type { Keyring } from "./keyring.ts";
@@ -36,11 +36,6 @@ import { type Caller, recognise } from "./recognise.ts";
 import type { RuleHit } from "./rule-hits.ts";
 import { type GatewayStatus, reportEnded, splitBreakers } from "./status-report.ts";
 import type { TierReport } from "./tier-status.ts";
-
-/** Who is at the other end of a request's socket; Bun's server is one. */
-export interface PeerSource {
-  requestIP(request: Request): { address: string } | null;
-}
 
 export interface AdminDeps {
   /** Milliseconds since 1970. */
@@ -267,11 +262,6 @@ function isFromHere(request: Request, peers: Partial<PeerSource> | undefined): b
   if (forwardedHeaders.some((name) => request.headers.has(name))) return false;
   const address = addressOf(request, peers);
   return address !== undefined && isLoopbackPeer(address);
-}
-
-/** Of the socket's other end; undefined where that is not known. */
-export function addressOf(request: Request, peers: Partial<PeerSource> | undefined): string | undefined {
-  return peers?.requestIP?.(request)?.address;
 }
 
 /** Reads what is asked by the row's schemas, and has it answered; what is wrong with it is told in words. */

@@ -5,7 +5,7 @@ import { relayedHeaders } from "../../providers/failure.ts";
 import type { JsonObject, Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import { version } from "../version.ts";
-import { addressOf, type createAdmin, type PeerSource } from "./admin.ts";
+import type { createAdmin } from "./admin.ts";
 import { RequestBody, readBody } from "./body.ts";
 import type { Budgets } from "./budgets.ts";
 import { toGatewayError } from "./cascade.ts";
@@ -16,7 +16,7 @@ import { contentType } from "./exposition.ts";
 import { type FlightReport, reportFlights } from "./flights.ts";
 import { type Front, frontHeader, notWaitedFor, roundAgain } from "./front.ts";
 import type { Admission } from "./gate.ts";
-import { refuseForeign } from "./guard.ts";
+import { addressOf, type PeerSource, refuseForeign } from "./guard.ts";
 import { comesFromUs, loop } from "./hops.ts";
 import { describeKey, type Key } from "./keyring.ts";
 import type { ReadyReport } from "./ready.ts";
@@ -49,8 +49,8 @@ export interface AppDeps
   admit(caller: Caller, findAddress: () => string | undefined): Admission;
   /** Things a person should know: they stand in /health. */
   problems(): string[];
-  /** What stands under /admin. */
-  admin: ReturnType<typeof createAdmin>;
+  /** Makes what stands under /admin, when it is asked for the first time. */
+  admin(): Promise<ReturnType<typeof createAdmin>>;
   /** The way through Headroom. */
   front: Front;
   /** Compresses requests that do not come through it; undefined where nothing does. */
@@ -201,7 +201,8 @@ export function createApp(deps: AppDeps): App {
   });
 
   // Apart from the rest: its wildcard would take the router's short way from every model request.
-  const admin = new Hono().route("/admin", deps.admin);
+  let admin: Promise<Hono> | undefined;
+  const openAdmin = async () => new Hono().route("/admin", await deps.admin());
 
   app.notFound(notFound);
 
@@ -407,7 +408,9 @@ export function createApp(deps: AppDeps): App {
       if (request.method === "HEAD") return new Response(null, { status: 200 });
       if (request.url.includes(frontPath) && isFront(pathOf(request.url))) return enterFront(request, peers);
       const isAdmin = request.url.includes("/admin") && /^\/admin(?:\/|$)/.test(pathOf(request.url));
-      return isAdmin ? admin.fetch(request, peers) : app.fetch(request, peers);
+      if (!isAdmin) return app.fetch(request, peers);
+      admin ??= openAdmin();
+      return admin.then((opened) => opened.fetch(request, peers));
     },
     inFlight,
     isDraining: () => draining,

@@ -15,6 +15,7 @@ import {
   lineStatus,
   livez,
   quotaReport,
+  readyReport,
   reloadReport,
   requestDetails,
   requestPage,
@@ -33,7 +34,6 @@ import {
   rotatedKeyReport,
   rotateKeyRequest,
 } from "./key-schemas.ts";
-import { readyReport } from "./ready.ts";
 
 export interface Endpoint {
   method: "get" | "post";

@@ -19,16 +19,13 @@ import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import { castDoubt, isBroken, type Store } from "../store/open.ts";
-import { requestList } from "../store/request-list.ts";
 import { requestQueries } from "../store/requests.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
 import type { LaunchRow } from "../store/sums-schema.ts";
-import { readUsage } from "../store/usage.ts";
 import { version } from "../version.ts";
-import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
-import { Budgets, hasLimit, maxSessions, sessionMemoryMs } from "./budgets.ts";
+import { Budgets, hasLimit, hasLimits, maxSessions, sessionMemoryMs } from "./budgets.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
@@ -215,12 +212,20 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     keyOf: (id) => keyring.get(id),
     log: input.log,
   });
-  budgets.restoreDay(await spentSince(input.store.db, startOfDay(now())));
-  const takeSessions = async (before: Config | undefined, { budgets: { per_session } }: Config) => {
-    if (!hasLimit(per_session) || (before !== undefined && hasLimit(before.budgets.per_session))) return;
-    budgets.restoreSessions(await sessionsSince(input.store.db, now() - sessionMemoryMs, maxSessions));
+  /** What was used before is looked up once, and only where anybody is limited. */
+  const lookedUp = { day: false, sessions: false };
+  const lookUpSpent = async ({ budgets: limits }: Config) => {
+    const { db } = input.store;
+    const isWanted = hasLimits(limits) || keyring.list().some(({ budget }) => budget !== undefined);
+    if (isWanted && !lookedUp.day) budgets.restoreDay(await spentSince(db, startOfDay(now())));
+    lookedUp.day ||= isWanted;
+    const bySession = hasLimit(limits.per_session);
+    if (bySession && !lookedUp.sessions) {
+      budgets.restoreSessions(await sessionsSince(db, now() - sessionMemoryMs, maxSessions));
+    }
+    lookedUp.sessions ||= bySession;
   };
-  await takeSessions(undefined, routing.config);
+  await lookUpSpent(routing.config);
   const secret = requireKey ? new SecretMemory(input.launchSecret) : undefined;
   const gate = new Gate({
     requireKey,
@@ -342,30 +347,38 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     budgets,
     host,
     admit: (caller, findAddress) => gate.admit(caller, findAddress),
-    admin: createAdmin({
-      now,
-      admit: (caller, findAddress) => gate.admitAdmin(caller, findAddress),
-      health,
-      failuresLimit: () => routing.config.breaker.failures,
-      account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
-      ledger: ledgerLookups,
-      keyring,
-      flush: () => ledger.flush(),
-      database: input.store.path,
-      ruleHits: () => hits.list(),
-      budgets: () => budgets.list(),
-      listRequests: (filter, limit) => requestList(input.store.db).newest(filter, limit),
-      readUsage: (span, by) => readUsage(input.store.db.$client, span, by),
-      reload: input.reloadConfig,
-      headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
-      startedAt,
-      isDraining: () => app.isDraining(),
-      inFlight: () => app.inFlight(),
-      flights: () => app.flights(),
-      problems: listProblems,
-      tiers: listTiers,
-      today: () => today.report(),
-    }),
+    admin: async () => {
+      // Its schemas are worth some milliseconds of a start.
+      const [{ createAdmin }, { requestList }, { readUsage }] = await Promise.all([
+        import("./admin.ts"),
+        import("../store/request-list.ts"),
+        import("../store/usage.ts"),
+      ]);
+      return createAdmin({
+        now,
+        admit: (caller, findAddress) => gate.admitAdmin(caller, findAddress),
+        health,
+        failuresLimit: () => routing.config.breaker.failures,
+        account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
+        ledger: ledgerLookups,
+        keyring,
+        flush: () => ledger.flush(),
+        database: input.store.path,
+        ruleHits: () => hits.list(),
+        budgets: () => budgets.list(),
+        listRequests: (filter, limit) => requestList(input.store.db).newest(filter, limit),
+        readUsage: (span, by) => readUsage(input.store.db.$client, span, by),
+        reload: input.reloadConfig,
+        headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
+        startedAt,
+        isDraining: () => app.isDraining(),
+        inFlight: () => app.inFlight(),
+        flights: () => app.flights(),
+        problems: listProblems,
+        tiers: listTiers,
+        today: () => today.report(),
+      });
+    },
     front: new Front({
       fetch: input.fetch,
       watch,
@@ -398,7 +411,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
       await ledger.flush();
-      await takeSessions(before.config, loaded.config);
+      await lookUpSpent(loaded.config);
     },
     providers: () => routing.providers,
     ruleHits: () => hits.list(),
