@@ -42,7 +42,7 @@ export interface AppDeps
   /** Told of requests that no model is looked for. */
   onRefused(kind: GatewayError["kind"]): void;
   /** What may still be used. */
-  budgets: Pick<Budgets, "limits" | "refuse" | "note" | "spent" | "enter">;
+  budgets: Pick<Budgets, "limits" | "judge" | "enter">;
   /** The host the server listens on. */
   host: string;
   /** Whether this caller is let in. @param findAddress of the socket's other end */
@@ -286,9 +286,9 @@ export function createApp(deps: AppDeps): App {
 
   /** Only an upstream of this protocol can make what it will understand later. */
   async function compact(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
-    const refusal = deps.budgets.refuse(caller);
-    if (refusal !== undefined) return refuse(protocol, refusal);
-    caller.spent = deps.budgets.spent(caller);
+    const { refusal, note, spent } = deps.budgets.judge(caller);
+    if (refusal !== undefined) return refuse(protocol, refusal, note);
+    caller.spent = spent;
     const first = await firstTarget(protocol, raw, body, caller);
     const { purse, factsOf } = deps.cascade(caller);
     const target = first !== undefined && forbid(first, factsOf(first), purse()) === undefined ? first : undefined;
@@ -326,10 +326,9 @@ export function createApp(deps: AppDeps): App {
       const { budgets } = deps;
       // Every promise in between costs.
       if (!budgets.limits(caller)) return next(protocol, raw, body, caller, place);
-      const refusal = budgets.refuse(caller);
-      if (refusal !== undefined) return Promise.resolve(refuse(protocol, refusal));
-      const note = budgets.note(caller);
-      caller.spent = budgets.spent(caller);
+      const { refusal, note, spent } = budgets.judge(caller);
+      if (refusal !== undefined) return Promise.resolve(refuse(protocol, refusal, note));
+      caller.spent = spent;
       const { leave } = place;
       const ended = budgets.enter(caller);
       place.leave = () => {
@@ -346,7 +345,7 @@ export function createApp(deps: AppDeps): App {
     return response;
   }
 
-  function refuse(protocol: Protocol, { note, ...error }: GatewayError & { note: string }): Response {
+  function refuse(protocol: Protocol, error: GatewayError, note = ""): Response {
     return refused(protocol, error, { [budgetHeader]: note });
   }
 

@@ -212,18 +212,14 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     keyOf: (id) => keyring.get(id),
     log: input.log,
   });
-  /** What was used before is looked up once, and only where anybody is limited. */
-  const lookedUp = { day: false, sessions: false };
+  /** What was used before, where anybody is limited: nothing is counted where nobody is. */
   const lookUpSpent = async ({ budgets: limits }: Config) => {
     const { db } = input.store;
     const isWanted = hasLimits(limits) || keyring.list().some(({ budget }) => budget !== undefined);
-    if (isWanted && !lookedUp.day) budgets.restoreDay(await spentSince(db, startOfDay(now())));
-    lookedUp.day ||= isWanted;
-    const bySession = hasLimit(limits.per_session);
-    if (bySession && !lookedUp.sessions) {
+    if (isWanted) budgets.restoreDay(await spentSince(db, startOfDay(now())));
+    if (hasLimit(limits.per_session)) {
       budgets.restoreSessions(await sessionsSince(db, now() - sessionMemoryMs, maxSessions));
     }
-    lookedUp.sessions ||= bySession;
   };
   await lookUpSpent(routing.config);
   const secret = requireKey ? new SecretMemory(input.launchSecret) : undefined;
@@ -272,7 +268,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   housekeeping.start();
   const purse = (caller?: Caller): Purse => {
     const { allow_paid: allowPaid } = routing.config.budgets;
-    const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
+    const spent = caller === undefined ? budgets.judge(undefined).spent : caller.spent;
     const key = caller?.grant;
     return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
   };
@@ -410,6 +406,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
+      if (Bun.deepEquals(before.config.budgets, loaded.config.budgets)) return;
       await ledger.flush();
       await lookUpSpent(loaded.config);
     },
