@@ -1,10 +1,12 @@
 /** `clutch requests`: the ledger's rows, as a list, live, one by one, or as a file. Works with and without a gateway. */
 
-import { closeSync, openSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync, writeSync } from "node:fs";
 import { type AgentRow, agents } from "../launcher/agents.ts";
-import { type Env, resolveHomes } from "../src/config/paths.ts";
+import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
-import { parseMoment } from "../src/explain/moment.ts";
+import { renderClock } from "../src/explain/clock.ts";
+import { renderNumber } from "../src/explain/counts.ts";
+import { parseMoment, parseSpan } from "../src/explain/moment.ts";
 import {
   type RequestReport,
   renderCsvHead,
@@ -16,14 +18,19 @@ import {
   reportAttempt,
   reportRequest,
 } from "../src/explain/requests.ts";
+import type { CaptureReport } from "../src/gateway/capture.ts";
+import { type CaptureMode, readCaptureMode, writeCaptureMode } from "../src/lifecycle/capture-mode.ts";
 import { foldersOf } from "../src/lifecycle/launch-folders.ts";
 import { nearest } from "../src/nearest.ts";
 import { readBeside } from "../src/store/beside.ts";
+import { findCapture, sumCaptures } from "../src/store/captures.ts";
 import { lookups } from "../src/store/lookups.ts";
 import { type ListedRequest, type RequestFilter, requestList } from "../src/store/request-list.ts";
 import { RequestTail } from "../src/store/request-tail.ts";
 import { requestStatuses } from "../src/store/schema.ts";
+import { notCaptured } from "./not-captured.ts";
 import { paint } from "./paint.ts";
+import { askGateway } from "./running-gateway.ts";
 import { findTheWanted } from "./wanted-request.ts";
 
 export interface FilterFlags {
@@ -68,17 +75,96 @@ export async function listRequests(flags: FilterFlags, env: Env): Promise<number
   });
 }
 
-export async function showRequest(wanted: string, flags: { json?: boolean }, env: Env): Promise<number> {
+export interface ShowFlags {
+  json?: boolean;
+  bodies?: boolean;
+}
+
+export async function showRequest(wanted: string, flags: ShowFlags, env: Env): Promise<number> {
   const homes = resolveHomes(env);
   return readBeside(homes.database, async (db) => {
     const ledger = lookups(db);
     const row = await findTheWanted(wanted, ledger);
     const request = reportRequest(row, foldersOf(homes.stateDir)(row));
     const attempts = (await ledger.attemptsOf(row.id)).map(reportAttempt);
-    if (flags.json === true) console.log(JSON.stringify({ request, attempts }, null, 2));
-    else console.log(renderRequest(request, attempts, { paint, now: Date.now() }, false));
+    const captured = await findCapture(db, row.id);
+    if (flags.bodies === true) {
+      if (captured === undefined) throw notCaptured(row.id);
+      const { createdAt: _, requestId: id, ...bodies } = captured;
+      const told = { id, ...bodies, request: asJson(captured.request), response: asJson(captured.response) };
+      writeAll(1, `${JSON.stringify(told, null, 2)}\n`);
+    } else if (flags.json === true) {
+      const report = { request, attempts, captured: captured !== undefined };
+      console.log(JSON.stringify(report, null, 2));
+    } else console.log(renderRequest(request, attempts, { paint, now: Date.now() }, captured !== undefined));
     return 0;
   });
+}
+
+/** As a value where it is JSON, as the text that it is otherwise: a stream of events. */
+function asJson(text: string | undefined): unknown {
+  try {
+    return text === undefined ? null : JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+export interface CaptureFlags {
+  for?: string;
+  errors?: boolean;
+  json?: boolean;
+}
+
+/** Longer is no look at something, but a second ledger (ms). */
+const maxCaptureMs = 7 * 86_400_000;
+
+/** @param word `on`, `off` or `status` */
+export async function switchCapture(word: string, flags: CaptureFlags, env: Env): Promise<number> {
+  const homes = resolveHomes(env);
+  if (word !== "on" && word !== "off" && word !== "status") throw unknownWord("capture", word, ["on", "off", "status"]);
+  if (word !== "on" && (flags.for !== undefined || flags.errors === true)) {
+    throw new ClutchError("usage", `--for and --errors belong to capture on, not to ${word}`, {
+      hint: "leave them out",
+    });
+  }
+  const mode = word === "on" ? readMode(flags) : undefined;
+  const asked = word === "status" ? undefined : (mode ?? { what: "off" });
+  const answer = await askGateway(homes, env, "/capture", asked === undefined ? undefined : { ...asked });
+  if (!answer.ok && word !== "status") writeCaptureMode(homes.stateDir, mode);
+  const report = answer.ok ? (answer.body as unknown as CaptureReport) : await readCaptureReport(homes);
+  if (flags.json === true) console.log(JSON.stringify({ ...report, source: answer.ok ? "gateway" : "ledger" }));
+  else {
+    console.log(describeCapture(report));
+    if (!answer.ok && word === "on") console.log(paint.dim(`it begins with the gateway: ${answer.reason}`));
+  }
+  return 0;
+}
+
+function readMode({ for: span = "1h", errors }: CaptureFlags): CaptureMode {
+  const ms = parseSpan(span);
+  if (ms === undefined || ms === 0 || ms > maxCaptureMs) {
+    throw new ClutchError("usage", `--for is "${span}", which is no span of up to 7 days`, { hint: "as in 30m or 2h" });
+  }
+  return { what: errors === true ? "errors" : "all", until: Date.now() + ms };
+}
+
+async function readCaptureReport({ stateDir, database }: Homes): Promise<CaptureReport> {
+  const mode = readCaptureMode(stateDir, Date.now());
+  const kept = existsSync(database) ? await readBeside(database, sumCaptures) : { count: 0, bytes: 0 };
+  return {
+    mode: mode?.what ?? "off",
+    until: mode === undefined ? null : new Date(mode.until).toISOString(),
+    captured: kept.count,
+    stored_bytes: kept.bytes,
+  };
+}
+
+function describeCapture({ mode, until, captured, stored_bytes: bytes }: CaptureReport): string {
+  const kept = `${renderNumber(captured, "request")} kept (${Math.ceil(bytes / 1024)} KB)`;
+  if (mode === "off" || until === null) return `bodies are not captured; ${kept}`;
+  const what = mode === "all" ? "of all requests" : "of requests that fail";
+  return `bodies ${what} are captured until ${renderClock(Date.parse(until), Date.now())}, without keys; ${kept}`;
 }
 
 /** Rows that are in memory at a time. */

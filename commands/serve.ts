@@ -15,6 +15,7 @@ import { describeFailure } from "../src/gateway/cascade.ts";
 import { type Gateway, type GatewayInput, startGateway } from "../src/gateway/server.ts";
 import { launchSecretFile } from "../src/launch-token.ts";
 import { readCliProxyKey, withCliProxyKey } from "../src/lifecycle/chain/cliproxyapi.ts";
+import { createLogger, type Log, parseLogSettings, Secrets } from "../src/log.ts";
 import { exemptLoopback, fetchDirectly } from "../src/loopback-direct.ts";
 import { ModelKeeper } from "../src/models/keeper.ts";
 import type { LetterModels } from "../src/models/launch-models.ts";
@@ -24,6 +25,7 @@ import { scanPath } from "../src/models/scan.ts";
 import { describeWorld, type ModelWorld } from "../src/models/world.ts";
 import { readMeasured } from "../src/store/measured.ts";
 import { openStore } from "../src/store/open.ts";
+import type { RequestRow } from "../src/store/schema.ts";
 
 /** Asking around on this machine and reading what is known of models takes some ten milliseconds, for which nobody who has just started a launch should wait. */
 const modelsAfterMs = 100;
@@ -32,6 +34,14 @@ const modelsAfterMs = 100;
 const drainLimitMs = 30_000;
 
 export async function serve(flags: ServerFlags, env: Env): Promise<number> {
+  const secrets = new Secrets();
+  const { log } = createLogger({
+    ...parseLogSettings(env["CLUTCH_LOG"], process.stderr.isTTY === true),
+    write: (line) => console.error(line),
+    now: Date.now,
+    paint: pc,
+    secrets,
+  });
   // Read by Bun at every fetch, so it must stand before the first one.
   Object.assign(process.env, exemptLoopback(process.env));
   const homes = resolveHomes(env);
@@ -40,6 +50,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     return { ...read, config: withCliProxyKey(read.config, () => readCliProxyKey(homes.stateDir)) };
   };
   let loaded = await load();
+  secrets.add([readIfThere(launchSecretFile(homes.stateDir))]);
   const world = await modelWorld(loaded, homes, env);
   const store = openStore(homes.database);
   // Commands show it under /admin, and may ask before any launch has made it.
@@ -70,12 +81,24 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
       return lookedAt === undefined ? [] : [{ name: "model lists", lastAt: lookedAt, everyMs }];
     },
     stateDir: homes.stateDir,
-    launchSecret: () => readIfThere(launchSecretFile(homes.stateDir)),
+    launchSecret: () => {
+      const secret = readIfThere(launchSecretFile(homes.stateDir));
+      secrets.add([secret]);
+      return secret;
+    },
     log,
+    secrets,
     onLeft: (exchange, { target, failure, durationMs }) => {
       const reference = renderModelReference({ provider: target.provider.id, model: target.model });
-      log(`${exchange.input.id} left ${reference} after ${durationMs} ms: ${describeFailure(failure)}`);
+      log(`left ${reference} after ${durationMs} ms: ${describeFailure(failure)}`, {
+        request: exchange.input.id,
+        target: reference,
+        kind: failure.kind,
+        status: failure.status,
+        duration_ms: durationMs,
+      });
     },
+    onEnded: (row) => tellEnd(row, log),
   }).catch((error: unknown) => {
     store.close();
     throw error;
@@ -85,7 +108,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   console.log(`config ${loaded.path ?? `${homes.configFile} (not there: defaults)`}, ledger ${homes.database}`);
   if (gateway.recovered > 0)
     log(`${gateway.recovered} requests were pending when the last gateway ended: marked as aborted`);
-  for (const notice of loaded.notices) log(notice);
+  for (const notice of loaded.notices) log(notice, { level: "warn" });
 
   const report = () => gateway.report([...configProblems, ...models.problems()]);
   const takeOverModels = async () => {
@@ -102,7 +125,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     await gateway.reload(fresh, await tierLetters(homes, models.letters()));
     configProblems = [];
     const changed = changedKeys(loaded.config, fresh.config);
-    logChange(changed);
+    logChange(changed, log);
     loaded = fresh;
     models.configure(world);
     return changed;
@@ -120,13 +143,13 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     } catch (error) {
       configProblems = [`the config file was not taken over: ${renderError(error)}`];
       report();
-      log(`kept the last good config: ${renderError(error)}`);
+      log(`kept the last good config: ${renderError(error)}`, { level: "error" });
     }
   });
 
   // One forgotten rejection must not take every other agent's stream down with it.
-  process.on("unhandledRejection", (reason) => log(`unexpected: ${reason instanceof Error ? reason.stack : reason}`));
-  const code = await untilSignal(gateway);
+  process.on("unhandledRejection", (reason) => log("unexpected", { level: "error", error: reason }));
+  const code = await untilSignal(gateway, log);
   stopWatching();
   clearTimeout(reading);
   models.stop();
@@ -134,7 +157,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
 }
 
 /** SIGTERM, SIGINT and SIGHUP drain; a second one ends at once. */
-function untilSignal(gateway: Gateway): Promise<number> {
+function untilSignal(gateway: Gateway, log: Log): Promise<number> {
   return new Promise((resolve) => {
     let stopping = false;
     const onSignal = async (signal: NodeJS.Signals) => {
@@ -170,7 +193,7 @@ async function modelWorld({ config }: LoadedConfig, homes: Homes, env: Env): Pro
   return describeWorld(config, readPinnedLetters(raw.value, raw.path ?? homes.configFile), env);
 }
 
-function logChange(keys: readonly string[]): void {
+function logChange(keys: readonly string[], log: Log): void {
   log(keys.length === 0 ? "the config file was written, nothing changed" : `config changed: ${keys.join(", ")}`);
   if (keys.includes("server")) log("server.host, server.port and server.require_key take effect at the next start");
 }
@@ -183,6 +206,13 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-function log(line: string): void {
-  console.error(`${pc.dim(new Date().toISOString())} ${line}`);
+/** A request that nobody answered is worth a line by itself; what each candidate said is in the lines before it. */
+function tellEnd({ id: request, status, servedBy, durationMs, attempts, error }: RequestRow, log: Log): void {
+  const facts = { request, status, served_by: servedBy, duration_ms: durationMs, attempts };
+  if (status === "completed") log("was answered", { level: "debug", ...facts });
+  else if (status !== "error") log("was broken off", { level: "debug", ...facts });
+  else {
+    const what = servedBy ? "broke off while it was answered" : "was answered by nobody";
+    log(attempts === 0 ? `${what}: ${error}` : what, { level: "warn", ...facts });
+  }
 }

@@ -193,11 +193,24 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .command("show")
     .description("the figures of one; clutch why tells why it went so")
     .argument("[id]", "as x-clutch-request-id has it, or its beginning; last is the newest", "last")
+    .option("--bodies", "what was asked and answered, word for word, where it was captured")
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch requests show last")
-    .action(async (id: string, flags: { json?: boolean }) => {
+    .action(async (id: string, flags: import("../commands/requests.ts").ShowFlags) => {
       const { showRequest } = await import("../commands/requests.ts");
       status = await showRequest(id, flags, env);
+    });
+  requests
+    .command("capture")
+    .description("keep the bodies of requests and answers for a while, without keys; off by default")
+    .addArgument(new Argument("[switch]", "on, off or status").choices(["on", "off", "status"]).default("status"))
+    .option("--for <span>", "so long: 30m, 2h, at most 7d (default: 1h)")
+    .option("--errors", "only of requests that nobody answers, or whose answer breaks off")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch requests capture on --for 2h --errors")
+    .action(async (word: string, flags: import("../commands/requests.ts").CaptureFlags) => {
+      const { switchCapture } = await import("../commands/requests.ts");
+      status = await switchCapture(word, flags, env);
     });
   filtered(
     requests.command("export").description("as lines of JSON or as CSV, the oldest first"),

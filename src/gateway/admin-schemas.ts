@@ -445,6 +445,21 @@ export const usageReport = z.strictObject({
   savings: usageSavings,
 });
 
+export const captureReport = z.strictObject({
+  mode: z.enum(["off", "all", "errors"]),
+  until: time.nullable(),
+  captured: count.describe("requests whose bodies are kept"),
+  stored_bytes: count,
+});
+
+export const setCaptureRequest = z.union([
+  z.strictObject({
+    what: z.enum(["all", "errors"]).describe("errors: those that nobody answered, or whose answer broke off"),
+    until: z.number().describe("milliseconds since 1970"),
+  }),
+  z.strictObject({ what: z.literal("off") }),
+]);
+
 // ---- whether it lives
 
 export const livez = z.strictObject({ status: z.literal("ok"), in_flight: count, draining: z.boolean() });

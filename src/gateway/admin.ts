@@ -23,6 +23,7 @@ import type { UsageGroup } from "../usage-groups.ts";
 import { version } from "../version.ts";
 import type { BudgetReport, headroomReport } from "./admin-schemas.ts";
 import type { BudgetState, Level } from "./budgets.ts";
+import type { Captures } from "./capture.ts";
 import type { DayTotals } from "./day-totals.ts";
 import { type AdminHandlers, type Asked, adminEndpoints, type Endpoint } from "./endpoints.ts";
 import type { FlightReport } from "./flights.ts";
@@ -68,6 +69,7 @@ export interface AdminDeps {
   /** Every request with a body. */
   inFlight(): number;
   flights(): FlightReport[];
+  captures: Pick<Captures, "report" | "set">;
   problems(): string[];
   /** @param only these; left out, all */
   tiers(only?: readonly string[]): TierReport[];
@@ -211,6 +213,13 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
       await deps.flush();
       const span = parsePeriod(period, deps.now());
       return reportUsage(deps.readUsage(span, by), span, by);
+    },
+
+    capture: () => deps.captures.report(),
+
+    async setCapture({ body }) {
+      deps.captures.set(body.what === "off" ? undefined : body);
+      return deps.captures.report();
     },
 
     routing: () => ({ rules: deps.ruleHits() }),

@@ -29,7 +29,10 @@ import { forbid } from "./screen.ts";
 import { callBeside } from "./side-call.ts";
 
 export interface AppDeps
-  extends Pick<ConversationDeps, "ledger" | "calibration" | "brake" | "now" | "helpers" | "hits" | "isHarmful"> {
+  extends Pick<
+    ConversationDeps,
+    "ledger" | "log" | "captures" | "calibration" | "brake" | "now" | "helpers" | "hits" | "isHarmful"
+  > {
   /** Read anew for each request, so that a changed config takes effect at once. */
   routing(): Routing;
   /** @param caller whose leave and budget it goes by; left out where nobody is asked */
@@ -207,7 +210,7 @@ export function createApp(deps: AppDeps): App {
   app.notFound(notFound);
 
   app.onError((error, c) => {
-    console.error(error);
+    deps.log("the gateway failed on a request", { level: "error", error });
     return sendError(protocolOf(c.req.path), {
       kind: "upstream",
       message: "the gateway failed on this request: see its log",
@@ -372,10 +375,10 @@ export function createApp(deps: AppDeps): App {
   }
 
   function settings(caller: Caller, compress: Compress | undefined): ConversationDeps {
-    const { ledger, calibration, brake, now, helpers, hits, isHarmful } = deps;
+    const { ledger, log, captures, calibration, brake, now, helpers, hits, isHarmful } = deps;
     const routing = deps.routing();
     const cascade = deps.cascade(caller);
-    return { routing, cascade, ledger, calibration, brake, now, helpers, hits, isHarmful, compress };
+    return { routing, cascade, ledger, log, captures, calibration, brake, now, helpers, hits, isHarmful, compress };
   }
 
   /** `/front/...`: model requests go through Headroom, all else is answered as it is without the prefix. */

@@ -12,6 +12,7 @@ import { ask } from "./ask.ts";
 import { commits, isEmptyAnswer } from "./commit.ts";
 import type { Exchange } from "./exchange.ts";
 import { eventsOf, foldEvents } from "./fold.ts";
+import { hideKeys } from "./hide-keys.ts";
 import { type Lane, PassLane, TranslateLane } from "./lane.ts";
 import type { Target } from "./router.ts";
 
@@ -309,11 +310,13 @@ function buildLane({ exchange, target, context }: Reading): Lane {
   const upstream = codecs[target.protocol];
   const decoder = upstream.streamDecoder(context);
   if (target.protocol === protocol) {
-    return new PassLane(upstream, decoder, {
+    const place = {
       model: body.model,
       createdAt: Math.floor(startedAt / 1000),
       responseId: `resp_${id}`,
-    });
+    };
+    const clean = (text: string) => hideKeys(text, target, exchange.input.headers);
+    return new PassLane(upstream, decoder, place, clean);
   }
   return new TranslateLane(decoder, codecs[protocol].streamEncoder(exchange.replyContext));
 }

@@ -170,9 +170,10 @@ export class Budgets {
     this.#count(request, { usd: attempt.costUsd ?? 0, tokens: tokensOf(attempt), requests: 0 });
   }
 
-  /** To be told of a request whose cost was not known when it ended. */
+  /** To be told of a request whose cost was not known when it ended. Of another day it changes nothing that is still limited. */
   priced(row: RequestRow): void {
-    if (row.costUsd != null) this.#count(row, { usd: row.costUsd, tokens: 0, requests: 0 });
+    const isToday = Math.floor(row.startedAt / dayMs) === this.#today();
+    if (isToday && row.costUsd != null) this.#count(row, { usd: row.costUsd, tokens: 0, requests: 0 });
   }
 
   #count(row: RequestRow, spent: Record<Unit, number>): void {

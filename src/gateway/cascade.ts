@@ -19,6 +19,7 @@ import {
 } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Candidate, Health, Refusal, Ticket } from "./health.ts";
+import { hideKeysOf } from "./hide-keys.ts";
 import { needsOf } from "./needs.ts";
 import { groupForOpenRouter } from "./openrouter-native.ts";
 import type { Target } from "./router.ts";
@@ -274,7 +275,7 @@ class Course {
   }
 
   leave({ target, ticket, startedAt, controller }: Choice, told: Failure, usage?: Usage): void {
-    const why = hideKey(told, target);
+    const why = hideKeysOf(told, target, this.#exchange.input.headers);
     this.#exchange.endAttempt(controller);
     ticket.failed(why);
     this.trail.left(target, why.kind, whatIsShut(this.deps.health.refusal(candidateOf(target))));
@@ -481,12 +482,6 @@ export function candidateOf({ provider, model, key }: Target): Candidate {
     hasOtherKeys: provider.keys.length > 1,
     pool: poolOf(provider, model),
   };
-}
-
-/** Some servers repeat the key that they refuse, and the words go to clients, logs and the ledger. */
-function hideKey(why: Failure, { key }: Target): Failure {
-  if (key === undefined || !why.message.includes(key.value)) return why;
-  return { ...why, message: why.message.replaceAll(key.value, `(key ${key.id})`) };
 }
 
 /** What a failure has just shut, if it has. */

@@ -3,11 +3,13 @@
 import { failure } from "../../providers/failure.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { ClientLeft, GatewayStopped } from "../../providers/upstream.ts";
+import type { Log } from "../log.ts";
 import { answerWithoutSearch } from "../protocols/anthropic-messages/web-search.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import type { RequestRow } from "../store/schema.ts";
 import type { RequestBody } from "./body.ts";
+import type { Captures } from "./capture.ts";
 import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
 import type { Compressed } from "./compression.ts";
 import { Exchange } from "./exchange.ts";
@@ -29,6 +31,8 @@ export interface ConversationDeps {
   helpers: RuleHelpers;
   hits: RuleHits;
   ledger: Ledger;
+  log: Log;
+  captures: Pick<Captures, "begin">;
   calibration: Calibration;
   cascade: CascadeDeps;
   brake: OverflowBrake;
@@ -85,6 +89,14 @@ export async function converse(
   const exchange = begin(protocol, raw, compressed?.body ?? body, caller, plan, startedAt, deps);
   exchange.input.entry.compressed = compressed;
   if (isLocal) return answerLocally(exchange);
+  exchange.capture = deps.captures.begin(
+    exchange.input.id,
+    protocol,
+    body.bytes,
+    raw.headers,
+    exchange.input.query,
+    startedAt,
+  );
   underWay.exchange = exchange;
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
   // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
@@ -96,7 +108,7 @@ export async function converse(
     if (early !== undefined && !early.ok) return answerWhole(exchange, early, deps);
     return answerStream(exchange, cascade, early, underWay, deps);
   } catch (cause) {
-    console.error(cause);
+    deps.log("the gateway failed on this request", { level: "error", request: exchange.input.id, error: cause });
     exchange.input.entry.finish({ status: "error", httpStatus: 502, error: "the gateway failed on this request" });
     return sendError(protocol, { kind: "upstream", message: "the gateway failed on this request: see its log" });
   } finally {
@@ -243,7 +255,9 @@ async function runSafely(
     return result;
   } catch (cause) {
     const told = describeBadRequest(cause);
-    if (told === undefined) console.error(cause);
+    if (told === undefined) {
+      deps.log("the gateway failed on this request", { level: "error", request: exchange.input.id, error: cause });
+    }
     const error: GatewayError = told ?? {
       kind: "upstream",
       message: "the gateway failed on this request: see its log",
@@ -321,6 +335,7 @@ function answerWhole(exchange: Exchange, result: CascadeResult, deps: Conversati
   else if (answer.flaw === undefined) result.ticket.served();
   else result.ticket.servedBadly(answer.flaw);
   recordAttempt(exchange, target, attemptStartedAt, now - attemptStartedAt, left);
+  exchange.capture?.write(answer.body);
   if (answer.usage !== undefined) deps.calibration.observe(servedBy, body.size, answer.usage);
   entry.finish({
     status: left === undefined ? "completed" : "aborted",

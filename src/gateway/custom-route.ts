@@ -7,6 +7,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, resolve, sep } from "node:path";
 import type { Config } from "../config/schema.ts";
+import type { Log } from "../log.ts";
 import type { Json } from "../protocols/chat.ts";
 import type { ScriptAnswer } from "./router.ts";
 
@@ -100,7 +101,7 @@ export function configForScript(config: Config): Json {
 
 export interface CustomRouteDeps {
   /** One line for the person who runs the gateway. */
-  log(line: string): void;
+  log: Log;
 }
 
 export class CustomRoute {
@@ -209,7 +210,7 @@ export class CustomRoute {
   #report(reason: string): void {
     if (this.#problem !== undefined) return;
     this.#problem = `routes.custom ${this.#path}: ${reason}; requests go on by the next rule`;
-    this.#deps.log(this.#problem);
+    this.#deps.log(this.#problem, { level: "warn" });
   }
 
   #end(): void {

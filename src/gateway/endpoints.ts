@@ -9,6 +9,7 @@ import {
   about,
   breakerList,
   budgetList,
+  captureReport,
   gatewayStatus,
   headroomReport,
   health,
@@ -22,6 +23,7 @@ import {
   resetBreakersRequest,
   resetReport,
   routingReport,
+  setCaptureRequest,
   usageReport,
   whyReport,
 } from "./admin-schemas.ts";
@@ -162,6 +164,21 @@ export const adminEndpoints = {
       by: z.enum(usageGroups).default("model"),
     }),
     answer: usageReport,
+  },
+  capture: {
+    method: "get",
+    path: "/capture",
+    name: "Capture",
+    summary: "Whether bodies are kept, and how many are",
+    answer: captureReport,
+  },
+  setCapture: {
+    method: "post",
+    path: "/capture",
+    name: "Capture",
+    summary: "Keep the bodies of requests and answers for a while, or no longer",
+    body: { schema: setCaptureRequest, name: "SetCapture", example: { what: "off" } },
+    answer: captureReport,
   },
   routing: {
     method: "get",

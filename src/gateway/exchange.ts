@@ -5,6 +5,7 @@ import type { ReplyContext } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
 import { settleTurns } from "../protocols/turns.ts";
 import type { RequestBody } from "./body.ts";
+import type { Capture } from "./capture.ts";
 import type { LedgerEntry } from "./ledger.ts";
 import type { TrailNotes } from "./trail.ts";
 
@@ -27,6 +28,8 @@ export interface ExchangeInput {
 
 export class Exchange {
   readonly input: ExchangeInput;
+  /** Set while somebody wants bodies to be kept. */
+  capture: Capture | undefined;
   #decoded: ChatRequest | undefined;
   /** Those under way: two at most, where a second candidate was started beside a slow first. */
   #attempts: AbortController[] = [];

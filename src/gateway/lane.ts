@@ -57,10 +57,18 @@ export class PassLane implements Lane {
   /** The last three characters written: a blank line may come in a chunk of its own. */
   #tail = "\n\n";
   readonly #place: StreamPlace;
+  readonly #clean: (text: string) => string;
   /** The response id under which we open streams ourselves. */
   readonly #ownId: string | undefined;
 
-  constructor(codec: Codec, decoder: StreamDecoder, place: Omit<StreamPlace, "sequence">) {
+  /** @param clean takes out of an upstream's error what the client is not to see */
+  constructor(
+    codec: Codec,
+    decoder: StreamDecoder,
+    place: Omit<StreamPlace, "sequence">,
+    clean: (text: string) => string = (text) => text,
+  ) {
+    this.#clean = clean;
     this.#codec = codec;
     this.#decoder = decoder;
     this.#place = { ...place, sequence: -1 };
@@ -74,7 +82,7 @@ export class PassLane implements Lane {
   push(chunk: Uint8Array): ChatEvent[] {
     const events = this.#watch(this.#reader.push(chunk));
     // What follows an error is not for the client: some upstreams go on to end as if nothing had happened.
-    const kept = events.at(-1)?.type === "error" ? this.#cutBehindError(chunk) : chunk;
+    const kept = events.at(-1)?.type === "error" ? this.#cleaned(this.#cutBehindError(chunk)) : chunk;
     if (this.#rewriter === undefined) {
       this.#output.push(kept);
       this.#tail = (this.#tail + Buffer.from(kept.subarray(-3)).toString("latin1")).slice(-3);
@@ -125,6 +133,13 @@ export class PassLane implements Lane {
     const at = bytes.indexOf(ending);
     // A message that is no JSON has no ending of its own to look for; its stream is over all the same.
     return at < 0 ? chunk : Buffer.concat([bytes.subarray(0, at + ending.length), utf8.encode("\n\n")]);
+  }
+
+  #cleaned(chunk: Uint8Array): Uint8Array {
+    const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString("latin1");
+    const clean = this.#clean(text);
+    // Keys are ASCII, and so are the words in their place: whatever else is in the chunk stays as it is.
+    return clean === text ? chunk : Buffer.from(clean, "latin1");
   }
 
   #rewrite(messages: readonly SseMessage[]): void {

@@ -13,19 +13,23 @@ import { reportBreakers } from "../explain/breakers.ts";
 import { listServices, readChainSettings } from "../lifecycle/chain/services.ts";
 import { readLaunchNote } from "../lifecycle/launch-notes.ts";
 import { describePortHolder } from "../lifecycle/port-holder.ts";
+import { type Log, Secrets } from "../log.ts";
 import type { ModelBook } from "../models/catalogue.ts";
+import { captureQueries } from "../store/captures.ts";
 import { checkpointBeside } from "../store/checkpoint.ts";
 import { circuitQueries } from "../store/circuits.ts";
 import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import type { RequestRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
 import type { LaunchRow } from "../store/sums-schema.ts";
 import { version } from "../version.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
 import { Budgets, hasLimit, hasLimits, maxSessions, sessionMemoryMs } from "./budgets.ts";
+import { Captures } from "./capture.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
 import { CircuitSaver, fromRow } from "./circuit-saver.ts";
@@ -88,9 +92,13 @@ export interface GatewayInput {
   loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
   stateDir?: string;
-  /** One line for the person who runs the gateway. */
-  log(line: string): void;
+  /** For the person who runs the gateway. */
+  log: Log;
+  /** Told of keys before they are used, so that no line of the log and no captured body can hold one; its own when left out. */
+  secrets?: Secrets;
   onLeft: CascadeDeps["onLeft"];
+  /** Told of every request as it ends, with its whole row. */
+  onEnded?(row: RequestRow): void;
 }
 
 export interface Gateway {
@@ -125,6 +133,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const commandKeys = new CommandKeys();
   const instance = crypto.randomUUID();
   let routing = await buildRouting(input.loaded, input, input.env, commandKeys, instance);
+  const secrets = input.secrets ?? new Secrets();
+  secrets.add(listSecrets(routing.providers));
   let headroom = findHeadroom(input.loaded.config);
   const watch = new HeadroomWatch(now, input.log);
   const savings = new SessionSavings(input.log);
@@ -141,7 +151,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const takeRules = (loaded: LoadedConfig) => {
     const known = ruleMistakes;
     ruleMistakes = ruleProblems(routing);
-    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line);
+    for (const line of ruleMistakes) if (!known.includes(line)) input.log(line, { level: "warn" });
     hits.configure(configuredRules(loaded.config));
     script.configure(loaded.config, loaded.path === undefined ? undefined : dirname(loaded.path));
   };
@@ -177,6 +187,13 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     checkpoint: () => checkpointBeside(input.store.path),
     log: input.log,
   });
+  const captures = new Captures({
+    queries: captureQueries(input.store.db),
+    now,
+    hide: (text) => secrets.hide(text),
+    stateDir: input.stateDir,
+    onError: (reason) => input.log(reason, { level: "error" }),
+  });
   const ledger = new Ledger({
     queries: { save },
     now,
@@ -187,6 +204,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     },
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {
+      input.onEnded?.(row);
+      captures.ended(row);
       savings.note(row);
       budgets.ended(row);
       metrics.ended(row);
@@ -201,7 +220,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const reason = error instanceof Error ? error.message : String(error);
       if (isBroken(error)) castDoubt(input.store.path);
       const next = isBroken(error) ? "; the next start puts it aside and begins a new one" : "";
-      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`);
+      input.log(`the ledger cannot be written (${reason}): requests go on, ${waiting} rows wait${next}`, {
+        level: "error",
+      });
     },
   });
   const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
@@ -240,7 +261,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     quotas: () => routing.quotas,
     onChange: (id, circuit) => saver.note(id, circuit),
   });
-  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason) });
+  const saver = new CircuitSaver({ queries: circuits, now, onError: (reason) => input.log(reason, { level: "warn" }) });
   health.restore((await circuits.load()).map(fromRow));
   const affinity = new Affinity();
   const account = new OpenRouterAccount({
@@ -340,6 +361,8 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       };
     },
     now,
+    log: input.log,
+    captures,
     budgets,
     host,
     admit: (caller, findAddress) => gate.admit(caller, findAddress),
@@ -370,6 +393,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
         isDraining: () => app.isDraining(),
         inFlight: () => app.inFlight(),
         flights: () => app.flights(),
+        captures,
         problems: listProblems,
         tiers: listTiers,
         today: () => today.report(),
@@ -402,6 +426,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const before = routing;
       const services = findHeadroom(loaded.config);
       routing = await buildRouting(loaded, letters, input.env, commandKeys, instance);
+      secrets.add(listSecrets(routing.providers));
       headroom = services;
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
@@ -428,10 +453,21 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       script.close();
       await hits.close();
       const lost = await ledger.close();
-      if (lost > 0) input.log(`${lost} ledger rows could not be written`);
+      await captures.close();
+      if (lost > 0) input.log(`${lost} ledger rows could not be written`, { level: "error" });
       input.store.close();
     },
   };
+}
+
+/** What goes out with requests and is nobody else's business. */
+function listSecrets(providers: Providers): string[] {
+  return [...providers.values()].flatMap(({ keys, headers }) => [
+    ...keys.map(({ value }) => value),
+    ...Object.entries(headers).flatMap(([name, value]) =>
+      /auth|key|token|secret|passw|credential|cookie/i.test(name) ? [value] : [],
+    ),
+  ]);
 }
 
 const noBook: ModelBook = { catalogue: {}, lists: {} };

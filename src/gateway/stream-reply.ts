@@ -11,6 +11,7 @@ import type { LiveAnswer } from "./attempt.ts";
 import { type CascadeResult, recordAttempt, toGatewayError } from "./cascade.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Ticket } from "./health.ts";
+import { hideKeysOf } from "./hide-keys.ts";
 import { renderAll } from "./lane.ts";
 import type { Ending } from "./ledger.ts";
 import type { Target } from "./router.ts";
@@ -173,7 +174,9 @@ export class StreamReply {
       return;
     }
     const scope = this.#serving?.target.provider.rateLimitScope;
-    const why = isFailure(broken) ? broken : classifyStreamError(broken, this.#deps.now(), scope);
+    const told = isFailure(broken) ? broken : classifyStreamError(broken, this.#deps.now(), scope);
+    const target = this.#serving?.target;
+    const why = target === undefined ? told : hideKeysOf(told, target, this.#exchange.input.headers);
     const isToldAlready = broken.kind === "reported" && this.#serving?.answer.lane.carriesErrors === true;
     if (!isToldAlready && why.kind !== "aborted") this.#writeError(toGatewayError(why, this.#exchange.input.id));
     this.#settle({ status: why.kind === "aborted" ? "aborted" : "error", error: why.message }, why);
@@ -194,6 +197,7 @@ export class StreamReply {
   #write(bytes: Uint8Array): void {
     if (this.#isOver || bytes.length === 0) return;
     this.#client?.enqueue(bytes);
+    this.#exchange.capture?.write(bytes);
     if (this.#keepAlive === undefined) this.#keepAlive = setTimeout(() => this.#writeKeepAlive(), keepAliveMs);
     else this.#keepAlive.refresh();
   }

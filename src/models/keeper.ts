@@ -6,6 +6,7 @@
 
 import type { ModelCatalogue } from "../../providers/model-facts.ts";
 import type { Fetch } from "../../providers/upstream.ts";
+import type { Log } from "../log.ts";
 import { type FetchedList, freshMs, type ListCopies, type ModelBook } from "./catalogue.ts";
 import { type Drift, renderDrift } from "./drift.ts";
 import { listsPath, readLists, stampOf, writePinMemory } from "./files.ts";
@@ -33,7 +34,7 @@ export interface KeeperDeps {
   random(): number;
   measured(): MeasuredModels;
   lookAround: LocalLook;
-  log(line: string): void;
+  log: Log;
   /** The letters or the problems are others now. */
   onChange(): void;
 }
@@ -238,7 +239,7 @@ export class ModelKeeper {
   #sayOnce(line: string): void {
     if (this.#said.has(line)) return;
     this.#said.add(line);
-    this.#deps.log(line);
+    this.#deps.log(line, { level: "warn" });
   }
 
   #copies(): ListCopies[FetchedList][] {

@@ -7,6 +7,7 @@ import circuits from "../../migrations/0001_circuits.sql" with { type: "text" };
 import compression from "../../migrations/0002_compression.sql" with { type: "text" };
 import usage from "../../migrations/0003_usage.sql" with { type: "text" };
 import keys from "../../migrations/0004_keys.sql" with { type: "text" };
+import captures from "../../migrations/0005_captures.sql" with { type: "text" };
 import journal from "../../migrations/meta/_journal.json";
 
 /** The text of each migration by its tag in drizzle-kit's journal. */
@@ -16,6 +17,7 @@ const texts: Readonly<Record<string, string>> = {
   "0002_compression": compression,
   "0003_usage": usage,
   "0004_keys": keys,
+  "0005_captures": captures,
 };
 
 function embeddedMigrations(): MigrationMeta[] {

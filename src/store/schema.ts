@@ -5,7 +5,7 @@
  */
 
 import { sql } from "drizzle-orm";
-import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { blob, index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { FailureKind } from "../../providers/failure.ts";
 
 export const requestStatuses = ["pending", "completed", "error", "aborted"] as const;
@@ -162,7 +162,32 @@ export const keys = sqliteTable("keys", {
   lastUsedAt: integer("last_used_at"),
 });
 
+/**
+ * What was asked and answered, word for word, where somebody has asked for it; without keys, and only for some days. Its rows
+ * are large, so this table has row ids: a tree of large rows would be slow to search.
+ */
+export const captures = sqliteTable(
+  "captures",
+  {
+    requestId: text("request_id").primaryKey(),
+    createdAt: integer("created_at").notNull(),
+    protocol: text({ enum: ["messages", "chat", "responses"] }).notNull(),
+    /** `?beta=true`, or empty. */
+    query: text().notNull(),
+    /** JSON: those of the client's headers that upstreams may see; no credential is among them. */
+    headers: text().notNull(),
+    /** The request's body (zstd), keys in it hidden; null where it was too large to keep. */
+    request: blob({ mode: "buffer" }),
+    requestBytes: integer("request_bytes").notNull(),
+    /** What the client got, in its own protocol (zstd); null where it was nothing, or too much. */
+    response: blob({ mode: "buffer" }),
+    responseBytes: integer("response_bytes").notNull(),
+  },
+  (table) => [index("captures_created").on(table.createdAt)],
+);
+
 export type KeyRow = typeof keys.$inferSelect;
+export type CaptureRow = typeof captures.$inferSelect;
 export type CircuitRow = typeof circuits.$inferInsert;
 export type RequestRow = typeof requests.$inferInsert;
 export type AttemptRow = typeof attempts.$inferInsert;

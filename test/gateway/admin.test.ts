@@ -148,6 +148,7 @@ describe("who may use /admin", () => {
     const home = makeHome();
     const store = openStore(`${home}/clutch.db`);
     const admin = createAdmin({
+      captures: { report: async () => ({ mode: "off", until: null, captured: 0, stored_bytes: 0 }), set() {} },
       now: Date.now,
       admit: () => ({ ok: true, grant: undefined }),
       health: new Health({

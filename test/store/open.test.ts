@@ -62,6 +62,7 @@ describe("openStore()", () => {
     expect(tables.flat()).toEqual([
       "__drizzle_migrations",
       "attempts",
+      "captures",
       "circuits",
       "keys",
       "launches",
