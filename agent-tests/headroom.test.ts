@@ -116,6 +116,27 @@ describe.skipIf(obstacle !== undefined)("through the real Headroom", () => {
     );
 
     test.concurrent(
+      `${agent.name}: beside the gateway, a tool's long output reaches the model smaller too`,
+      () => {
+        const replies = () => [answer(agent.shell(searchCommand, agent.speaks)), say("There are 240 of them.")];
+        const check = async ({ ask, upstream, rows, log }: Bench) => {
+          const { code, stdout } = await ask("Count the values.");
+          expect({ code, says: stdout.includes("There are 240 of them.") }).toEqual({ code: 0, says: true });
+          const last = JSON.stringify(upstream.mainRequests().at(-1)?.body);
+          expect(last).toContain("value 79");
+          expect(last.split("and-another-one-inside").length).toBeLessThan(20);
+          await eventually("both rows", () => rows().filter(({ status }) => status === "completed").length >= 2);
+          const beside = rows().filter(({ compression }) => compression === "sidecar");
+          expect(beside.some((row) => Number(row["tokens_after"]) < 0.98 * Number(row["tokens_before"]))).toBe(true);
+          expect(rows().filter(({ compression }) => compression === "front")).toEqual([]);
+          expect(log()).not.toContain("Headroom ");
+        };
+        return withBench(agent, launched, replies, check, "sidecar");
+      },
+      limitMs,
+    );
+
+    test.concurrent(
       `${agent.name}: Headroom is killed between two turns, and the next one is answered`,
       () => {
         const replies = (pid: number) => [
@@ -142,6 +163,7 @@ async function withBench(
   launched: LaunchedAgent,
   replies: (headroomPid: number) => readonly Reply[],
   run: (bench: Bench) => Promise<void>,
+  mode: "front" | "sidecar" = "front",
 ): Promise<void> {
   const leave = await enterLane();
   const root = await realpath(await mkdtemp(join(tmpdir(), "clutch-headroom-test-")));
@@ -162,7 +184,7 @@ async function withBench(
       home,
       env,
       upstream: { url: upstream.url, protocol: agent.speaks },
-      config: buildConfig(upstream.url, agent, port),
+      config: buildConfig(upstream.url, agent, { mode, port }),
     });
     ending.push(() => gateway.stop());
     log = gateway.log;
@@ -188,14 +210,15 @@ async function withBench(
   }
 }
 
-function buildConfig(upstreamUrl: string, agent: Agent, headroomPort: number) {
+function buildConfig(upstreamUrl: string, agent: Agent, { mode, port }: { mode: string; port: number }) {
   const [first, ...rest] = cascadeModels;
   const tier = { default: first, cascade: rest };
   return {
     providers: { up: { protocol: agent.speaks, base_url: upstreamUrl, api_key: upstreamKey } },
     default_provider: "up",
     model_tiers: { BIG: tier, MIDDLE: tier, SMALL: tier },
-    chain: { services: [{ id: "headroom", port: headroomPort }] },
+    headroom: { mode },
+    chain: { services: [{ id: "headroom", port }] },
   };
 }
 

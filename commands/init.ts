@@ -17,7 +17,7 @@ import { findBinary } from "../src/find-binary.ts";
 import { type Asker, Cancelled, type Choice, silentAsker, terminalAsker } from "../src/init/ask.ts";
 import { additions, inSchemaOrder, overlay, replaceAll } from "../src/init/compose.ts";
 import { importPredecessors } from "../src/init/import.ts";
-import { checkKey, type KeyVerdict } from "../src/init/key-check.ts";
+import { type KeyVerdict, testKey } from "../src/init/key-check.ts";
 import { findPredecessors, type Predecessors, type Survey, takeSurvey } from "../src/init/survey.ts";
 import { checkChain } from "../src/lifecycle/chain/change.ts";
 import { exemptLoopback, fetchDirectly } from "../src/loopback-direct.ts";
@@ -265,7 +265,7 @@ async function askKeys(config: JsonObject, flags: InitFlags, env: Env, asker: As
     const verdict =
       flags.test === false || provider === undefined
         ? undefined
-        : await asker.during("asking the provider", () => checkKey(provider, key, { fetch }));
+        : await asker.during("asking the provider", () => testKey(provider, key, fetch));
     if (verdict !== undefined) asker.say(verdict.kind === "works" ? "good" : "warn", describeVerdict(id, verdict));
     if (verdict?.kind === "refused" && !(await asker.confirm("Keep it all the same?", false))) continue;
     typed[id] = { api_key: key };
@@ -346,12 +346,12 @@ async function testKeys(base: JsonObject, wanted: JsonObject, env: Env): Promise
       const spec = isObject(row) && typeof row["api_key"] === "string" ? row["api_key"] : "";
       const key = provider?.key;
       if (provider === undefined || key === undefined || spec === "" || spec.startsWith("cmd:")) return [];
-      return [testKey(id, spec, () => checkKey(provider, key, { fetch }))];
+      return [testSaved(id, spec, () => testKey(provider, key, fetch))];
     }),
   );
 }
 
-async function testKey(provider: string, spec: string, check: () => Promise<KeyVerdict>): Promise<KeyTest> {
+async function testSaved(provider: string, spec: string, check: () => Promise<KeyVerdict>): Promise<KeyTest> {
   const verdict = await check();
   const isNamed = spec.startsWith("env:");
   // A variable may hold a better key tomorrow; a key that is refused is worth nothing in a file.

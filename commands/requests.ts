@@ -1,7 +1,6 @@
 /** `clutch requests`: the ledger's rows, as a list, live, one by one, or as a file. Works with and without a gateway. */
 
 import { closeSync, existsSync, openSync, statSync, writeSync } from "node:fs";
-import { type AgentRow, agents } from "../launcher/agents.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
 import { renderClock } from "../src/explain/clock.ts";
@@ -21,7 +20,6 @@ import {
 import type { CaptureReport } from "../src/gateway/capture.ts";
 import { type CaptureMode, readCaptureMode, writeCaptureMode } from "../src/lifecycle/capture-mode.ts";
 import { foldersOf } from "../src/lifecycle/launch-folders.ts";
-import { nearest } from "../src/nearest.ts";
 import { readBeside } from "../src/store/beside.ts";
 import { findCapture, sumCaptures } from "../src/store/captures.ts";
 import { lookups } from "../src/store/lookups.ts";
@@ -30,6 +28,7 @@ import { RequestTail } from "../src/store/request-tail.ts";
 import { requestStatuses } from "../src/store/schema.ts";
 import { notCaptured } from "./not-captured.ts";
 import { paint } from "./paint.ts";
+import { readAgents, readCount, splitList, unknownWord } from "./row-filters.ts";
 import { askGateway } from "./running-gateway.ts";
 import { findTheWanted } from "./wanted-request.ts";
 
@@ -297,7 +296,7 @@ function describeNothing(filter: RequestFilter): string {
 export function readFilter(flags: FilterFlags, now: number): RequestFilter {
   const { agent, model, servedBy, session, launch, since, until } = flags;
   return {
-    ...(agent !== undefined && { agents: splitList(agent).map(readAgent) }),
+    ...(agent !== undefined && { agents: readAgents(agent) }),
     ...(model !== undefined && { model }),
     ...(servedBy !== undefined && { servedBy }),
     ...readStatuses(flags),
@@ -319,34 +318,4 @@ function readStatuses({ status, errors }: FilterFlags): Pick<RequestFilter, "sta
     throw unknownWord("--status", word, requestStatuses);
   });
   return { statuses };
-}
-
-/** By letter, program or name. */
-function readAgent(word: string): string {
-  const rows: readonly (readonly [string, AgentRow])[] = Object.entries(agents);
-  const typed = word.toLowerCase();
-  const found = rows.find(([letter, row]) => [letter, row.binary, row.name.toLowerCase()].includes(typed));
-  if (found !== undefined) return found[0];
-  throw unknownWord(
-    "--agent",
-    word,
-    rows.map(([, row]) => row.binary),
-  );
-}
-
-function unknownWord(option: string, word: string, known: readonly string[]): ClutchError {
-  const near = nearest(word, known);
-  return new ClutchError("usage", `${option} is "${word}", which is none`, {
-    hint: near === undefined ? `use ${known.join(", ")}` : `did you mean ${near}?`,
-  });
-}
-
-function splitList(text: string): string[] {
-  return text.split(",").map((word) => word.trim());
-}
-
-function readCount(text: string | undefined, option: string): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new ClutchError("usage", `${option} is "${text}", which is no number`, { hint: `as in ${option} 20` });
 }

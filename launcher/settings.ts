@@ -238,6 +238,9 @@ function readModels(read: ConfigReader): TierConfig {
   const tier = (name: string) => ({
     default: read.string(`model_tiers.${name}.default`) ?? "",
     cascade: read.strings(`model_tiers.${name}.cascade`),
+    // That they are there is what counts here: tiers that only say how to think have the built-in models.
+    reasoning: read.object(`model_tiers.${name}.reasoning`),
+    verbosity: read.string(`model_tiers.${name}.verbosity`),
   });
   const [big, middle, small] = tierNames;
   return {

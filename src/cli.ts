@@ -225,6 +225,53 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await exportRequests(flags, env);
     });
 
+  program
+    .command("replay")
+    .description("ask other models the same as a captured request did, and compare tool calls, time, tokens and cost")
+    .argument("<id>", "a request's id, its beginning, or last; or a file that --save has written")
+    .option("--against <models>", "provider:model, with commas between them (default: the one that answered)")
+    .option("--save <case>", "keep the request and what it called, to be asked again later")
+    .option("--json", "as one JSON object")
+    .addHelpText(
+      "after",
+      "\nBodies are kept only on demand: clutch requests capture on --for 1h. Status 1 if a run fails, or a saved case is\n" +
+        "answered with other tools.\n\nExample:\n  clutch replay last --against openrouter:moonshotai/kimi-k2.6:free,ollama:qwen3:8b",
+    )
+    .action(async (id: string, flags: import("../commands/replay.ts").ReplayFlags) => {
+      const { replay } = await import("../commands/replay.ts");
+      status = await replay(id, flags, env);
+    });
+
+  const sessions = program
+    .command("sessions")
+    .description("conversations: whose, in which folder, how many turns, what they cost")
+    .addHelpText("after", "\nExamples:\n  clutch sessions\n  clutch sessions show last");
+  sessions
+    .command("list", { isDefault: true })
+    .description("the newest first")
+    .allowExcessArguments()
+    .option("--agent <names>", "of these agents: letters or programs, with commas between them")
+    .option("--folder <part>", "begun in a folder with this in its name")
+    .option("--since <moment>", "with requests since that day: 7d, today, 2026-11-20")
+    .option("--limit <n>", "so many rows (default: 30)")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch sessions list --agent claude --since 7d")
+    .action(async (flags: import("../commands/sessions.ts").SessionFlags, { args: [word] }: Command) => {
+      if (word !== undefined) throw noCommand("sessions", word, sessions.commands);
+      const { listConversations } = await import("../commands/sessions.ts");
+      status = await listConversations(flags, env);
+    });
+  sessions
+    .command("show")
+    .description("one of them: its models, its retries, and whether compression paid")
+    .argument("[id]", "the session's id, or its beginning; last is the newest", "last")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch sessions show last")
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const { showConversation } = await import("../commands/sessions.ts");
+      status = await showConversation(id, flags, env);
+    });
+
   const breakers = program
     .command("breakers")
     .description("what is out of order, since when and until when: models, keys, accounts, providers")

@@ -77,12 +77,12 @@ export function hasNoTiers(config: TierConfig): boolean {
   return !namesModels(config) && config.default_provider !== "openrouter";
 }
 
-/** Tiers may only say how their models think. */
-function namesModels({ model_tiers: tiers }: TierConfig): boolean {
+/** False also for tiers that only say how to think; those that say nothing at all name no models on purpose. */
+export function namesModels({ model_tiers: tiers }: TierConfig): boolean {
   if (tiers === undefined) return false;
-  const isEmpty = ({ default: first, cascade }: Tier) => first === "" && cascade.length === 0;
-  const saysMore = tierNames.some((tier) => tiers[tier].reasoning !== undefined || tiers[tier].verbosity !== undefined);
-  return !saysMore || !tierNames.every((tier) => isEmpty(tiers[tier]));
+  const all = tierNames.map((tier) => tiers[tier]);
+  const saysHow = all.some(({ reasoning, verbosity }) => reasoning !== undefined || verbosity !== undefined);
+  return !saysHow || all.some(({ default: first, cascade }) => first !== "" || cascade.length > 0);
 }
 
 /** A tier that names no model is the next larger one. */

@@ -1,8 +1,8 @@
 /** Every value that is in force, and who said so. Pure. */
 
 import { findRow } from "../../providers/catalog.ts";
-import { builtInTiers, hasNoTiers } from "../model-tiers.ts";
-import type { Json } from "../protocols/chat.ts";
+import { builtInTiers, hasNoTiers, namesModels } from "../model-tiers.ts";
+import type { Json, JsonObject } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 import type { Path } from "./jsonc-edit.ts";
 import type { ServerFlags } from "./load.ts";
@@ -43,8 +43,14 @@ export function effectiveSettings(input: OriginInput): EffectiveSetting[] {
 
 /** What is asked when no tiers are named, as somebody would have to write it. */
 function withTiers(config: Config): Json {
-  const isBuiltIn = config.model_tiers === undefined && !hasNoTiers(config);
-  return structuredClone(isBuiltIn ? { ...config, model_tiers: builtInTiers } : config) as unknown as Json;
+  const whole = structuredClone(config) as unknown as JsonObject;
+  if (hasNoTiers(config) || namesModels(config)) return whole;
+  const own = isObject(whole["model_tiers"]) ? whole["model_tiers"] : {};
+  const tiers = Object.entries(builtInTiers).map(([name, tier]) => [
+    name,
+    { ...(own[name] as JsonObject), ...structuredClone(tier) },
+  ]);
+  return { ...whole, model_tiers: Object.fromEntries(tiers) };
 }
 
 function leavesOf(value: Json, path: Path): { path: Path; value: Json }[] {

@@ -34,8 +34,13 @@ const markers = ["<<ccr:", "headroom_retrieve"] as const;
 /**
  * The original with the conversation of the compressed one in it. The original itself where nothing is gained, so that a
  * prompt cache sees no change without a reason.
+ * @param asked the members that the compressor was given, and so has to give back
  */
-export function takeOver(original: RequestBody, compressed: Buffer): TakenOver {
+export function takeOver(
+  original: RequestBody,
+  compressed: Buffer,
+  asked: readonly (typeof conversation)[number][] = conversation,
+): TakenOver {
   const refuse = (reason: string): TakenOver => ({ ok: false, reason });
   const { bytes } = original;
   const marker = markers.find((text) => compressed.includes(text, 0, "latin1") && !original.mentions(text));
@@ -44,7 +49,7 @@ export function takeOver(original: RequestBody, compressed: Buffer): TakenOver {
   const after = topLevelMembers(compressed);
   if (before === undefined || after === undefined) return refuse("what came of the request is no JSON object");
   const edits: { span: Span; put: Buffer }[] = [];
-  for (const name of conversation) {
+  for (const name of asked) {
     const span = before.get(name);
     if (span === undefined) continue;
     const its = after.get(name);

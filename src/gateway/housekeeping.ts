@@ -14,6 +14,8 @@ export interface HousekeepingDeps {
   elapsed(): number;
   /** How long requests are kept; 0 is for ever. Read anew each time. */
   retentionDays(): number;
+  /** The same of captured bodies, which never outlive their requests. */
+  bodyDays(): number;
   /** When the newest request began (ms since 1970); undefined without any. */
   newest(): number | undefined;
   /** Copies the write-ahead log back, beside this thread. */
@@ -92,15 +94,18 @@ export class Housekeeping {
 
   /** Deletes what is too old, with pauses. @returns how many rows */
   async prune(): Promise<number> {
-    const { client, now, elapsed, retentionDays, log } = this.#deps;
+    const { client, now, elapsed, retentionDays, bodyDays, log } = this.#deps;
     const days = retentionDays();
-    if (this.#isPruning || days === 0) return 0;
+    const daysOfBodies = bodyDays();
+    if (this.#isPruning || (days === 0 && daysOfBodies === 0)) return 0;
     this.#isPruning = true;
     let count = 0;
     try {
       this.#pruneAt = elapsed() + pruneMs;
-      const before = now() - days * dayMs;
-      for (let rows = pruneSlice(client, before); rows > 0; rows = pruneSlice(client, before)) {
+      const before = days === 0 ? 0 : now() - days * dayMs;
+      const bodiesBefore = Math.max(before, daysOfBodies === 0 ? 0 : now() - daysOfBodies * dayMs);
+      const slice = () => pruneSlice(client, before, bodiesBefore);
+      for (let rows = slice(); rows > 0; rows = slice()) {
         count += rows;
         this.wrote(rows);
         await Bun.sleep(restMs);
@@ -115,7 +120,7 @@ export class Housekeeping {
     } finally {
       this.#isPruning = false;
     }
-    if (count > 0) log(`${count} rows that were older than ${days} days were deleted from the ledger`);
+    if (count > 0) log(`${count} rows that were too old were deleted from the ledger`);
     return count;
   }
 

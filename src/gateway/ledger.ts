@@ -62,6 +62,8 @@ export class Ledger {
   /** List prices that costs were counted from, by model and date, and those of them that are on disk. */
   readonly #prices = new Map<string, PriceRow>();
   readonly #written = new Set<string>();
+  #writing: Promise<void> | undefined;
+  #isClosed = false;
   /** Rows that were given up because the disk refused them for too long. */
   lostRows = 0;
 
@@ -113,7 +115,16 @@ export class Ledger {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    // What the flush under way has taken is on disk only when that one is done.
+    while (this.#writing !== undefined) await this.#writing;
     if (this.#waiting.length === 0 && this.#attempts.length === 0) return;
+    this.#writing = this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+    await this.#writing;
+  }
+
+  async #write(): Promise<void> {
     const entries = this.#waiting;
     const attempts = this.#attempts;
     this.#waiting = [];
@@ -149,6 +160,8 @@ export class Ledger {
   /** The last flush. @returns how many rows the disk has refused, now or before */
   async close(): Promise<number> {
     await this.flush();
+    // From now on the database may be gone: a timer would try for ever, and keep the process from its end.
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     return this.lostRows + this.#waiting.length;
   }
@@ -172,6 +185,7 @@ export class Ledger {
   }
 
   #schedule(ms: number): void {
+    if (this.#isClosed) return;
     this.#timer ??= setTimeout(() => void this.flush(), this.#isFailing ? Math.max(ms, 1000) : ms);
   }
 

@@ -183,6 +183,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     now,
     elapsed: () => performance.now(),
     retentionDays: () => routing.config.ledger.retention_days,
+    bodyDays: () => routing.config.ledger.body_days,
     newest: () => newestStart,
     checkpoint: () => checkpointBeside(input.store.path),
     log: input.log,

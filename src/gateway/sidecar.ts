@@ -63,7 +63,8 @@ export async function compressBeside(
       return undefined;
     }
     const problem = findProblem(answer);
-    const taken = problem === undefined ? takeOver(body, answer) : ({ ok: false, reason: problem } as const);
+    const taken =
+      problem === undefined ? takeOver(body, answer, ["messages"]) : ({ ok: false, reason: problem } as const);
     if (!taken.ok) {
       visit.failed("malformed", `cannot be used: ${taken.reason}`);
       return undefined;

@@ -268,6 +268,13 @@ function takeRoutes(draft: Draft, read: Reader): void {
     if (/^[1-9]\d*$/.test(threshold)) draft.set(["routes", "long_context", "threshold"], Number(threshold), name);
     else draft.leave(name, `"${threshold}" is no number of tokens`);
   }
+  const hasRoutes = routes.some(([name]) => read.has(name));
+  if (hasRoutes && read.has("BIG_CASCADE") && !read.has("OPENROUTER_FALLBACK_MODELS")) {
+    draft.leave(
+      "BIG_CASCADE",
+      "behind the models of routes: here fallbacks stand behind those, so name it there if it shall",
+    );
+  }
   if (read.text("ROUTER_CUSTOM_PATH") !== undefined) draft.leave("ROUTER_CUSTOM_PATH", scriptReason);
 }
 

@@ -19,8 +19,10 @@ import { holdAlone, moveAside } from "./open.ts";
 import { dayOf } from "./rollup.ts";
 
 /** A slice is a transaction of its own, short enough that nobody notices it (rows, pages). */
-const sliceRows = 200;
-const slicePages = 64;
+const sliceRows = 50;
+/** Each of some hundred pages. */
+const sliceBodies = 4;
+const slicePages = 16;
 
 /** An id begins with its request's time. @param ms since 1970 */
 function firstIdOf(ms: number): string {
@@ -30,9 +32,10 @@ function firstIdOf(ms: number): string {
 /**
  * Deletes one slice of what began before then; sums by day stay, those by session go with their requests.
  * @param before ms since 1970
+ * @param bodiesBefore the same for captured bodies
  * @returns how many rows it deleted; 0 when nothing is left to delete
  */
-export function pruneSlice(client: Database, before: number): number {
+export function pruneSlice(client: Database, before: number, bodiesBefore = before): number {
   const id = firstIdOf(before);
   return client.transaction(() => {
     const requests = client.run(
@@ -53,7 +56,11 @@ export function pruneSlice(client: Database, before: number): number {
       `DELETE FROM launches WHERE id IN (SELECT id FROM launches WHERE started_at < ? LIMIT ${sliceRows})`,
       [before],
     ).changes;
-    return requests + attempts + sessions + launches;
+    const bodies = client.run(
+      `DELETE FROM captures WHERE rowid IN (SELECT rowid FROM captures WHERE created_at < ? LIMIT ${sliceBodies})`,
+      [bodiesBefore],
+    ).changes;
+    return requests + attempts + sessions + launches + bodies;
   })();
 }
 

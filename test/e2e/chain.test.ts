@@ -28,7 +28,11 @@ if (tmuxFile === null) console.warn("tmux is not installed: the tests of the cha
 
 const homes: Home[] = [];
 afterEach(async () => {
-  for (const home of homes.splice(0)) await clutch(home, ["down"]);
+  for (const home of homes.splice(0)) {
+    await clutch(home, ["down"]);
+    // Bun keeps what it has transpiled in HOME: all homes together take seconds to remove.
+    rmSync(home.path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 

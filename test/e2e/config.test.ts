@@ -329,6 +329,7 @@ test("clutch config path, schema and a mistyped command", async () => {
   expect((await config(folder, ["path"])).stdout).toBe(`${file}\n`);
   const schema = JSON.parse((await config(folder, ["schema"])).stdout);
   expect(schema.properties.server.properties.port).toEqual({
+    description: "0 is any free one",
     default: 8082,
     type: "integer",
     minimum: 0,

@@ -378,8 +378,8 @@ describe("keys are tested before they are saved", () => {
     });
 
   test.each([
-    [good, "works", "2 models", true],
-    ["sk-bad-0123456789", "refused", "401: Incorrect API key provided: (hidden)", false],
+    [good, "works", "HTTP 200", true],
+    ["sk-bad-0123456789", "refused", "HTTP 401: Incorrect API key provided: (the key)", false],
   ])("%s %s", async (key, verdict, detail, saved) => {
     const server = serveModels();
     const home = newHome();

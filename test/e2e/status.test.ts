@@ -236,7 +236,7 @@ describe.each(programs.map(({ name, argv }) => [name, argv] as const))("clutch s
     [
       "installed and hanging",
       "hanging",
-      { version: null, detail: expect.stringContaining("gave no answer within 1.5 s"), hint: expect.any(String) },
+      { version: null, detail: expect.stringContaining("gave no answer within 1 s"), hint: expect.any(String) },
     ],
   ];
   test.each(states)("RTK %s: a passive row that fails nothing", async (_state, kind, seen) => {

@@ -4,6 +4,7 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Housekeeping, type HousekeepingDeps } from "../../src/gateway/housekeeping.ts";
+import { captureQueries } from "../../src/store/captures.ts";
 import { checkpointBeside } from "../../src/store/checkpoint.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { requestQueries } from "../../src/store/requests.ts";
@@ -42,6 +43,7 @@ async function setUp(daysAgo: readonly number[], changes: Partial<HousekeepingDe
     now: () => clock.now,
     elapsed: () => clock.elapsed,
     retentionDays: () => 90,
+    bodyDays: () => 7,
     newest: () => start - Math.min(...daysAgo) * dayMs,
     checkpoint: async () => true,
     log: (line) => lines.push(line),
@@ -65,15 +67,42 @@ describe("housekeeping", () => {
     const { keeping, lines, left, pass, look } = await setUp([0, 89, 91, 200]);
     keeping.start();
     await look();
-    expect([left(), lines]).toEqual([20, ["22 rows that were older than 90 days were deleted from the ledger"]]);
+    expect([left(), lines]).toEqual([20, ["22 rows that were too old were deleted from the ledger"]]);
     pass(dayMs + 3_600_000);
     await look();
     expect(left()).toBe(10);
     keeping.stop();
   });
 
+  test("deletes captured bodies by a term of their own, and never keeps them longer than their requests", async () => {
+    for (const [retention, body, kept] of [
+      [90, 7, ["d0", "d6"]],
+      [0, 7, ["d0", "d6"]],
+      [90, 0, ["d0", "d6", "d8", "d80"]],
+      [0, 0, ["d0", "d6", "d8", "d80", "d100"]],
+    ] as const) {
+      const { store, look } = await setUp([0], { retentionDays: () => retention, bodyDays: () => body });
+      const captured = [0, 6, 8, 80, 100].map((days) => ({
+        requestId: `d${days}`,
+        createdAt: start - days * dayMs,
+        protocol: "chat" as const,
+        query: "",
+        headers: {},
+        request: "{}",
+        requestBytes: 2,
+        response: undefined,
+        responseBytes: 0,
+      }));
+      await captureQueries(store.db).save(captured);
+      await look();
+      await look();
+      const left = await Promise.all(captured.map(({ requestId }) => captureQueries(store.db).find(requestId)));
+      expect(left.flatMap((row) => row?.requestId ?? [])).toEqual([...kept]);
+    }
+  });
+
   test("keeps everything where the config says so", async () => {
-    const { look, left } = await setUp([0, 500], { retentionDays: () => 0 });
+    const { look, left } = await setUp([0, 500], { retentionDays: () => 0, bodyDays: () => 0 });
     await look();
     expect(left()).toBe(20);
   });

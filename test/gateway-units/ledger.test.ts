@@ -194,6 +194,40 @@ describe("the ledger", () => {
     expect(await ledger.close()).toBe(2);
   });
 
+  test("is closed only when the flush under way is on disk, and writes nothing after that", async () => {
+    const { promise: reached, resolve: release } = Promise.withResolvers<void>();
+    const saved: string[] = [];
+    const ledger = new Ledger({
+      queries: {
+        async save(rows) {
+          await reached;
+          saved.push(...[...rows].map(({ id }) => id));
+        },
+      },
+      now: () => 1000,
+      onFinish: () => {},
+      onWriteError: () => {},
+    });
+    ledger.begin(pending("a"));
+    const flushed = ledger.flush();
+    ledger.begin(pending("b"));
+    let isClosed = false;
+    const closed = ledger.close().then((lost) => {
+      isClosed = true;
+      return lost;
+    });
+    await pass(0);
+    expect({ isClosed, saved: [...saved] }).toEqual({ isClosed: false, saved: [] });
+    release();
+    expect(await closed).toBe(0);
+    await flushed;
+    expect(saved).toEqual(["a", "b"]);
+    ledger.begin(pending("c"));
+    await pass(10 * flushMs);
+    expect(saved).toEqual(["a", "b"]);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
   test("writes at its close what still waits", async () => {
     const { ledger, saved } = setUp();
     ledger.begin(pending("a"));

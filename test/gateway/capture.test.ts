@@ -14,7 +14,8 @@ const replies = {
   chat: [json(whole.chat), sse([streamed("chat")])],
   responses: [json(whole.responses), sse([streamed("responses")])],
   broken: json({ error: { message: "out of order" } }, 500),
-  cut: sse([streamed("chat").slice(0, streamed("chat").indexOf('finish_reason":"stop'))], "cut"),
+  // What was sent before it is cut is with the client by then.
+  cut: () => sse([streamed("chat").slice(0, streamed("chat").indexOf('"stop"')), Bun.sleep(300)], "cut"),
 };
 
 interface Bodies {

@@ -89,6 +89,30 @@ describe("headroom.mode sidecar", () => {
     },
   );
 
+  test.each(["messages", "chat"] as const)(
+    "%s: what it is not asked about stays as it was: no answer of its has the tools in it",
+    async (protocol) => {
+      await using world = await start({});
+      const { gateway, asked } = world;
+      const name = "read";
+      const schema = { type: "object", properties: {} };
+      const tool = protocol === "messages" ? { name, input_schema: schema } : { name, parameters: schema };
+      const rest: JsonObject = {
+        tools: [protocol === "messages" ? tool : { type: "function", function: tool }],
+        ...(protocol === "messages" && { system: "You are an agent." }),
+      };
+      const messages = [{ role: "user", content: long }];
+      await (await gateway.ask(protocol, `${protocol}:${protocol}`, false, { body: { messages, ...rest } })).text();
+      expect(Object.keys(asked[0]?.body ?? {})).toEqual(["model", "config", "messages"]);
+      expect(gateway.upstream.requests[0]?.body).toMatchObject({
+        ...rest,
+        messages: [{ role: "user", content: "read it: ~" }],
+      });
+      expect(await gateway.onlyRequest()).toMatchObject({ compression: "sidecar" });
+      expect(gateway.lines).toEqual([]);
+    },
+  );
+
   test("streams too", async () => {
     await using world = await start({});
     const text = await (await world.ask("messages", "streams", true)).text();

@@ -1,6 +1,9 @@
 /** How much a tier's models think, as the config says: in each target's own words, on the wire. */
 
 import { describe, expect, test } from "bun:test";
+import { readLauncherSettings } from "../../launcher/settings.ts";
+import { parseConfig } from "../../src/config/schema.ts";
+import { tierModels } from "../../src/model-tiers.ts";
 import type { JsonObject, Protocol } from "../../src/protocols/chat.ts";
 import { whole } from "../support/answers.ts";
 import { json, type UpstreamRequest } from "../support/fake-upstream.ts";
@@ -194,4 +197,11 @@ describe("model_tiers.BIG.reasoning and .verbosity", () => {
     expect((await ask(bench.url, "chat", "clutch-big", false)).status).toBe(200);
     expect(bench.upstream.requests.map(({ body }) => body["reasoning_effort"])).toEqual(["high", undefined, undefined]);
   });
+});
+
+test("the launcher reads the same models of such a config", () => {
+  const config = { model_tiers: { BIG: { reasoning: { effort: "high" } } } };
+  const { models } = readLauncherSettings(config, "here", {});
+  expect(tierModels("SMALL", false, models)).toEqual(tierModels("SMALL", false, parseConfig(config, "here")));
+  expect(tierModels("BIG", false, models)[0]).toBe("moonshotai/kimi-k2.6:free");
 });

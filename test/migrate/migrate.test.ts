@@ -257,6 +257,12 @@ MAX_RETRIES=2
         'PORT: "http" is no port',
       ],
     ],
+    [
+      "routes without fallbacks",
+      "BIG_MODEL=a/big\nBIG_CASCADE=a/1,a/2\nROUTER_THINK=a/think",
+      { model_tiers: { BIG: { default: "a/big", cascade: ["a/1", "a/2"] } }, routes: { think: "a/think" } },
+      ["BIG_CASCADE: behind the models of routes: here fallbacks stand behind those, so name it there if it shall"],
+    ],
     ["nothing of ours", "DATABASE_URL=x", {}, ["DATABASE_URL: no setting of Clutch's corresponds to it"]],
   ];
   test.each(endpoints)("%s", (_name, text, config, behind) => {

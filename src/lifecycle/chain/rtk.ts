@@ -49,12 +49,12 @@ interface Program {
   answer: string;
 }
 
-const askLimitMs = 1_500;
+const askLimitMs = 1_000;
 const cacheLifeMs = 10_000;
 /** A PATH with more of that name has a problem that rows would not solve. */
 const mostPrograms = 4;
 
-/** Asks at most every ten seconds and then for at most 1.5 s; runs in the cache folder, where no project can speak to it. */
+/** Asks at most every ten seconds, for at most a second; runs in the cache folder, where no project can speak to it. */
 export async function observeRtk(place: RtkPlace, now: () => number = Date.now): Promise<RtkObservation> {
   const { env, home, cacheDir } = place;
   const files = findPrograms(env).slice(0, mostPrograms);
