@@ -132,9 +132,8 @@ export class Budgets {
     const note = renderNote((hard ?? soft) as Breach);
     if (hard !== undefined) {
       this.#say(hard);
-      const { resetsAt } = hard;
-      const wait = resetsAt === undefined ? {} : { retryAfterMs: Math.max(1000, resetsAt - this.#deps.now()) };
-      const refusal = { kind: "billing", message: `${describe(hard)}. ${describeEnd(hard)}.`, ...wait } as const;
+      // In words alone: Codex 0.169 and OpenCode 1.18 sleep for as long as retry-after says, which is until midnight.
+      const refusal = { kind: "billing", message: `${describe(hard)}. ${describeEnd(hard)}.` } as const;
       return { refusal, note, spent: undefined };
     }
     const reason = soft && `${nameOf(soft.scope)} for paid models is used up (${amounts(soft)})`;
