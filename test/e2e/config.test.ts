@@ -4,9 +4,10 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { skipAloud } from "../../agent-tests/skip-aloud.ts";
 import { findBinary } from "../../src/find-binary.ts";
 import { runClutch } from "../support/run-clutch.ts";
-import { skipAloud } from "../support/skip-aloud.ts";
+
 import { startTerminal } from "../support/terminal.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-config-"));
@@ -22,7 +23,8 @@ function home(text?: string): { home: string; file: string } {
 }
 
 const entry = join(import.meta.dir, "../../src/main.ts");
-const isWithoutTmux = skipAloud(findBinary("tmux", process.env) !== undefined, "tmux");
+const isWithoutTmux = findBinary("tmux", process.env) === undefined;
+if (isWithoutTmux) skipAloud("clutch config at a terminal", "tmux is not on PATH");
 const quiet = { BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" };
 const config = (folder: string, args: readonly string[], env: Record<string, string> = {}) =>
   runClutch(folder, ["config", ...args], { ...quiet, ...env });

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { skipAloud } from "../../agent-tests/skip-aloud.ts";
 import { parseConfig } from "../../src/config/schema.ts";
 import { findBinary } from "../../src/find-binary.ts";
 import { whole } from "../support/answers.ts";
@@ -20,7 +21,6 @@ import { json, type Script, startFakeUpstream } from "../support/fake-upstream.t
 import { ask, eventually, startServe } from "../support/gateway.ts";
 import { nobodyHere, ollama, serveLocal } from "../support/local-servers.ts";
 import { runClutch } from "../support/run-clutch.ts";
-import { skipAloud } from "../support/skip-aloud.ts";
 import { startTerminal, type Terminal } from "../support/terminal.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-init-"));
@@ -422,7 +422,9 @@ describe("keys are tested before they are saved", () => {
   });
 });
 
-describe.skipIf(skipAloud(findBinary("tmux", process.env) !== undefined, "tmux"))("at a terminal", () => {
+const isWithoutTmux = findBinary("tmux", process.env) === undefined;
+if (isWithoutTmux) skipAloud("clutch init at a terminal", "tmux is not on PATH");
+describe.skipIf(isWithoutTmux)("at a terminal", () => {
   const entry = join(import.meta.dir, "../../src/main.ts");
 
   function open(home: string, env: Record<string, string> = {}, flags = "--no-test"): Terminal {
