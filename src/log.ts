@@ -100,6 +100,21 @@ function renderPretty({ time, level, message, request, error }: Line, paint: Log
   return `${paint.dim(time)} ${mark}${id}${message}${error === undefined ? "" : `\n${error}`}`;
 }
 
+/** Lines of JSON that were written by a logger as sentences; whatever else is in the text stays as it is. */
+export function renderLogText(text: string, paint: LogPaint): string {
+  return text.replace(/^\{"time":.*\}$/gm, (json) => {
+    try {
+      const line = JSON.parse(json) as Partial<Line>;
+      const level = logLevels.find((known) => known === line.level);
+      if (typeof line.time !== "string" || typeof line.message !== "string" || level === undefined) return json;
+      const { time, message, request, error } = line;
+      return renderPretty({ time, level, message, request, error }, paint);
+    } catch {
+      return json;
+    }
+  });
+}
+
 function describeError(error: unknown): string | undefined {
   if (error === undefined) return undefined;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -114,6 +129,7 @@ const hidden = "(hidden)";
 const patterns: readonly (readonly [RegExp, string])[] = [
   [/\b(Bearer\s+)[^\s"',;()\\]{8,}/gi, `$1${hidden}`],
   [/\b(xx-[a-z0-9]{2,5}-[a-z0-9]{4,16})-[\w-]{16,}/g, `$1-${hidden}`],
+  [/\b(clutch-[a-z0-9]{8})-[\w-]{16,}/g, `$1-${hidden}`],
   [/\b(?:sk|pk|rk|gsk|xai|nvapi|hf|ghp|glpat)[-_][\w-]{16,}/g, hidden],
   [/\bAIza[\w-]{30,}/g, hidden],
 ];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createLogger, type LogFacts, parseLogSettings, Secrets } from "../src/log.ts";
+import { createLogger, type LogFacts, parseLogSettings, renderLogText, Secrets } from "../src/log.ts";
 
 const key = 'a"key\\with/all+that=hurts';
 
@@ -66,6 +66,15 @@ describe("a line", () => {
   });
 });
 
+test("renderLogText() makes sentences of a logger's lines, and leaves others as they are", () => {
+  const [one = ""] = write("json", "left it", { level: "warn", request: "k3j9", ms: 12 });
+  const foreign = ['{"time":"now"}', '{"time": broken}', "plain", '{"level":"info"}'];
+  const plain = (text: string) => text;
+  const text = renderLogText([one, ...foreign, one].join("\n"), { dim: plain, bold: plain, red: plain, yellow: plain });
+  const sentence = "2026-11-20T12:00:00.000Z warn k3j9 left it";
+  expect(text).toBe([sentence, ...foreign, sentence].join("\n"));
+});
+
 describe("a secret", () => {
   test.each([
     ["in the message", `it said ${key}!`, {}],
@@ -77,6 +86,7 @@ describe("a secret", () => {
     ["in JSON that is told as text", JSON.stringify({ key }), {}],
     ["that nobody told, behind Bearer", 'authorization: "Bearer abc.def-123"', {}],
     ["that nobody told, in a launch token", "xx-cip-k3j9aa11-AbCdEfGhIjKlMnOpQr", {}],
+    ["that nobody told, in a key of Clutch's own", "clutch-k3j9wq2m-AbCdEfGhIjKlMnOpQrStUvWxYz_-0123456789AbCdE", {}],
     ["that nobody told, by its look", "sk-or-v1-0123456789abcdef0123", {}],
   ])("does not get out %s", (_name, message, facts) => {
     const spellings = [
