@@ -75,6 +75,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
     factsOf: ({ provider, model }) => findModel(provider.id, model, models.catalogue()),
     modelBook: () => models.book(),
     localModel: () => models.localModel(),
+    reloadConfig: () => takeOverConfig(),
     loops: () => {
       const { lookedAt, everyMs } = models.pulse();
       return lookedAt === undefined ? [] : [{ name: "model lists", lastAt: lookedAt, everyMs }];
@@ -118,6 +119,17 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
       // The config file is broken at this moment, which its own watcher tells.
     }
   };
+  const takeOverConfig = async (): Promise<string[]> => {
+    const fresh = await load();
+    const world = await modelWorld(fresh, homes, env);
+    await gateway.reload(fresh, await tierLetters(homes, models.letters()));
+    configProblems = [];
+    const changed = changedKeys(loaded.config, fresh.config);
+    logChange(changed, log);
+    loaded = fresh;
+    models.configure(world);
+    return changed;
+  };
   report();
   // What is known of models is read when the first requests are on their way, not before the port is open.
   const reading = setTimeout(async () => {
@@ -127,13 +139,7 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
 
   const stopWatching = watchConfigFile(homes, async () => {
     try {
-      const fresh = await load();
-      const world = await modelWorld(fresh, homes, env);
-      await gateway.reload(fresh, await tierLetters(homes, models.letters()));
-      configProblems = [];
-      logChange(loaded, fresh, log);
-      loaded = fresh;
-      models.configure(world);
+      await takeOverConfig();
     } catch (error) {
       configProblems = [`the config file was not taken over: ${renderError(error)}`];
       report();
@@ -187,8 +193,7 @@ async function modelWorld({ config }: LoadedConfig, homes: Homes, env: Env): Pro
   return describeWorld(config, readPinnedLetters(raw.value, raw.path ?? homes.configFile), env);
 }
 
-function logChange(before: LoadedConfig, after: LoadedConfig, log: Log): void {
-  const keys = changedKeys(before.config, after.config);
+function logChange(keys: readonly string[], log: Log): void {
   log(keys.length === 0 ? "the config file was written, nothing changed" : `config changed: ${keys.join(", ")}`);
   if (keys.includes("server")) log("server.host, server.port and server.require_key take effect at the next start");
 }

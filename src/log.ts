@@ -129,6 +129,7 @@ const hidden = "(hidden)";
 const patterns: readonly (readonly [RegExp, string])[] = [
   [/\b(Bearer\s+)[^\s"',;()\\]{8,}/gi, `$1${hidden}`],
   [/\b(xx-[a-z0-9]{2,5}-[a-z0-9]{4,16})-[\w-]{16,}/g, `$1-${hidden}`],
+  [/\b(clutch-[a-z0-9]{8})-[\w-]{16,}/g, `$1-${hidden}`],
   [/\b(?:sk|pk|rk|gsk|xai|nvapi|hf|ghp|glpat)[-_][\w-]{16,}/g, hidden],
   [/\bAIza[\w-]{30,}/g, hidden],
 ];

@@ -86,6 +86,7 @@ describe("a secret", () => {
     ["in JSON that is told as text", JSON.stringify({ key }), {}],
     ["that nobody told, behind Bearer", 'authorization: "Bearer abc.def-123"', {}],
     ["that nobody told, in a launch token", "xx-cip-k3j9aa11-AbCdEfGhIjKlMnOpQr", {}],
+    ["that nobody told, in a key of Clutch's own", "clutch-k3j9wq2m-AbCdEfGhIjKlMnOpQrStUvWxYz_-0123456789AbCdE", {}],
     ["that nobody told, by its look", "sk-or-v1-0123456789abcdef0123", {}],
   ])("does not get out %s", (_name, message, facts) => {
     const spellings = [

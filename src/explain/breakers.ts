@@ -1,34 +1,14 @@
 /** What is out of order, for people and for programs. Pure. */
 
-import type { FailureKind } from "../../providers/failure.ts";
+import type { z } from "zod";
+import type { breakerReport } from "../gateway/admin-schemas.ts";
 import { type Circuit, stateOf } from "../gateway/circuit.ts";
-import { type CircuitKind, nameCircuit, parseCircuitId } from "./circuit-names.ts";
+import { nameCircuit, parseCircuitId } from "./circuit-names.ts";
 import { asIso, renderClock, renderIn } from "./clock.ts";
 import { clip, type Paint, renderColumns } from "./table.ts";
 
 /** One row of `clutch breakers --json`. */
-export interface BreakerReport {
-  id: string;
-  /** As a person calls it. */
-  what: string;
-  scope: CircuitKind | null;
-  state: "open" | "half-open" | "counting";
-  /** The failure that opened it; null while it only counts. */
-  kind: FailureKind | null;
-  reason: string | null;
-  since: string | null;
-  back_at: string | null;
-  /** Who says when it is back: the upstream itself, or Clutch, which doubles its guess each time. */
-  told_by: "upstream" | "guess" | null;
-  /** A request is trying it at this moment. */
-  probing: boolean;
-  /** Weight of the failures since the last success; a soft one weighs one half. */
-  failures: number;
-  /** How many open it; null where the config is not known. */
-  failures_limit: number | null;
-  /** How often in a row it has opened. */
-  openings: number;
-}
+export type BreakerReport = z.infer<typeof breakerReport>;
 
 export interface KnownCircuit {
   id: string;

@@ -1,48 +1,22 @@
 /** How much of each limit is left, for people and for programs. Pure. */
 
+import type { z } from "zod";
 import { type FailureKind, reactions } from "../../providers/failure.ts";
+import type { quotaReport } from "../gateway/admin-schemas.ts";
 import type { AccountView } from "../gateway/openrouter-account.ts";
 import type { QuotaRules } from "../gateway/quota-windows.ts";
 import type { AttemptCount } from "../store/lookups.ts";
-import { type BreakerReport, type KnownCircuit, renderBreakerTable, reportBreakers } from "./breakers.ts";
+import { type KnownCircuit, renderBreakerTable, reportBreakers } from "./breakers.ts";
 import { asIso, nextMidnight, renderClock, renderIn, renderSpan } from "./clock.ts";
 import { type Paint, renderColumns } from "./table.ts";
 
 /** `clutch quota --json`. */
-export interface QuotaReport {
-  /** The config's own limits. */
-  limits: LimitReport[];
-  /** Keys, accounts, providers and pools that are closed, or about to be tried again. */
-  closed: BreakerReport[];
-  /** Null where the config has no key for OpenRouter. */
-  openrouter: FreePoolReport | null;
-}
+export type QuotaReport = z.infer<typeof quotaReport>;
 
-export interface LimitReport {
-  model: string;
-  requests_per_minute: number;
-  used: number;
-  /** When the model may be asked again; null while it may. */
-  back_at: string | null;
-}
+export type LimitReport = QuotaReport["limits"][number];
 
 /** All of OpenRouter's free models draw on it. */
-export interface FreePoolReport {
-  /** When OpenRouter was asked; null when it was not, and then it is not known what is left. */
-  asked_at: string | null;
-  error: string | null;
-  limit: number | null;
-  used: number | null;
-  remaining: number | null;
-  resets_at: string;
-  /** What the key may still spend, in US dollars; null without a limit, or when it is not known. */
-  credit_usd: number | null;
-  /** Requests to free models in Clutch's own ledger. */
-  sent_last_hour: number;
-  sent_today: number;
-  /** When it is used up if things go on as in the last hour; null if not before it resets, or not known. */
-  ends_at: string | null;
-}
+export type FreePoolReport = NonNullable<QuotaReport["openrouter"]>;
 
 export interface QuotaFacts {
   limits: readonly { model: string; limit: number; used: number; restsUntil: number }[];

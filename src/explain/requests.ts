@@ -1,9 +1,11 @@
 /** Requests as lists and files have them: `clutch requests`. Pure. */
 
+import type { z } from "zod";
 import { renderModelReference } from "../../providers/model-reference.ts";
+import type { attemptReport, requestReport } from "../gateway/admin-schemas.ts";
 import { agentNames, isAgentLetter } from "../launch-code.ts";
 import type { ListedRequest } from "../store/request-list.ts";
-import type { AttemptRow, Pricing, RequestRow } from "../store/schema.ts";
+import type { AttemptRow } from "../store/schema.ts";
 import { asIso, renderMoment, renderSpan } from "./clock.ts";
 import { renderCount, renderUsd } from "./counts.ts";
 import { renderCsvRow } from "./csv.ts";
@@ -11,47 +13,7 @@ import { asPlainLine, cutLine } from "./cut-line.ts";
 import { clip, type Paint, renderColumns } from "./table.ts";
 
 /** An entry of `clutch requests list --json`, and a line of an export; the time is ISO 8601 in UTC, spans are milliseconds. */
-export interface RequestReport {
-  id: string;
-  started_at: string;
-  /** The agent's letter in launch codes. */
-  agent: string | null;
-  code: string | null;
-  launch_id: string | null;
-  session: string | null;
-  /** Where the agent was started; null where nothing tells. */
-  folder: string | null;
-  model_requested: string;
-  served_by: string | null;
-  status: RequestRow["status"];
-  attempts: number;
-  /** Neither read from nor written to a prompt cache. */
-  input_tokens: number | null;
-  cache_read_tokens: number | null;
-  cache_write_tokens: number | null;
-  /** Reasoning included. */
-  output_tokens: number | null;
-  reasoning_tokens: number | null;
-  usage_estimated: boolean | null;
-  /** Null is unknown, not zero. */
-  cost_usd: number | null;
-  /** What the cost is made of: billed by the upstream, counted from a list, free, or paid for by a plan. */
-  pricing: Pricing | null;
-  price_source: string | null;
-  duration_ms: number | null;
-  first_token_ms: number | null;
-  http_status: number | null;
-  error: string | null;
-  rule: string | null;
-  /** The launch code's letter, or the config's tier. */
-  tier: string | null;
-  protocol: RequestRow["protocol"];
-  streamed: boolean;
-  compression: string | null;
-  /** Estimates, without and with it. */
-  tokens_before: number | null;
-  tokens_after: number | null;
-}
+export type RequestReport = z.infer<typeof requestReport>;
 
 /** @param folder of its launch, where the row does not tell */
 export function reportRequest(row: ListedRequest, folder: string | undefined): RequestReport {
@@ -91,19 +53,7 @@ export function reportRequest(row: ListedRequest, folder: string | undefined): R
 }
 
 /** One try at one model, for `clutch requests show --json`. */
-export interface AttemptReport {
-  number: number;
-  target: string;
-  protocol: AttemptRow["protocol"];
-  started_at: string;
-  duration_ms: number;
-  /** Null for the one that served. */
-  failure_kind: string | null;
-  failure_scope: string | null;
-  http_status: number | null;
-  message: string | null;
-  retry_after_ms: number | null;
-}
+export type AttemptReport = z.infer<typeof attemptReport>;
 
 export function reportAttempt(row: AttemptRow): AttemptReport {
   return {

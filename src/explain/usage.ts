@@ -1,62 +1,21 @@
 /** What was used and what it cost, as `clutch usage --json` has it. Pure. */
 
+import type { z } from "zod";
+import type { usageReport, usageRow, usageSavings, usageTotals } from "../gateway/admin-schemas.ts";
 import { noSums, type Sums, sumNames } from "../store/rollup.ts";
 import type { GroupedSums, UsageSpan } from "../store/usage.ts";
 import type { UsageGroup } from "../usage-groups.ts";
 import { renderDay } from "./period.ts";
 
-export interface UsageTotals {
-  requests: number;
-  input_tokens: number;
-  cache_read_tokens: number;
-  cache_write_tokens: number;
-  output_tokens: number;
-  reasoning_tokens: number;
-  /** As far as it is known; null when nothing is. */
-  cost_usd: number | null;
-  /** Answers whose cost nobody tells. */
-  unpriced_requests: number;
-}
+export type UsageTotals = z.infer<typeof usageTotals>;
 
 /** Besides its key, under the name that it is grouped by: null where it is unknown, or nobody answered. */
-export type UsageRow = UsageTotals & { readonly [group in UsageGroup]?: string | null };
+export type UsageRow = z.infer<typeof usageRow>;
 
 /** All in US dollars, against what the first choice would have cost for the same tokens; null is unknown, below 0 it cost more. */
-export interface UsageSavings {
-  /** Where another model answered for money or from a plan, less what the answers cost that were left. */
-  cascade_usd: number | null;
-  /** Where a free model answered in the place of a dearer one. */
-  free_usd: number | null;
-  /** Requests that another than the first choice answered, and those of them that nobody can compare. */
-  moved_requests: number;
-  unknown_requests: number;
-  compression_usd: number | null;
-  /** Taken out by compression: an estimate. */
-  compression_tokens: number;
-  /** Share of the input of requests that compression was tried on. */
-  compression_share: number | null;
-}
+export type UsageSavings = z.infer<typeof usageSavings>;
 
-export interface UsageReport {
-  /** Days, UTC; both count. */
-  from: string;
-  to: string;
-  by: UsageGroup;
-  totals: UsageTotals;
-  rows: UsageRow[];
-  /** Of the requests in the totals. */
-  outcomes: {
-    completed: number;
-    errors: number;
-    aborted: number;
-    free_requests: number;
-    plan_requests: number;
-    estimated_requests: number;
-    /** Part of the cost: answers that were left for another candidate. */
-    left_usd: number;
-  };
-  savings: UsageSavings;
-}
+export type UsageReport = z.infer<typeof usageReport>;
 
 /** @param groups whatever they are grouped by, they come to the totals. The dearest first; days in their order */
 export function reportUsage(groups: readonly GroupedSums[], span: UsageSpan, by: UsageGroup): UsageReport {

@@ -1,8 +1,9 @@
 /** One request's story as data: what the ledger's rows and its trail say together. Pure. */
 
+import type { z } from "zod";
 import type { Failure, FailureKind } from "../../providers/failure.ts";
 import { renderModelReference } from "../../providers/model-reference.ts";
-import type { RouteStep } from "../gateway/router.ts";
+import type { attemptStory, candidateStory, requestStory, whyReport } from "../gateway/admin-schemas.ts";
 import { maxNameCharacters, parseTrail, type Trail, type TrailCall, type TrailCandidate } from "../gateway/trail.ts";
 import { agentNames, isAgentLetter } from "../launch-code.ts";
 import type { AttemptRow, RequestRow } from "../store/schema.ts";
@@ -11,84 +12,13 @@ import { asIso, renderClock } from "./clock.ts";
 import { explainFailure, fasterRival, overBefore } from "./failure-words.ts";
 
 /** `clutch why --json`; times are ISO 8601 in UTC, spans milliseconds. */
-export interface WhyReport {
-  request: RequestStory;
-  /** The rule that decided which candidates there were. */
-  rule: string | null;
-  /** Configured rules that were asked before it. */
-  rules_passed: RouteStep[];
-  candidates: CandidateStory[];
-  attempts: AttemptStory[];
-  served_by: string | null;
-}
+export type WhyReport = z.infer<typeof whyReport>;
 
-export interface RequestStory {
-  id: string;
-  started_at: string | null;
-  status: RequestRow["status"];
-  /** The agent's letter in launch codes, and its name. */
-  agent: string | null;
-  agent_name: string | null;
-  code: string | null;
-  launch_id: string | null;
-  session: string | null;
-  /** Where the agent was started; null where nothing tells. */
-  folder: string | null;
-  protocol: RequestRow["protocol"];
-  streamed: boolean;
-  model_requested: string;
-  http_status: number | null;
-  error: string | null;
-  duration_ms: number | null;
-  first_token_ms: number | null;
-  /** When the stream was opened before anybody had answered. */
-  opened_early_ms: number | null;
-  /** Time spent waiting for limits that were soon over. */
-  waited_ms: number;
-  input_tokens: number | null;
-  cache_read_tokens: number | null;
-  cache_write_tokens: number | null;
-  output_tokens: number | null;
-  reasoning_tokens: number | null;
-  usage_estimated: boolean | null;
-  cost_usd: number | null;
-}
+export type RequestStory = z.infer<typeof requestStory>;
 
-export interface CandidateStory {
-  target: string;
-  outcome: "served" | "failed" | "skipped" | "asking" | "not-needed" | "not-reached";
-  /** In words. */
-  reason: string;
-  kind: FailureKind | null;
-  back_at: string | null;
-  /** It stood further back, and was moved forward because the session's prompt cache is there. */
-  moved_forward: boolean;
-  /** Models that OpenRouter itself could turn to, asked in the same request. */
-  others: string[];
-}
+export type CandidateStory = z.infer<typeof candidateStory>;
 
-export interface AttemptStory {
-  number: number;
-  target: string;
-  protocol: AttemptRow["protocol"];
-  /** After the request came. */
-  offset_ms: number;
-  duration_ms: number;
-  http_status: number | null;
-  kind: FailureKind | null;
-  scope: Failure["scope"] | null;
-  /** In words. */
-  meaning: string;
-  /** What the upstream said, or what was noticed. */
-  message: string | null;
-  retry_after_ms: number | null;
-  key: string | null;
-  /** Begun while an earlier one was still silent. */
-  hedged: boolean;
-  /** How the request was changed for this target. */
-  repairs: string[];
-  closed: { id: string; what: string; until: string | null } | null;
-}
+export type AttemptStory = z.infer<typeof attemptStory>;
 
 export interface RecordedRequest {
   request: RequestRow;

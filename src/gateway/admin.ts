@@ -4,35 +4,39 @@
  */
 
 import { type Context, Hono } from "hono";
-import { z } from "zod";
-import { ClutchError, renderError } from "../errors.ts";
+import type { z } from "zod";
+import { agentIds } from "../agent-roles.ts";
+import { ClutchError, type ErrorCode, renderError } from "../errors.ts";
 import { type KnownCircuit, reportBreakers } from "../explain/breakers.ts";
 import { matchCircuits } from "../explain/circuit-names.ts";
+import { asIso } from "../explain/clock.ts";
+import { parsePeriod } from "../explain/period.ts";
 import { countFree, reportQuota } from "../explain/quota.ts";
+import { reportAttempt, reportRequest } from "../explain/requests.ts";
+import { reportUsage } from "../explain/usage.ts";
 import { explainRequest } from "../explain/why.ts";
-import { parseCaptureMode } from "../lifecycle/capture-mode.ts";
-import type { Json, JsonObject } from "../protocols/chat.ts";
-import { isObject } from "../protocols/json.ts";
 import type { Lookups } from "../store/lookups.ts";
+import type { ListedRequest, RequestFilter } from "../store/request-list.ts";
+import type { RequestRow } from "../store/schema.ts";
+import type { GroupedSums, UsageSpan } from "../store/usage.ts";
+import type { UsageGroup } from "../usage-groups.ts";
 import { version } from "../version.ts";
+import type { BudgetReport, headroomReport } from "./admin-schemas.ts";
+import type { BudgetState, Level } from "./budgets.ts";
 import type { Captures } from "./capture.ts";
 import type { DayTotals } from "./day-totals.ts";
+import { type AdminHandlers, type Asked, adminEndpoints, type Endpoint } from "./endpoints.ts";
 import type { FlightReport } from "./flights.ts";
 import type { Admission } from "./gate.ts";
-import { isLoopbackPeer } from "./guard.ts";
+import { addressOf, isLoopbackPeer, type PeerSource } from "./guard.ts";
 import type { Health } from "./health.ts";
 import { createKey, listKeys, revokeKey, rotateKey } from "./key-office.ts";
-import { createKeyRequest, revokeKeyRequest, rotateKeyRequest } from "./key-schemas.ts";
 import type { Keyring } from "./keyring.ts";
 import type { OpenRouterAccount } from "./openrouter-account.ts";
 import { type Caller, recognise } from "./recognise.ts";
-import { type GatewayStatus, type LineStatus, reportEnded, splitBreakers } from "./status-report.ts";
+import type { RuleHit } from "./rule-hits.ts";
+import { type GatewayStatus, reportEnded, splitBreakers } from "./status-report.ts";
 import type { TierReport } from "./tier-status.ts";
-
-/** Who is at the other end of a request's socket; Bun's server is one. */
-export interface PeerSource {
-  requestIP(request: Request): { address: string } | null;
-}
 
 export interface AdminDeps {
   /** Milliseconds since 1970. */
@@ -51,9 +55,14 @@ export interface AdminDeps {
   /** The ledger's file: by it a command knows the gateway of its own home. */
   database: string;
   /** How often each routing rule has decided. */
-  routing(): Json;
+  ruleHits(): RuleHit[];
   /** Whether Headroom compresses, and what that is worth by session. */
-  headroom(): object;
+  headroom(): z.input<typeof headroomReport>;
+  budgets(): BudgetState[];
+  listRequests(filter: RequestFilter, limit: number): Promise<ListedRequest[]>;
+  readUsage(span: UsageSpan, by: UsageGroup): GroupedSums[];
+  /** Reads the config file; undefined where there is none. @returns the keys that are others now @throws {ClutchError} */
+  reload: (() => Promise<string[]>) | undefined;
   /** Milliseconds since 1970. */
   startedAt: number;
   isDraining(): boolean;
@@ -89,126 +98,152 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
     return next();
   });
 
-  admin.get("/", (c) => c.json({ service: "clutch", version, pid: process.pid, database: deps.database }));
+  const handlers: AdminHandlers = {
+    about: () => ({ service: "clutch", version, pid: process.pid, database: deps.database }),
 
-  admin.get("/status", async (c) => {
-    const wanted = Math.min(maxRecent, Number(c.req.query("recent") ?? 0));
-    const status: GatewayStatus = {
-      service: "clutch",
-      version,
-      pid: process.pid,
-      database: deps.database,
-      started_at: new Date(deps.startedAt).toISOString(),
-      draining: deps.isDraining(),
-      problems: deps.problems(),
-      in_flight: deps.inFlight(),
-      requests: deps.flights(),
-      tiers: deps.tiers(),
-      ...splitBreakers(listBreakers()),
-      today: deps.today(),
-    };
-    if (wanted > 0) {
-      // Last, so that a request that ends meanwhile is in both lists rather than in none.
+    async status({ query: { recent = 0 } }) {
+      const status: GatewayStatus = {
+        service: "clutch",
+        version,
+        pid: process.pid,
+        database: deps.database,
+        started_at: new Date(deps.startedAt).toISOString(),
+        draining: deps.isDraining(),
+        problems: deps.problems(),
+        in_flight: deps.inFlight(),
+        requests: deps.flights(),
+        tiers: deps.tiers(),
+        ...splitBreakers(listBreakers()),
+        today: deps.today(),
+      };
+      if (recent > 0) {
+        // Last, so that a request that ends meanwhile is in both lists rather than in none.
+        await deps.flush();
+        const ended = await deps.ledger.recentRequests(Math.min(maxRecent, recent));
+        status.recent = ended.map(({ request, attempts }) => reportEnded(request, attempts));
+      }
+      return status;
+    },
+
+    async line({ query }) {
+      const [tier] = deps.tiers([query.tier ?? "BIG"]);
+      const answered = query.launch === undefined ? undefined : await deps.ledger.newestOfLaunch(query.launch);
+      const { requests, cost_usd, unpriced_requests } = deps.today();
+      return {
+        database: deps.database,
+        draining: deps.isDraining(),
+        problems: deps.problems().length,
+        in_flight: deps.inFlight(),
+        tier:
+          tier === undefined
+            ? null
+            : {
+                tier: tier.tier,
+                first: tier.first,
+                serves: tier.serves,
+                back_at: tier.candidates[0]?.back_at ?? null,
+              },
+        out: listBreakers().filter(({ state }) => state === "open").length,
+        today: { requests, cost_usd, unpriced_requests },
+        launch:
+          answered === undefined
+            ? null
+            : {
+                served_by: answered.servedBy ?? "",
+                model_requested: answered.modelRequested,
+                at: new Date(answered.startedAt).toISOString(),
+              },
+      };
+    },
+
+    breakers: () => ({ breakers: listBreakers() }),
+
+    resetBreakers({ body: { match } }) {
+      const reset = deps.health.reset(matchCircuits(match));
+      return { reset, breakers: listBreakers() };
+    },
+
+    async quota() {
+      const account = deps.account();
+      await account?.look();
+      const now = deps.now();
+      const [lastHour, today] = await Promise.all([
+        deps.ledger.countAttempts(now - 3_600_000, "openrouter"),
+        deps.ledger.countAttempts(now - (now % 86_400_000), "openrouter"),
+      ]);
+      return reportQuota({
+        limits: deps.health.limits(),
+        circuits: known(),
+        account: account?.view(),
+        sentLastHour: countFree(lastHour),
+        sentToday: countFree(today),
+        now,
+      });
+    },
+
+    budgets: () => ({ budgets: deps.budgets().map(reportBudget) }),
+
+    async why({ params: { id } }) {
+      const found = await findOne(id);
+      return explainRequest({ request: found, attempts: await deps.ledger.attemptsOf(found.id) }, deps.now());
+    },
+
+    async requests({ query: { limit = 50, agent, status, session, launch } }) {
       await deps.flush();
-      const ended = await deps.ledger.recentRequests(wanted);
-      status.recent = ended.map(({ request, attempts }) => reportEnded(request, attempts));
-    }
-    return c.json(status);
-  });
+      // A search through the whole ledger would hold up every stream; `clutch requests` reads it from a process of its own.
+      const since = deps.now() - 86_400_000;
+      const filter = {
+        since,
+        ...(agent !== undefined && { agents: [agent] }),
+        ...(status !== undefined && { statuses: [status] }),
+        ...(session !== undefined && { session }),
+        ...(launch !== undefined && { launchId: launch }),
+      };
+      const rows = await deps.listRequests(filter, limit);
+      return { requests: rows.map((row) => reportRequest(row, undefined)) };
+    },
 
-  admin.get("/line", async (c) => {
-    const [tier] = deps.tiers([c.req.query("tier") ?? "BIG"]);
-    const launchId = c.req.query("launch");
-    const answered = launchId === undefined ? undefined : await deps.ledger.newestOfLaunch(launchId);
-    const { requests, cost_usd, unpriced_requests } = deps.today();
-    const line: LineStatus = {
-      database: deps.database,
-      draining: deps.isDraining(),
-      problems: deps.problems().length,
-      in_flight: deps.inFlight(),
-      tier:
-        tier === undefined
-          ? null
-          : {
-              tier: tier.tier,
-              first: tier.first,
-              serves: tier.serves,
-              back_at: tier.candidates[0]?.back_at ?? null,
-            },
-      out: listBreakers().filter(({ state }) => state === "open").length,
-      today: { requests, cost_usd, unpriced_requests },
-      launch:
-        answered === undefined
-          ? null
-          : {
-              served_by: answered.servedBy ?? "",
-              model_requested: answered.modelRequested,
-              at: new Date(answered.startedAt).toISOString(),
-            },
-    };
-    return c.json(line);
-  });
+    async request({ params: { id } }) {
+      const row = await findOne(id);
+      const attempts = await deps.ledger.attemptsOf(row.id);
+      return { request: reportRequest(row, undefined), attempts: attempts.map(reportAttempt) };
+    },
 
-  admin.get("/breakers", (c) => c.json({ breakers: listBreakers() }));
+    async usage({ query: { period, by } }) {
+      await deps.flush();
+      const span = parsePeriod(period, deps.now());
+      return reportUsage(deps.readUsage(span, by), span, by);
+    },
 
-  admin.post("/breakers/reset", async (c) => {
-    const match = await readMatch(c);
-    if (match === undefined)
-      return refuse(c, 400, 'send {"match": "all"}, a model, a provider, or an id of /admin/breakers');
-    const reset = deps.health.reset(matchCircuits(match));
-    return c.json({ reset, breakers: listBreakers() });
-  });
+    capture: () => deps.captures.report(),
 
-  admin.get("/quota", async (c) => {
-    const account = deps.account();
-    await account?.look();
-    const now = deps.now();
-    const [lastHour, today] = await Promise.all([
-      deps.ledger.countAttempts(now - 3_600_000, "openrouter"),
-      deps.ledger.countAttempts(now - (now % 86_400_000), "openrouter"),
-    ]);
-    const report = reportQuota({
-      limits: deps.health.limits(),
-      circuits: known(),
-      account: account?.view(),
-      sentLastHour: countFree(lastHour),
-      sentToday: countFree(today),
-      now,
-    });
-    return c.json(report);
-  });
+    async setCapture({ body }) {
+      deps.captures.set(body.what === "off" ? undefined : body);
+      return deps.captures.report();
+    },
 
-  admin.get("/why/:id", async (c) => {
-    await deps.flush();
-    const id = c.req.param("id");
-    const found = id === "last" ? await deps.ledger.newestRequest() : await findOne(id, deps.ledger);
-    if (found === undefined) return refuse(c, 404, `no single request has the id ${JSON.stringify(id)}`);
-    return c.json(explainRequest({ request: found, attempts: await deps.ledger.attemptsOf(found.id) }, deps.now()));
-  });
+    routing: () => ({ rules: deps.ruleHits() }),
 
-  admin.get("/capture", async (c) => c.json({ ...(await deps.captures.report()) }));
+    headroom: () => deps.headroom(),
 
-  admin.post("/capture", async (c) => {
-    const body = await readBody(c);
-    const mode = parseCaptureMode(body);
-    if (mode === undefined && body?.["what"] !== "off") {
-      return refuse(c, 400, 'send {"what": "all" or "errors", "until": milliseconds since 1970}, or {"what": "off"}');
-    }
-    deps.captures.set(mode);
-    return c.json({ ...(await deps.captures.report()) });
-  });
+    keys: () => listKeys(deps.keyring),
 
-  admin.get("/routing", (c) => c.json(deps.routing()));
+    createKey: ({ body }) => createKey(body, deps.keyring, deps.now()),
 
-  admin.get("/headroom", (c) => c.json(deps.headroom()));
+    revokeKey: ({ body }) => revokeKey(body, deps.keyring),
 
-  admin.get("/keys", (c) => c.json(listKeys(deps.keyring)));
+    rotateKey: ({ body }) => rotateKey(body, deps.keyring),
 
-  admin.post("/keys", (c) => act(c, createKeyRequest, (request) => createKey(request, deps.keyring, deps.now())));
+    async reload() {
+      if (deps.reload === undefined) throw new ClutchError("failed", "this gateway follows no config file");
+      return { changed: await deps.reload() };
+    },
+  };
 
-  admin.post("/keys/revoke", (c) => act(c, revokeKeyRequest, (request) => revokeKey(request, deps.keyring)));
-
-  admin.post("/keys/rotate", (c) => act(c, rotateKeyRequest, (request) => rotateKey(request, deps.keyring)));
+  for (const [name, row] of Object.entries(adminEndpoints) as [keyof AdminHandlers, Endpoint][]) {
+    const handle = handlers[name] as (asked: Asked<Endpoint>) => unknown;
+    admin.on(row.method.toUpperCase(), row.path.replace(/\{(\w+)\}/g, ":$1"), (c) => serve(c, row, handle));
+  }
 
   admin.notFound((c) => refuse(c, 404, `${c.req.method} ${c.req.path} is not served here`));
 
@@ -220,13 +255,16 @@ export function createAdmin(deps: AdminDeps): Hono<{ Bindings: Partial<PeerSourc
     return reportBreakers(known(), deps.now(), deps.failuresLimit());
   }
 
-  return admin;
-}
+  /** An id, or its beginning where only one request has it; or the last. */
+  async function findOne(id: string): Promise<RequestRow> {
+    await deps.flush();
+    const some = id === "last" ? [await deps.ledger.newestRequest()] : await deps.ledger.findRequests(id, 2);
+    const found = some.find((request) => request?.id === id) ?? (some.length === 1 ? some[0] : undefined);
+    if (found === undefined) throw new ClutchError("failed", `no single request has the id ${JSON.stringify(id)}`);
+    return found;
+  }
 
-/** An id, or its beginning where only one request has it. */
-async function findOne(id: string, ledger: Lookups) {
-  const found = await ledger.findRequests(id, 2);
-  return found.find((request) => request.id === id) ?? (found.length === 1 ? found[0] : undefined);
+  return admin;
 }
 
 function isFromHere(request: Request, peers: Partial<PeerSource> | undefined): boolean {
@@ -235,39 +273,56 @@ function isFromHere(request: Request, peers: Partial<PeerSource> | undefined): b
   return address !== undefined && isLoopbackPeer(address);
 }
 
-/** Of the socket's other end; undefined where that is not known. */
-export function addressOf(request: Request, peers: Partial<PeerSource> | undefined): string | undefined {
-  return peers?.requestIP?.(request)?.address;
-}
-
-/** What a request asks to be done; what is wrong with it is told in words. */
-async function act<Asked>(
-  c: Context,
-  schema: z.ZodType<Asked>,
-  handle: (request: Asked) => Promise<object>,
-): Promise<Response> {
-  const length = Number(c.req.header("content-length") ?? Number.NaN);
-  if (!(length <= maxBodyBytes)) return refuse(c, 413, `send a body of at most ${maxBodyBytes} bytes, with its length`);
-  const read = schema.safeParse(await c.req.json().catch(() => undefined));
-  if (!read.success) return refuse(c, 400, z.prettifyError(read.error).replace(/\s*\n\s*/g, " "));
+/** Reads what is asked by the row's schemas, and has it answered; what is wrong with it is told in words. */
+async function serve(c: Context, row: Endpoint, handle: (asked: Asked<Endpoint>) => unknown): Promise<Response> {
+  const params = row.params?.safeParse(c.req.param());
+  if (params?.success === false) return refuse(c, 400, describeMistake(params.error));
+  const query = row.query?.safeParse(c.req.query());
+  if (query?.success === false) return refuse(c, 400, describeMistake(query.error));
+  let body: z.ZodSafeParseResult<unknown> | undefined;
+  if (row.body !== undefined) {
+    const length = Number(c.req.header("content-length") ?? Number.NaN);
+    if (!(length <= maxBodyBytes)) return refuse(c, 413, `send at most ${maxBodyBytes} bytes, and their number`);
+    body = row.body.schema.safeParse(await c.req.json().catch(() => undefined));
+    const example = JSON.stringify(row.body.example);
+    if (!body.success) return refuse(c, 400, `send JSON such as ${example}: ${describeMistake(body.error)}`);
+  }
   try {
-    return c.json(await handle(read.data));
+    const asked = { params: params?.data, query: query?.data, body: body?.data } as Asked<Endpoint>;
+    return c.json((await handle(asked)) as object);
   } catch (error) {
-    if (error instanceof ClutchError) return refuse(c, error.code === "usage" ? 400 : 404, renderError(error));
+    if (error instanceof ClutchError) return refuse(c, badRequests.has(error.code) ? 400 : 404, renderError(error));
     throw error;
   }
 }
 
-async function readMatch(c: Context): Promise<string | undefined> {
-  const match = (await readBody(c))?.["match"];
-  return typeof match === "string" ? match : undefined;
+/** What is wrong with what was sent, rather than with what it is about. */
+const badRequests: ReadonlySet<ErrorCode> = new Set([
+  "usage",
+  "config-invalid",
+  "config-unreadable",
+  "unknown-provider",
+]);
+
+function describeMistake(error: z.ZodError): string {
+  const [{ path, message } = { path: [], message: "it cannot be read" }] = error.issues;
+  const problem = message.charAt(0).toLowerCase() + message.slice(1);
+  return path.length === 0 ? problem : `${path.map(String).join(".")}: ${problem}`;
 }
 
-async function readBody(c: Context): Promise<JsonObject | undefined> {
-  const length = Number(c.req.header("content-length") ?? Number.NaN);
-  if (!(length <= maxBodyBytes)) return undefined;
-  const body = (await c.req.json().catch(() => undefined)) as Json | undefined;
-  return isObject(body) ? body : undefined;
+const agentIdOf = new Map<string, string>(Object.entries(agentIds).map(([id, letter]) => [letter, id]));
+
+function reportBudget({ scope, allowance, used, breaches, resetsAt }: BudgetState): BudgetReport {
+  const level = (wanted: Level) => breaches.some((breach) => breach.level === wanted);
+  const name = scope.kind === "agent" ? (agentIdOf.get(scope.name) ?? "others") : scope.name;
+  return {
+    scope: scope.kind,
+    name: scope.kind === "day" ? null : name,
+    limits: allowance,
+    used,
+    state: level("hard") ? "hard" : level("soft") ? "soft" : "ok",
+    resets_at: asIso(resetsAt),
+  };
 }
 
 function refuse(c: Context, status: 400 | 401 | 403 | 404 | 413 | 415 | 429, message: string): Response {

@@ -5,17 +5,18 @@ import { relayedHeaders } from "../../providers/failure.ts";
 import type { JsonObject, Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import { version } from "../version.ts";
-import { addressOf, type createAdmin, type PeerSource } from "./admin.ts";
+import type { createAdmin } from "./admin.ts";
 import { RequestBody, readBody } from "./body.ts";
 import type { Budgets } from "./budgets.ts";
 import { toGatewayError } from "./cascade.ts";
 import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
+import type { Answer as AnswerOf, operationalEndpoints } from "./endpoints.ts";
 import { contentType } from "./exposition.ts";
 import { type FlightReport, reportFlights } from "./flights.ts";
 import { type Front, frontHeader, notWaitedFor, roundAgain } from "./front.ts";
 import type { Admission } from "./gate.ts";
-import { refuseForeign } from "./guard.ts";
+import { addressOf, type PeerSource, refuseForeign } from "./guard.ts";
 import { comesFromUs, loop } from "./hops.ts";
 import { describeKey, type Key } from "./keyring.ts";
 import type { ReadyReport } from "./ready.ts";
@@ -44,15 +45,15 @@ export interface AppDeps
   /** Told of requests that no model is looked for. */
   onRefused(kind: GatewayError["kind"]): void;
   /** What may still be used. */
-  budgets: Pick<Budgets, "limits" | "refuse" | "note" | "spent" | "enter">;
+  budgets: Pick<Budgets, "limits" | "judge" | "enter">;
   /** The host the server listens on. */
   host: string;
   /** Whether this caller is let in. @param findAddress of the socket's other end */
   admit(caller: Caller, findAddress: () => string | undefined): Admission;
   /** Things a person should know: they stand in /health. */
   problems(): string[];
-  /** What stands under /admin. */
-  admin: ReturnType<typeof createAdmin>;
+  /** Makes what stands under /admin, when it is asked for the first time. */
+  admin(): Promise<ReturnType<typeof createAdmin>>;
   /** The way through Headroom. */
   front: Front;
   /** Compresses requests that do not come through it; undefined where nothing does. */
@@ -89,6 +90,8 @@ const budgetHeader = "x-clutch-budget";
 
 /** A compaction reads a whole conversation and writes a summary (ms). */
 const compactLimitMs = 300_000;
+
+type Answer200<Name extends keyof typeof operationalEndpoints> = AnswerOf<(typeof operationalEndpoints)[Name]>;
 
 /** What stands behind every request: who is at the other end of its socket. */
 interface Bindings {
@@ -163,7 +166,16 @@ export function createApp(deps: AppDeps): App {
     return { id, object: "model", created: 0, owned_by: "clutch", ...window };
   }
 
-  app.get("/livez", (c) => c.json({ status: "ok", in_flight: inFlight(), draining }));
+  app.get("/livez", (c) => {
+    const answer: Answer200<"livez"> = { status: "ok", in_flight: inFlight(), draining };
+    return c.json(answer);
+  });
+
+  app.get("/openapi.json", async (c) => {
+    // Nobody who starts a gateway should wait for what is hardly ever asked for.
+    const { openApi } = await import("./openapi.ts");
+    return c.json(openApi());
+  });
 
   app.get("/health", (c) => {
     const problems = deps.problems();
@@ -175,12 +187,14 @@ export function createApp(deps: AppDeps): App {
       in_flight: inFlight(),
       problems,
     };
-    return c.json({ status, service: "clutch", ...(admitted(c).ok ? details : {}) }, draining ? 503 : 200);
+    const answer: Answer200<"health"> = { status, service: "clutch", ...(admitted(c).ok ? details : {}) };
+    return c.json(answer, draining ? 503 : 200);
   });
 
   app.get("/ready", async (c) => {
     const { status, ...details } = await deps.ready();
-    return c.json({ status, ...(admitted(c).ok ? details : {}) }, status === "ready" ? 200 : 503);
+    const answer: Answer200<"ready"> = { status, ...(admitted(c).ok ? details : {}) };
+    return c.json(answer, status === "ready" ? 200 : 503);
   });
 
   app.get("/metrics", (c) => {
@@ -190,7 +204,8 @@ export function createApp(deps: AppDeps): App {
   });
 
   // Apart from the rest: its wildcard would take the router's short way from every model request.
-  const admin = new Hono().route("/admin", deps.admin);
+  let admin: Promise<Hono> | undefined;
+  const openAdmin = async () => new Hono().route("/admin", await deps.admin());
 
   app.notFound(notFound);
 
@@ -274,9 +289,9 @@ export function createApp(deps: AppDeps): App {
 
   /** Only an upstream of this protocol can make what it will understand later. */
   async function compact(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
-    const refusal = deps.budgets.refuse(caller);
-    if (refusal !== undefined) return refuse(protocol, refusal);
-    caller.spent = deps.budgets.spent(caller);
+    const { refusal, note, spent } = deps.budgets.judge(caller);
+    if (refusal !== undefined) return refuse(protocol, refusal, note);
+    caller.spent = spent;
     const first = await firstTarget(protocol, raw, body, caller);
     const { purse, factsOf } = deps.cascade(caller);
     const target = first !== undefined && forbid(first, factsOf(first), purse()) === undefined ? first : undefined;
@@ -314,10 +329,9 @@ export function createApp(deps: AppDeps): App {
       const { budgets } = deps;
       // Every promise in between costs.
       if (!budgets.limits(caller)) return next(protocol, raw, body, caller, place);
-      const refusal = budgets.refuse(caller);
-      if (refusal !== undefined) return Promise.resolve(refuse(protocol, refusal));
-      const note = budgets.note(caller);
-      caller.spent = budgets.spent(caller);
+      const { refusal, note, spent } = budgets.judge(caller);
+      if (refusal !== undefined) return Promise.resolve(refuse(protocol, refusal, note));
+      caller.spent = spent;
       const { leave } = place;
       const ended = budgets.enter(caller);
       place.leave = () => {
@@ -334,7 +348,7 @@ export function createApp(deps: AppDeps): App {
     return response;
   }
 
-  function refuse(protocol: Protocol, { note, ...error }: GatewayError & { note: string }): Response {
+  function refuse(protocol: Protocol, error: GatewayError, note = ""): Response {
     return refused(protocol, error, { [budgetHeader]: note });
   }
 
@@ -396,7 +410,9 @@ export function createApp(deps: AppDeps): App {
       if (request.method === "HEAD") return new Response(null, { status: 200 });
       if (request.url.includes(frontPath) && isFront(pathOf(request.url))) return enterFront(request, peers);
       const isAdmin = request.url.includes("/admin") && /^\/admin(?:\/|$)/.test(pathOf(request.url));
-      return isAdmin ? admin.fetch(request, peers) : app.fetch(request, peers);
+      if (!isAdmin) return app.fetch(request, peers);
+      admin ??= openAdmin();
+      return admin.then((opened) => opened.fetch(request, peers));
     },
     inFlight,
     isDraining: () => draining,

@@ -5,7 +5,7 @@
  * its cost when it has ended, so a hard limit of those can be passed by what was under way when it was reached.
  */
 
-import { agentIds } from "../agent-roles.ts";
+import { type AgentId, agentIds } from "../agent-roles.ts";
 import type { Allowance } from "../config/allowance.ts";
 import type { Config } from "../config/schema.ts";
 import { agentNames, isAgentLetter } from "../launch-code.ts";
@@ -16,8 +16,7 @@ import { describeKey, type Key } from "./keyring.ts";
 import type { Caller } from "./recognise.ts";
 import type { Purse } from "./screen.ts";
 
-export const units = ["usd", "tokens", "requests"] as const;
-export type Unit = (typeof units)[number];
+export type Unit = "usd" | "tokens" | "requests";
 export type Level = "soft" | "hard";
 
 export interface BudgetDeps {
@@ -38,10 +37,18 @@ export interface Breach {
   unit: Unit;
   used: number;
   limit: number;
-  /** As the config or `clutch keys` names it. */
-  setting: string;
   /** Milliseconds since 1970; undefined for a session, whose budget does not begin anew. */
   resetsAt: number | undefined;
+}
+
+/** What becomes of a request. */
+export interface Verdict {
+  /** Why it is answered by nobody. */
+  refusal: GatewayError | undefined;
+  /** The header that tells of a limit that is reached. */
+  note: string | undefined;
+  /** Why no paid model is asked for it. */
+  spent: Purse["spent"];
 }
 
 /** One line of `/admin/budgets`. */
@@ -90,38 +97,52 @@ export class Budgets {
 
   /** @param today what the ledger says of today, in place of what has been counted */
   restoreDay(today: readonly Spent[]): void {
-    const page: Page = new Map();
+    const page = this.#pageOf(this.#today());
+    for (const counter of page.values()) beginAnew(counter);
     for (const spent of today) {
-      for (const name of [
-        "day",
-        `agent:${spent.agent ?? ""}`,
-        ...(spent.keyId === null ? [] : [`key:${spent.keyId}`]),
-      ]) {
-        add(counterIn(page, name), spent);
-      }
+      add(counterIn(page, "day"), spent);
+      add(counterIn(page, `agent:${spent.agent ?? ""}`), spent);
+      if (spent.keyId !== null) add(counterIn(page, `key:${spent.keyId}`), spent);
     }
-    this.#pages.set(this.#today(), page);
   }
 
-  /** @param sessions what the ledger says of them, the last active last */
+  /** @param sessions what the ledger says of them, the last active last, in place of what has been counted */
   restoreSessions(sessions: readonly (Spent & { session: string })[]): void {
-    const known: Page = new Map();
-    for (const spent of sessions) {
-      const counter = counterIn(known, spent.session);
+    for (const counter of this.#sessions.values()) beginAnew(counter);
+    for (const { session, ...spent } of sessions) {
+      const counter = this.#sessions.get(session) ?? counterIn(new Map(), "");
       add(counter, spent);
       counter.lastAt = Math.max(counter.lastAt, spent.lastAt);
+      this.#keepSession(session, counter);
     }
-    for (const [name, counter] of known) this.#keepSession(name, counter);
   }
 
-  /** Why this request is answered by nobody; undefined while it may be. */
-  refuse(caller: Caller): (GatewayError & { note: string }) | undefined {
-    const hard = this.#breaches(caller, "hard").toSorted((one, other) => endOf(other) - endOf(one))[0];
-    if (hard === undefined) return undefined;
-    this.#say(hard);
-    const { resetsAt } = hard;
-    const wait = resetsAt === undefined ? {} : { retryAfterMs: Math.max(1000, resetsAt - this.#deps.now()) };
-    return { kind: "billing", message: `${describe(hard)}. ${describeEnd(hard)}.`, ...wait, note: renderNote(hard) };
+  /** How a request stands before it is counted itself. @param caller left out, what holds for everybody */
+  judge(caller: Caller | undefined): Verdict {
+    if (!this.limits(caller)) return within;
+    const breaches: Breach[] = [];
+    for (const { scope, allowance } of this.#scopes(caller)) {
+      if (hasLimit(allowance)) this.#collect(scope, allowance, this.#counterOf(scope, this.#today()), breaches);
+    }
+    if (breaches.length === 0) return within;
+    // What has to be waited for the longest.
+    const worst = (level: Level) =>
+      breaches.filter((breach) => breach.level === level).sort((one, other) => endOf(other) - endOf(one))[0];
+    const [hard, soft] = [worst("hard"), worst("soft")];
+    const note = renderNote((hard ?? soft) as Breach);
+    if (hard !== undefined) {
+      this.#say(hard);
+      // In words alone: Codex 0.169 and OpenCode 1.18 sleep for as long as retry-after says, which is until midnight.
+      const refusal = { kind: "billing", message: `${describe(hard)}. ${describeEnd(hard)}.` } as const;
+      return { refusal, note, spent: undefined };
+    }
+    const reason = soft && `${nameOf(soft.scope)} for paid models is used up (${amounts(soft)})`;
+    if (reason === undefined) return within;
+    return {
+      refusal: undefined,
+      note,
+      spent: { reason, ...(soft?.resetsAt !== undefined && { backAt: soft.resetsAt }) },
+    };
   }
 
   /** Counts it as under way. @returns to be called when it has ended; twice is once */
@@ -134,23 +155,6 @@ export class Budgets {
       isOpen = false;
       for (const counter of counters) counter.open--;
     };
-  }
-
-  /**
-   * For the purse: why paid models are not asked for this request. To be asked before the request itself is counted.
-   * @param caller left out, what holds for everybody
-   */
-  spent(caller: Caller | undefined): Purse["spent"] {
-    const soft = this.#breaches(caller, "soft").toSorted((one, other) => endOf(other) - endOf(one))[0];
-    if (soft === undefined) return undefined;
-    const reason = `${nameOf(soft.scope)} for paid models is used up (${amounts(soft)})`;
-    return { reason, ...(soft.resetsAt !== undefined && { backAt: soft.resetsAt }) };
-  }
-
-  /** The header that tells of a soft limit; undefined within it. */
-  note(caller: Caller): string | undefined {
-    const [soft] = this.#breaches(caller, "soft");
-    return soft === undefined ? undefined : renderNote(soft);
   }
 
   /** To be told of each request once, as it ends. */
@@ -173,17 +177,19 @@ export class Budgets {
 
   #count(row: RequestRow, spent: Record<Unit, number>): void {
     const { limits, keyOf, now } = this.#deps;
+    // What nobody is limited by is looked up in the ledger when somebody is.
+    if (row.keyId == null && !hasLimits(limits())) return;
     const session = row.session ?? row.launchId ?? undefined;
     const key = row.keyId == null ? undefined : keyOf(row.keyId);
     const day = Math.floor(row.startedAt / dayMs);
-    const scopes = scopesOf(limits(), row.agent ?? undefined, session, key);
-    for (const { scope, allowance } of scopes) {
+    const breaches: Breach[] = [];
+    for (const { scope, allowance } of scopesOf(limits(), row.agent ?? undefined, session, key)) {
       const counter = this.#counterOf(scope, day);
       add(counter, spent);
       counter.lastAt = now();
-      if (day === this.#today())
-        for (const breach of breachesOf(scope, allowance, counter, this.#end(scope))) this.#say(breach);
+      if (hasLimit(allowance) && day === this.#today()) this.#collect(scope, allowance, counter, breaches);
     }
+    for (const breach of breaches) this.#say(breach);
   }
 
   /** Lines for status and /health: what is reached, while it is. */
@@ -205,9 +211,10 @@ export class Budgets {
     const states: BudgetState[] = [];
     const push = ({ scope, allowance }: { scope: Scope; allowance: Allowance }, counter: Counter) => {
       if (!hasLimit(allowance)) return;
-      const resetsAt = this.#end(scope);
       const used = { usd: counter.usd, tokens: counter.tokens, requests: counter.requests + counter.open };
-      states.push({ scope, allowance, used, resetsAt, breaches: breachesOf(scope, allowance, counter, resetsAt) });
+      const breaches: Breach[] = [];
+      this.#collect(scope, allowance, counter, breaches);
+      states.push({ scope, allowance, used, resetsAt: this.#end(scope), breaches });
     };
     push({ scope: day, allowance: dayAllowance(limits) }, page.get("day") ?? counterIn(new Map(), ""));
     for (const [name, counter] of page) {
@@ -233,13 +240,14 @@ export class Budgets {
     return scopesOf(limits, caller.agent, caller.session ?? caller.launch?.launchId, caller.grant);
   }
 
-  #breaches(caller: Caller | undefined, level: Level): Breach[] {
-    if (!this.limits(caller)) return none;
-    return this.#scopes(caller).flatMap(({ scope, allowance }) => {
-      if (!hasLimit(allowance)) return none;
-      const all = breachesOf(scope, allowance, this.#counterOf(scope, this.#today()), this.#end(scope));
-      return all.filter((breach) => breach.level === level);
-    });
+  /** Adds what is reached. */
+  #collect(scope: Scope, allowance: Allowance, counter: Counter, into: Breach[]): void {
+    for (const [level, unit, name] of limitNames) {
+      const limit = allowance[name];
+      if (limit === undefined || limit === 0) continue;
+      const used = unit === "requests" ? counter.requests + counter.open : counter[unit];
+      if (used >= limit) into.push({ scope, level, unit, used, limit, resetsAt: this.#end(scope) });
+    }
   }
 
   #counterOf(scope: Scope, day: number): Counter {
@@ -282,7 +290,7 @@ export class Budgets {
   }
 }
 
-const none: never[] = [];
+const within: Verdict = { refusal: undefined, note: undefined, spent: undefined };
 const day: Scope = { kind: "day", name: "" };
 
 function counterIn(page: Page, name: string): Counter {
@@ -299,6 +307,14 @@ function tokensOf(row: RequestRow | AttemptRow): number {
   return (inputTokens ?? 0) + (cacheReadTokens ?? 0) + (cacheWriteTokens ?? 0) + (outputTokens ?? 0);
 }
 
+/** All but what is under way. */
+function beginAnew(counter: Counter): void {
+  counter.usd = 0;
+  counter.tokens = 0;
+  counter.requests = 0;
+  counter.said.clear();
+}
+
 function add(counter: Counter, { usd, tokens, requests }: Pick<Spent, Unit>): void {
   counter.usd += usd;
   counter.tokens += tokens;
@@ -312,14 +328,13 @@ function scopesOf(
   key: Key | undefined,
 ): { scope: Scope; allowance: Allowance }[] {
   const name = agent ?? "";
-  return [
+  const scopes: { scope: Scope; allowance: Allowance }[] = [
     { scope: day, allowance: dayAllowance(limits) },
     { scope: { kind: "agent", name }, allowance: agentAllowance(limits, name) },
-    ...(session === undefined
-      ? []
-      : [{ scope: { kind: "session", name: session } as const, allowance: limits.per_session }]),
-    ...(key === undefined ? [] : [{ scope: { kind: "key", name: key.id, key } as const, allowance: key.budget ?? {} }]),
   ];
+  if (session !== undefined) scopes.push({ scope: { kind: "session", name: session }, allowance: limits.per_session });
+  if (key !== undefined) scopes.push({ scope: { kind: "key", name: key.id, key }, allowance: key.budget ?? {} });
+  return scopes;
 }
 
 /** `daily_usd` is the day's soft limit by its old name; of two the lower one holds. */
@@ -330,9 +345,11 @@ function dayAllowance({ daily_usd, per_day }: Config["budgets"]): Allowance {
 }
 
 function agentAllowance({ per_agent }: Config["budgets"], letter: string): Allowance {
-  const id = (Object.keys(agentIds) as (keyof typeof agentIds)[]).find((known) => agentIds[known] === letter);
+  const id = agentOf.get(letter);
   return (id === undefined ? undefined : per_agent[id]) ?? per_agent.others ?? {};
 }
+
+const agentOf = new Map(Object.entries(agentIds).map(([id, letter]): [string, AgentId] => [letter, id as AgentId]));
 
 /** Whether it limits anything: 0 does not. */
 export function hasLimit(allowance: Allowance): boolean {
@@ -347,22 +364,21 @@ export function hasLimits({ daily_usd, per_day, per_agent, per_session }: Config
   return false;
 }
 
-function breachesOf(scope: Scope, allowance: Allowance, counter: Counter, resetsAt: number | undefined): Breach[] {
-  return units.flatMap((unit) => {
-    const used = unit === "requests" ? counter.requests + counter.open : counter[unit];
-    return (["hard", "soft"] as const).flatMap((level): Breach[] => {
-      const limit = allowance[`${level}_${unit}`] ?? 0;
-      const setting = settingOf(scope, `${level}_${unit}`);
-      return limit > 0 && used >= limit ? [{ scope, level, unit, used, limit, setting, resetsAt }] : [];
-    });
-  });
-}
+const limitNames = [
+  ["hard", "usd", "hard_usd"],
+  ["soft", "usd", "soft_usd"],
+  ["hard", "tokens", "hard_tokens"],
+  ["soft", "tokens", "soft_tokens"],
+  ["hard", "requests", "hard_requests"],
+  ["soft", "requests", "soft_requests"],
+] as const satisfies readonly (readonly [Level, Unit, keyof Allowance])[];
 
-function settingOf(scope: Scope, name: string): string {
+/** As the config or `clutch keys` names it. */
+function settingOf({ scope, level, unit }: Breach): string {
+  const name = `${level}_${unit}`;
   if (scope.kind === "key") return `the key's ${name}`;
   if (scope.kind !== "agent") return `budgets.per_${scope.kind}.${name}`;
-  const id = Object.entries(agentIds).find(([, letter]) => letter === scope.name)?.[0];
-  return `budgets.per_agent.${id ?? "others"}.${name}`;
+  return `budgets.per_agent.${agentOf.get(scope.name) ?? "others"}.${name}`;
 }
 
 /** The longest to wait for first. */
@@ -389,7 +405,7 @@ function amounts({ unit, used, limit }: Breach): string {
 }
 
 function describe(breach: Breach): string {
-  return `${nameOf(breach.scope)} is used up: ${amounts(breach)} (${breach.setting})`;
+  return `${nameOf(breach.scope)} is used up: ${amounts(breach)} (${settingOf(breach)})`;
 }
 
 function describeEnd({ scope, resetsAt }: Breach): string {
@@ -404,7 +420,7 @@ function tell(breach: Breach): string {
   const which = scope.kind === "session" ? `the budget of session ${scope.name.slice(0, 16)}` : nameOf(scope);
   const until = resetsAt === undefined ? "" : ` until ${asMoment(resetsAt)}`;
   const what = level === "hard" ? `requests are refused${until}` : `only free models are asked${until}`;
-  return `${which}: ${amounts(breach)} (${breach.setting}), so ${what}`;
+  return `${which}: ${amounts(breach)} (${settingOf(breach)}), so ${what}`;
 }
 
 /** `soft; usd 1.2 of 1; per day; resets 2026-11-21T00:00:00.000Z` */

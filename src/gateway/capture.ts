@@ -3,10 +3,12 @@
  * went wrong. Off, a request costs one comparison. What is kept is cleaned of keys and written behind the answer.
  */
 
+import type { z } from "zod";
 import { type CaptureMode, readCaptureMode, writeCaptureMode } from "../lifecycle/capture-mode.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { CapturedBodies, CaptureQueries } from "../store/captures.ts";
 import type { RequestRow } from "../store/schema.ts";
+import type { captureReport } from "./admin-schemas.ts";
 
 /** A longer body is not kept, only its length (bytes). */
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -40,13 +42,7 @@ export interface CapturesDeps {
   onError(reason: string): void;
 }
 
-export interface CaptureReport {
-  mode: "off" | CaptureMode["what"];
-  /** ISO 8601, UTC. */
-  until: string | null;
-  captured: number;
-  stored_bytes: number;
-}
+export type CaptureReport = z.infer<typeof captureReport>;
 
 /** One request's bodies while it is under way. */
 export class Capture {

@@ -551,11 +551,13 @@ function explain(
     ...skipped.map((skip) => `${nameOf(skip.target)}: not asked, ${describeSkip(skip, now)}`),
   ];
   const tokens = left.findLast(({ failure: why }) => why.kind === "context-overflow")?.failure.tokens;
+  const kind = sharedKind([...left.map((candidate) => candidate.failure.kind), ...skipped.map((skip) => skip.kind)]);
   return {
-    kind: sharedKind([...left.map((candidate) => candidate.failure.kind), ...skipped.map((skip) => skip.kind)]),
+    kind,
     message: `no model answered. ${reasons.map((reason, index) => `${index + 1}. ${reason}`).join("; ")} (clutch why ${requestId})`,
     requestId,
-    ...soonest,
+    // Some agents sleep for as long as they are told, and a budget may begin anew in half a day.
+    ...(kind === "billing" ? {} : soonest),
     ...(tokens === undefined ? {} : { tokens }),
   };
 }

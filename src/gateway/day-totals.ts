@@ -1,30 +1,13 @@
 /** What today's requests come to, counted as they end, so that no question about them reads the ledger. Days are UTC. */
 
+import type { z } from "zod";
 import type { RequestRow } from "../store/schema.ts";
 import { type LedgerTotals, noTotals } from "../store/totals.ts";
+import type { dayTotals } from "./admin-schemas.ts";
 import { startOfDay } from "./spending.ts";
 
 /** `today` in `clutch status --json`; tokens and requests are counts. */
-export interface DayTotals {
-  /** The start of the day. */
-  since: string;
-  /** Those that have ended, however they did. */
-  requests: number;
-  completed: number;
-  errors: number;
-  aborted: number;
-  input_tokens: number;
-  cache_read_tokens: number;
-  cache_write_tokens: number;
-  output_tokens: number;
-  reasoning_tokens: number;
-  /** As far as it is known; null when nothing is. */
-  cost_usd: number | null;
-  /** Requests whose price nobody told. */
-  unpriced_requests: number;
-  /** What compression has made of the input of requests that it was tried on; null where there were none. */
-  savings: { tokens_before: number; tokens_after: number } | null;
-}
+export type DayTotals = z.infer<typeof dayTotals>;
 
 /** Stands in `served_by` where the gateway itself has answered: that costs nothing. */
 const ownAnswers = "clutch:";

@@ -1,36 +1,11 @@
 /** Requests under way as a person would want to see them. Read when somebody asks; a request itself does nothing for it. */
 
-import type { FailureKind } from "../../providers/failure.ts";
-import type { Protocol } from "../protocols/chat.ts";
+import type { z } from "zod";
+import type { flightReport } from "./admin-schemas.ts";
 import type { UnderWay } from "./conversation.ts";
-import type { Progress } from "./trail.ts";
 
 /** One of `requests` in `/admin/status`; spans are milliseconds. */
-export interface FlightReport {
-  id: string;
-  started_at: string;
-  age_ms: number;
-  /** The agent's letter in launch codes. */
-  agent: string | null;
-  code: string | null;
-  launch_id: string | null;
-  session: string | null;
-  protocol: Protocol;
-  streamed: boolean;
-  model_requested: string;
-  rule: string | null;
-  phase: Progress["phase"];
-  /** Who is asked or answers now. Two where a second was asked beside a slow first. */
-  targets: string[];
-  /** How long they have been asked. */
-  phase_ms: number | null;
-  /** Who was asked before, and why they were left. */
-  left: { target: string; kind: FailureKind }[];
-  candidates: number;
-  first_token_ms: number | null;
-  /** So far, at four characters to a token; null until there is some. */
-  output_tokens_estimate: number | null;
-}
+export type FlightReport = z.infer<typeof flightReport>;
 
 const charactersPerToken = 4;
 

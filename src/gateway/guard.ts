@@ -1,10 +1,20 @@
-/** Keeps web pages in the user's browser away from the gateway. Pure. */
+/** Who is at the other end of a request; keeps web pages in the user's browser away from the gateway. Pure. */
 
 /** Names under which a loopback server may be addressed. */
 const loopbackNames = new Set(["localhost", "127.0.0.1", "[::1]", "::1"]);
 
 export function isLoopback(host: string): boolean {
   return loopbackNames.has(host) || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** Who is at the other end of a request's socket; Bun's server is one. */
+export interface PeerSource {
+  requestIP(request: Request): { address: string } | null;
+}
+
+/** Of the socket's other end; undefined where that is not known. */
+export function addressOf(request: Request, peers: Partial<PeerSource> | undefined): string | undefined {
+  return peers?.requestIP?.(request)?.address;
 }
 
 /** Whether the other end of a socket is on this machine; a socket for both kinds of addresses tells IPv4 ones as IPv6. */

@@ -19,61 +19,54 @@ const terms = {
   budget: allowanceSchema.nullable().describe("how much it may use in a day (UTC); null is as much as anybody"),
 };
 
-export const createKeyRequest = z
-  .strictObject({
-    name: z
-      .string()
-      .trim()
-      .min(1)
-      .max(64)
-      .regex(/^\P{Cc}*$/u, "must have no control characters")
-      .describe("for people; no two valid keys have the same"),
-    agents: terms.agents.default(null),
-    models: terms.models.default(null),
-    budget: terms.budget.default(null),
-    expires_at: time.nullable().default(null).describe("null never expires"),
-  })
-  .meta({ id: "CreateKey" });
+export const createKeyRequest = z.strictObject({
+  name: z
+    .string()
+    .trim()
+    .min(1)
+    .max(64)
+    .regex(/^\P{Cc}*$/u, "must have no control characters")
+    .describe("for people; no two valid keys have the same"),
+  agents: terms.agents.default(null),
+  models: terms.models.default(null),
+  budget: terms.budget.default(null),
+  expires_at: time.nullable().default(null).describe("null never expires"),
+});
 
 const which = z.string().min(1).max(200).describe("its id, the beginning of it, or its name");
 
-export const revokeKeyRequest = z.strictObject({ key: which }).meta({ id: "RevokeKey" });
+export const revokeKeyRequest = z.strictObject({ key: which });
 
-export const rotateKeyRequest = z
-  .strictObject({
-    key: which,
-    grace_seconds: z
-      .number()
-      .int()
-      .nonnegative()
-      .max(31_536_000)
-      .default(0)
-      .describe("how long the old key is still good; 0 ends it at once"),
-  })
-  .meta({ id: "RotateKey" });
+export const rotateKeyRequest = z.strictObject({
+  key: which,
+  grace_seconds: z
+    .number()
+    .int()
+    .nonnegative()
+    .max(31_536_000)
+    .default(0)
+    .describe("how long the old key is still good; 0 ends it at once"),
+});
 
-export const keyReport = z
-  .strictObject({
-    id: z.string().describe("the part of the key by which it is recognised"),
-    name: z.string(),
-    state: z.enum(["valid", "expired", "revoked"]),
-    ...terms,
-    created_at: time,
-    expires_at: time.nullable(),
-    revoked_at: time.nullable(),
-    last_used_at: time.nullable().describe("to the minute"),
-  })
-  .meta({ id: "Key" });
+export const keyReport = z.strictObject({
+  id: z.string().describe("the part of the key by which it is recognised"),
+  name: z.string(),
+  state: z.enum(["valid", "expired", "revoked"]),
+  ...terms,
+  created_at: time,
+  expires_at: time.nullable(),
+  revoked_at: time.nullable(),
+  last_used_at: time.nullable().describe("to the minute"),
+});
 
-export const keyList = z.strictObject({ keys: z.array(keyReport) }).meta({ id: "KeyList" });
+export const keyList = z.strictObject({ keys: z.array(keyReport) });
 
-export const newKeyReport = z
-  .strictObject({ key: z.string().describe("the key itself, which is told this once"), about: keyReport })
-  .meta({ id: "NewKey" });
+export const newKeyReport = z.strictObject({
+  key: z.string().describe("the key itself, which is told this once"),
+  about: keyReport,
+});
 
-export const rotatedKeyReport = z
-  .strictObject({ ...newKeyReport.shape, replaces: keyReport })
-  .meta({ id: "RotatedKey" });
+export const rotatedKeyReport = z.strictObject({ ...newKeyReport.shape, replaces: keyReport });
 
 export type CreateKeyRequest = z.infer<typeof createKeyRequest>;
 export type RevokeKeyRequest = z.infer<typeof revokeKeyRequest>;

@@ -3,9 +3,10 @@
  * of the tiers are looked up as for a request, and their providers' addresses are called on, each at most twice a minute.
  */
 
-import { z } from "zod";
+import type { z } from "zod";
 import type { Fetch } from "../../providers/upstream.ts";
 import { asIso } from "../explain/clock.ts";
+import type { readyReport } from "./admin-schemas.ts";
 import type { Target } from "./router.ts";
 import type { TierReport } from "./tier-status.ts";
 
@@ -20,28 +21,6 @@ const reachLimitMs = 3_000;
 
 /** Longer than this, and answers stand still (ms). */
 const slowLoopMs = 1_000;
-
-export const readyReport = z
-  .strictObject({
-    status: z.enum(["ready", "not ready"]),
-    reasons: z.array(z.string()).optional().describe("why not; like checks only for whoever may use the gateway"),
-    checks: z
-      .strictObject({
-        database: z.strictObject({ ok: z.boolean(), waiting_rows: z.int(), lost_rows: z.int() }),
-        prices: z.strictObject({
-          ok: z.boolean(),
-          oldest_at: z.iso.datetime().nullable().describe("of the lists that the tiers' models are in"),
-        }),
-        upstreams: z.strictObject({
-          ok: z.boolean(),
-          reached: z.array(z.string()).describe("hosts of providers that the tiers name"),
-          not_reached: z.array(z.string()),
-        }),
-        loops: z.strictObject({ ok: z.boolean(), delay_ms: z.number(), late: z.array(z.string()) }),
-      })
-      .optional(),
-  })
-  .meta({ id: "Ready" });
 
 export type ReadyReport = z.infer<typeof readyReport>;
 

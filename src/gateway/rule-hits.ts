@@ -5,8 +5,10 @@
 
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { z } from "zod";
 import { agentIds } from "../agent-roles.ts";
 import type { Config } from "../config/schema.ts";
+import type { ruleHit } from "./admin-schemas.ts";
 
 /** A rule that was configured this long ago and has matched nothing since its start or last hit is worth a word (ms). */
 export const idleRuleMs = 7 * 24 * 3_600_000;
@@ -14,15 +16,7 @@ export const idleRuleMs = 7 * 24 * 3_600_000;
 /** How long counts wait before they are written (ms). */
 const saveAfterMs = 5_000;
 
-export interface RuleHit {
-  /** A config key such as `routes.image`, or the name of a rule that nobody has to configure. */
-  rule: string;
-  hits: number;
-  /** Milliseconds since 1970, like `since`. */
-  last_hit_at: number | null;
-  /** When the rule was first seen. */
-  since: number;
-}
+export type RuleHit = z.infer<typeof ruleHit>;
 
 /** Where counts survive a restart. */
 export interface HitStore {

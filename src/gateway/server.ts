@@ -26,10 +26,9 @@ import type { RequestRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
 import type { LaunchRow } from "../store/sums-schema.ts";
 import { version } from "../version.ts";
-import { createAdmin } from "./admin.ts";
 import { Affinity } from "./affinity.ts";
 import { type App, createApp } from "./app.ts";
-import { Budgets, hasLimit, maxSessions, sessionMemoryMs } from "./budgets.ts";
+import { Budgets, hasLimit, hasLimits, maxSessions, sessionMemoryMs } from "./budgets.ts";
 import { Captures } from "./capture.ts";
 import type { CascadeDeps } from "./cascade.ts";
 import type { CircuitPolicy } from "./circuit.ts";
@@ -87,6 +86,8 @@ export interface GatewayInput {
   modelBook?(): ModelBook;
   /** Named where nobody else can be asked; no model when left out. */
   localModel?: CascadeDeps["localModel"];
+  /** Reads the config file and goes by it, as when it changes; undefined where there is none. @returns the keys that are others now */
+  reloadConfig?: () => Promise<string[]>;
   /** What else goes on in the background, for /ready; nothing when left out. */
   loops?(): readonly Loop[];
   /** Where counts outlive the gateway; undefined keeps them in memory. */
@@ -233,12 +234,16 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     keyOf: (id) => keyring.get(id),
     log: input.log,
   });
-  budgets.restoreDay(await spentSince(input.store.db, startOfDay(now())));
-  const takeSessions = async (before: Config | undefined, { budgets: { per_session } }: Config) => {
-    if (!hasLimit(per_session) || (before !== undefined && hasLimit(before.budgets.per_session))) return;
-    budgets.restoreSessions(await sessionsSince(input.store.db, now() - sessionMemoryMs, maxSessions));
+  /** What was used before, where anybody is limited: nothing is counted where nobody is. */
+  const lookUpSpent = async ({ budgets: limits }: Config) => {
+    const { db } = input.store;
+    const isWanted = hasLimits(limits) || keyring.list().some(({ budget }) => budget !== undefined);
+    if (isWanted) budgets.restoreDay(await spentSince(db, startOfDay(now())));
+    if (hasLimit(limits.per_session)) {
+      budgets.restoreSessions(await sessionsSince(db, now() - sessionMemoryMs, maxSessions));
+    }
   };
-  await takeSessions(undefined, routing.config);
+  await lookUpSpent(routing.config);
   const secret = requireKey ? new SecretMemory(input.launchSecret) : undefined;
   const gate = new Gate({
     requireKey,
@@ -285,7 +290,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   housekeeping.start();
   const purse = (caller?: Caller): Purse => {
     const { allow_paid: allowPaid } = routing.config.budgets;
-    const spent = caller === undefined ? budgets.spent(undefined) : caller.spent;
+    const spent = caller === undefined ? budgets.judge(undefined).spent : caller.spent;
     const key = caller?.grant;
     return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
   };
@@ -362,27 +367,39 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     budgets,
     host,
     admit: (caller, findAddress) => gate.admit(caller, findAddress),
-    admin: createAdmin({
-      now,
-      admit: (caller, findAddress) => gate.admitAdmin(caller, findAddress),
-      health,
-      failuresLimit: () => routing.config.breaker.failures,
-      account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
-      ledger: ledgerLookups,
-      keyring,
-      flush: () => ledger.flush(),
-      database: input.store.path,
-      routing: () => ({ rules: hits.list().map((hit) => ({ ...hit })) }),
-      headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
-      startedAt,
-      isDraining: () => app.isDraining(),
-      inFlight: () => app.inFlight(),
-      flights: () => app.flights(),
-      captures,
-      problems: listProblems,
-      tiers: listTiers,
-      today: () => today.report(),
-    }),
+    admin: async () => {
+      // Its schemas are worth some milliseconds of a start.
+      const [{ createAdmin }, { requestList }, { readUsage }] = await Promise.all([
+        import("./admin.ts"),
+        import("../store/request-list.ts"),
+        import("../store/usage.ts"),
+      ]);
+      return createAdmin({
+        now,
+        admit: (caller, findAddress) => gate.admitAdmin(caller, findAddress),
+        health,
+        failuresLimit: () => routing.config.breaker.failures,
+        account: () => ((routing.providers.get("openrouter")?.keys.length ?? 0) === 0 ? undefined : account),
+        ledger: ledgerLookups,
+        keyring,
+        flush: () => ledger.flush(),
+        database: input.store.path,
+        ruleHits: () => hits.list(),
+        budgets: () => budgets.list(),
+        listRequests: (filter, limit) => requestList(input.store.db).newest(filter, limit),
+        readUsage: (span, by) => readUsage(input.store.db.$client, span, by),
+        reload: input.reloadConfig,
+        headroom: () => ({ ...headroom, ...watch.report(), sessions: savings.report() }),
+        startedAt,
+        isDraining: () => app.isDraining(),
+        inFlight: () => app.inFlight(),
+        flights: () => app.flights(),
+        captures,
+        problems: listProblems,
+        tiers: listTiers,
+        today: () => today.report(),
+      });
+    },
     front: new Front({
       fetch: input.fetch,
       watch,
@@ -415,8 +432,9 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       const renewed = providersWithNewKeys(before.providers, routing.providers);
       health.reset((id) => renewed.some((name) => id === `account:${name}` || id.startsWith(`key:${name}#`)));
       takeRules(loaded);
+      if (Bun.deepEquals(before.config.budgets, loaded.config.budgets)) return;
       await ledger.flush();
-      await takeSessions(before.config, loaded.config);
+      await lookUpSpent(loaded.config);
     },
     providers: () => routing.providers,
     ruleHits: () => hits.list(),

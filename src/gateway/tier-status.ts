@@ -1,32 +1,19 @@
 /** What each tier would be answered by at this moment. Pure; asks nobody. */
 
+import type { z } from "zod";
 import { renderModelReference } from "../../providers/model-reference.ts";
 import { asIso } from "../explain/clock.ts";
 import type { LaunchToken } from "../launch-token.ts";
 import { ownNames, type TierName } from "../model-tiers.ts";
+import type { tierReport } from "./admin-schemas.ts";
 import { candidateOf } from "./cascade.ts";
 import type { Health } from "./health.ts";
 import { planRoute, type Routing, type Target } from "./router.ts";
 import { type Facts, type Needs, type Purse, screen } from "./screen.ts";
 
-export interface TierReport {
-  /** `BIG`, `MIDDLE`, `SMALL`, or the letter of a launch. */
-  tier: string;
-  kind: "tier" | "letter";
-  /** The model that stands first, as `provider:model`; null where the config names none. */
-  first: string | null;
-  /** Who would be asked first now; null when nobody can be. */
-  serves: string | null;
-  candidates: TierCandidate[];
-}
+export type TierReport = z.infer<typeof tierReport>;
 
-export interface TierCandidate {
-  target: string;
-  /** `closed`: out of order or used up for a while. `unsuited`: it would not be asked however well it is. */
-  state: "ready" | "closed" | "unsuited";
-  reason: string | null;
-  back_at: string | null;
-}
+export type TierCandidate = TierReport["candidates"][number];
 
 export interface TierDeps {
   routing: Routing;

@@ -54,7 +54,7 @@ describe("Budgets", () => {
       const { budgets, end } = setUp(limits);
       end({ costUsd: 1000 });
       expect(budgets.limits(claude)).toBe(false);
-      expect([budgets.refuse(claude), budgets.spent(claude), budgets.note(claude)]).toEqual([
+      expect([budgets.judge(claude).refusal, budgets.judge(claude).spent, budgets.judge(claude).note]).toEqual([
         undefined,
         undefined,
         undefined,
@@ -122,9 +122,9 @@ describe("Budgets", () => {
   ];
   test.each(cases)("hard: %s", (_name, limits, row, who, message) => {
     const { budgets, end } = setUp(limits);
-    expect(budgets.refuse(who)).toBeUndefined();
+    expect(budgets.judge(who).refusal).toBeUndefined();
     end(row);
-    const refusal = budgets.refuse(who);
+    const refusal = budgets.judge(who).refusal;
     expect(refusal?.kind).toBe(message === undefined ? undefined : "billing");
     expect(refusal?.message ?? "").toContain(message ?? "");
   });
@@ -134,29 +134,29 @@ describe("Budgets", () => {
     const holder = callerOf({ grant: key });
     expect(budgets.limits(holder)).toBe(true);
     for (let request = 0; request < 2; request++) {
-      expect(budgets.refuse(holder)).toBeUndefined();
+      expect(budgets.judge(holder).refusal).toBeUndefined();
       end({ keyId: key.id });
     }
-    expect(budgets.refuse(holder)).toMatchObject({
+    expect(budgets.judge(holder).note).toBe("hard; requests 2 of 2; per key; resets 2026-11-21T00:00:00.000Z");
+    expect(budgets.judge(holder).refusal).toEqual({
+      kind: "billing",
       message: `today's budget of the key laptop (k3j9wq2m) is used up: 2 of 2 requests (the key's hard_requests). It begins anew at ${tomorrow}; until then, ask whoever made the key.`,
-      retryAfterMs: 86_400_000 - 1000,
-      note: "hard; requests 2 of 2; per key; resets 2026-11-21T00:00:00.000Z",
     });
-    expect(budgets.refuse(anybody)).toBeUndefined();
+    expect(budgets.judge(anybody).refusal).toBeUndefined();
   });
 
   test("soft: only what is free, told once in the log and for as long as it lasts in status", () => {
     const { budgets, end, lines, clock } = setUp({ daily_usd: 3, per_day: { soft_usd: 1, hard_usd: 2 } });
     end({ costUsd: 0.6 });
-    expect(budgets.spent(anybody)).toBeUndefined();
+    expect(budgets.judge(anybody).spent).toBeUndefined();
     end({ costUsd: 0.6 });
-    expect(budgets.spent(anybody)).toEqual({
+    expect(budgets.judge(anybody).spent).toEqual({
       reason: "today's budget for paid models is used up ($1.20 of $1)",
       backAt: midnight + 86_400_000,
     });
-    expect(budgets.spent(undefined)?.reason).toBe("today's budget for paid models is used up ($1.20 of $1)");
-    expect(budgets.note(anybody)).toBe("soft; usd 1.2 of 1; per day; resets 2026-11-21T00:00:00.000Z");
-    expect(budgets.refuse(anybody)).toBeUndefined();
+    expect(budgets.judge(undefined).spent?.reason).toBe("today's budget for paid models is used up ($1.20 of $1)");
+    expect(budgets.judge(anybody).note).toBe("soft; usd 1.2 of 1; per day; resets 2026-11-21T00:00:00.000Z");
+    expect(budgets.judge(anybody).refusal).toBeUndefined();
     end({ costUsd: 0.1 });
     const soft = (used: string) =>
       `today's budget: $${used} of $1 (budgets.per_day.soft_usd), so only free models are asked until ${tomorrow}`;
@@ -167,39 +167,43 @@ describe("Budgets", () => {
     expect(lines).toEqual([soft("1.20"), hard]);
     expect(budgets.problems()).toEqual([hard]);
     clock.now += 86_400_000;
-    expect([budgets.problems(), budgets.spent(anybody), budgets.refuse(anybody)]).toEqual([[], undefined, undefined]);
+    expect([budgets.problems(), budgets.judge(anybody).spent, budgets.judge(anybody).refusal]).toEqual([
+      [],
+      undefined,
+      undefined,
+    ]);
   });
 
   test("daily_usd is the day's soft limit by its old name", () => {
     const { budgets, end } = setUp({ daily_usd: 1 });
     end({ costUsd: 1 });
-    expect(budgets.spent(anybody)?.reason).toBe("today's budget for paid models is used up ($1.00 of $1)");
-    expect(budgets.refuse(anybody)).toBeUndefined();
+    expect(budgets.judge(anybody).spent?.reason).toBe("today's budget for paid models is used up ($1.00 of $1)");
+    expect(budgets.judge(anybody).refusal).toBeUndefined();
   });
 
   test("what is under way counts as a request at once", () => {
     const { budgets, end } = setUp({ per_day: { hard_requests: 2 } });
     const ended = [budgets.enter(anybody), budgets.enter(anybody)];
-    expect(budgets.refuse(anybody)?.message).toContain("2 of 2 requests");
+    expect(budgets.judge(anybody).refusal?.message).toContain("2 of 2 requests");
     // One came to nothing, the other asked a model.
     ended[0]?.();
     ended[0]?.();
     end();
     ended[1]?.();
-    expect(budgets.refuse(anybody)).toBeUndefined();
+    expect(budgets.judge(anybody).refusal).toBeUndefined();
     expect(budgets.list()).toMatchObject([{ used: { requests: 1 } }]);
   });
 
   test("a stream that began yesterday is yesterday's, and a clock that jumps there and back forgets nothing", () => {
     const { budgets, end, clock } = setUp({ per_day: { hard_usd: 1 } });
     end({ startedAt: midnight - 1, costUsd: 9 });
-    expect(budgets.refuse(anybody)).toBeUndefined();
+    expect(budgets.judge(anybody).refusal).toBeUndefined();
     end({ costUsd: 1 });
-    expect(budgets.refuse(anybody)).toBeDefined();
+    expect(budgets.judge(anybody).refusal).toBeDefined();
     clock.now += 3 * 86_400_000;
-    expect(budgets.refuse(anybody)).toBeUndefined();
+    expect(budgets.judge(anybody).refusal).toBeUndefined();
     clock.now -= 3 * 86_400_000;
-    expect(budgets.refuse(anybody)).toBeDefined();
+    expect(budgets.judge(anybody).refusal).toBeDefined();
   });
 
   test("an answer that was left and is billed counts, and a cost that is found out later", () => {
@@ -225,11 +229,11 @@ describe("Budgets", () => {
     budgets.attempted(attempt, row);
     budgets.attempted({ ...attempt, inputTokens: 1, outputTokens: 2, costUsd: 0.25 }, row);
     expect(budgets.list()).toMatchObject([{ used: { usd: 0.25, tokens: 3, requests: 0 } }]);
-    expect(budgets.note(anybody)).toMatch(/^soft; tokens 3 of 3; /);
+    expect(budgets.judge(anybody).note).toMatch(/^soft; tokens 3 of 3; /);
     budgets.ended(row);
     budgets.priced({ ...row, costUsd: 0.75, inputTokens: 9 });
     expect(budgets.list()).toMatchObject([{ used: { usd: 1, tokens: 3, requests: 1 } }]);
-    expect(budgets.refuse(anybody)?.message).toContain("$1.00 of $1");
+    expect(budgets.judge(anybody).refusal?.message).toContain("$1.00 of $1");
   });
 
   test("goes on from what the ledger says", () => {
@@ -244,9 +248,9 @@ describe("Budgets", () => {
       { ...spent, agent: "x", keyId: key.id, usd: 0, requests: 1 },
     ]);
     budgets.restoreSessions([{ ...spent, session: "s1", tokens: 5 }]);
-    expect(budgets.refuse(callerOf({ agent: "q" }))).toBeUndefined();
-    expect(budgets.refuse(codex)?.message).toContain("Codex is used up: $1.00 of $1");
-    expect(budgets.refuse(claude)?.message).toContain("this session's budget is used up: 5 of 5 tokens");
+    expect(budgets.judge(callerOf({ agent: "q" })).refusal).toBeUndefined();
+    expect(budgets.judge(codex).refusal?.message).toContain("Codex is used up: $1.00 of $1");
+    expect(budgets.judge(claude).refusal?.message).toContain("this session's budget is used up: 5 of 5 tokens");
     expect(budgets.list().map(({ scope, used }) => [scope.kind, scope.name, used.requests])).toEqual([
       ["day", "", 2],
       ["agent", "x", 2],
@@ -259,8 +263,8 @@ describe("Budgets", () => {
     const { budgets, end, clock } = setUp({ per_session: { hard_requests: 1 } });
     for (let session = 0; session <= maxSessions; session++) end({ session: `s${session}` });
     expect(budgets.list()).toHaveLength(maxSessions);
-    expect(budgets.refuse(callerOf({ session: "s0" }))).toBeUndefined();
-    expect(budgets.refuse(callerOf({ session: `s${maxSessions}` }))).toBeDefined();
+    expect(budgets.judge(callerOf({ session: "s0" })).refusal).toBeUndefined();
+    expect(budgets.judge(callerOf({ session: `s${maxSessions}` })).refusal).toBeDefined();
     expect(budgets.problems()).toHaveLength(5);
     clock.now += 3_600_001;
     expect(budgets.problems()).toEqual([]);

@@ -87,9 +87,9 @@ describe("who may use /admin", () => {
     ["plain text", { "content-type": "text/plain" }, '{"match":"all"}', 415, json415],
     ["something like JSON", { "content-type": "application/json-seq" }, '{"match":"all"}', 415, json415],
     ["a body without a type", {}, '{"match":"all"}', 415, json415],
-    ["no JSON", asJson, "match all", 400, 'send {"match": "all"}'],
-    ["JSON without a match", asJson, "[]", 400, 'send {"match": "all"}'],
-    ["a novel", asJson, `{"match":"${"x".repeat(20_000)}"}`, 400, 'send {"match": "all"}'],
+    ["no JSON", asJson, "match all", 400, 'send JSON such as {"match":"all"}: '],
+    ["JSON without a match", asJson, "[]", 400, 'send JSON such as {"match":"all"}: '],
+    ["a novel", asJson, `{"match":"${"x".repeat(20_000)}"}`, 413, "send at most 10000 bytes"],
   ];
   test("over real sockets", async () => {
     await using gateway = await startTestGateway(setup);
@@ -163,8 +163,22 @@ describe("who may use /admin", () => {
       keyring: new Keyring({ queries: keyQueries(store.db), now: Date.now, log() {} }),
       flush: async () => {},
       database: store.path,
-      routing: () => ({ rules: [{ rule: "default", hits: 3 }] }),
-      headroom: () => ({ mode: "off" }),
+      ruleHits: () => [{ rule: "default", hits: 3, last_hit_at: null, since: 0 }],
+      headroom: () => ({
+        mode: "off",
+        url: "",
+        state: "unknown",
+        since: null,
+        reason: null,
+        retryAt: null,
+        compressed: 0,
+        missed: 0,
+        sessions: [],
+      }),
+      budgets: () => [],
+      listRequests: async () => [],
+      readUsage: () => [],
+      reload: undefined,
       startedAt: 0,
       isDraining: () => false,
       inFlight: () => 0,
@@ -189,7 +203,7 @@ describe("who may use /admin", () => {
     }
     expect((await admin.request("/breakers")).status).toBe(403);
     const routing = await admin.request("/routing", {}, { requestIP: () => ({ address: "::1" }) });
-    expect(await routing.json()).toEqual({ rules: [{ rule: "default", hits: 3 }] });
+    expect(await routing.json()).toEqual({ rules: [{ rule: "default", hits: 3, last_hit_at: null, since: 0 }] });
     store.close();
     rmSync(home, { recursive: true });
   });

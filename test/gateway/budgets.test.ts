@@ -72,7 +72,8 @@ test("where no free model is left, the refusal says until when", async () => {
   const refused = await ask(gateway);
   expect(refused.status).toBe(402);
   expect(refused.text).toContain("not asked, its price is unknown, and today's budget for paid models is used up");
-  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  expect(refused.text).toMatch(/\(back in \d+ (?:h|min|s)\)/);
+  expect(refused.headers.get("retry-after")).toBeNull();
 });
 
 describe("beyond a hard limit", () => {
@@ -93,11 +94,11 @@ describe("beyond a hard limit", () => {
         const body = JSON.parse(refused.text) as JsonObject;
         expect(body).toMatchObject(envelope);
         expect(at(body, "error", "message")).toMatch(
-          /^today's budget of Claude Code is used up: 1 of 1 requests \(budgets\.per_agent\.claude\.hard_requests\)\. It begins anew at 2\d{3}-\d\d-\d\d 00:00 UTC; until then, raise the limit\.(?: Please try again in \d+s\.)?$/,
+          /^today's budget of Claude Code is used up: 1 of 1 requests \(budgets\.per_agent\.claude\.hard_requests\)\. It begins anew at 2\d{3}-\d\d-\d\d 00:00 UTC; until then, raise the limit\.$/,
         );
         expect(refused.headers.get("x-clutch-budget")).toMatch(/^hard; requests 1 of 1; per agent; resets /);
-        const seconds = Number(refused.headers.get("retry-after"));
-        expect(seconds > 0 && seconds <= 86_400).toBe(true);
+        // Codex and OpenCode would sleep until then.
+        expect(refused.headers.get("retry-after")).toBeNull();
       }
       expect(gateway.upstream.requests).toHaveLength(1);
       // Others have a budget of their own.
@@ -166,7 +167,7 @@ describe("beyond a hard limit", () => {
     for (const headers of [launch("one"), launch("two"), { "session-id": "three" }]) {
       expect((await ask(gateway, "chat", headers)).status).toBe(200);
       const refused = await ask(gateway, "chat", headers);
-      expect([refused.status, refused.headers.get("retry-after")]).toEqual([402, null]);
+      expect(refused.status).toBe(402);
       expect(refused.text).toContain("It does not begin anew: start another session, or raise the limit");
     }
     // Whoever tells of no session has none to be counted in.

@@ -1,7 +1,8 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import type { Fetch } from "../../providers/upstream.ts";
-import { type ReadyReport, readyReport } from "../../src/gateway/ready.ts";
+import { readyReport } from "../../src/gateway/admin-schemas.ts";
+import type { ReadyReport } from "../../src/gateway/ready.ts";
 import { whole } from "../support/answers.ts";
 import { json } from "../support/fake-upstream.ts";
 import { type GatewaySetup, startTestGateway, type TestGateway } from "../support/gateway.ts";

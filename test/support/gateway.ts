@@ -74,6 +74,7 @@ export interface GatewaySetup {
   modelBook?: GatewayInput["modelBook"];
   onLeft?: GatewayInput["onLeft"];
   loops?: GatewayInput["loops"];
+  reloadConfig?: NonNullable<GatewayInput["reloadConfig"]>;
   /** One that an earlier gateway has used, with its database; it is left for the caller to remove. */
   home?: string;
 }
@@ -122,6 +123,7 @@ export async function startTestGateway(setup: GatewaySetup): Promise<TestGateway
     store,
     fetch: setup.fetch ?? fetch,
     ...(setup.now === undefined ? {} : { now: setup.now }),
+    ...(setup.reloadConfig !== undefined && { reloadConfig: setup.reloadConfig }),
     ...(setup.loops !== undefined && { loops: setup.loops }),
     factsOf: setup.factsOf ?? (() => undefined),
     ...(setup.hasState === true ? { stateDir: resolveHomes({ CLUTCH_HOME: home }).stateDir } : {}),
