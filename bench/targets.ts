@@ -90,7 +90,9 @@ export function unrecordedTarget(clutch: string, home: string, upstreamUrl: stri
 function launchClutch(clutch: string, home: string, upstreamUrl: string, more: object): TargetSpec["launch"] {
   mkdirSync(home, { recursive: true });
   const provider = { protocol: "chat", base_url: `${upstreamUrl}/v1`, api_key: "k" };
-  const config = { providers: { mock: provider }, default_provider: "mock", ...more };
+  // As most models have one; what it is makes no difference.
+  const prices = { "mock:mock-model": { usd_per_million: { input: 1, output: 5 } } };
+  const config = { providers: { mock: provider }, default_provider: "mock", prices, ...more };
   writeFileSync(join(home, "config.json"), JSON.stringify(config), { mode: 0o600 });
   return (port) => ({
     argv: [clutch, "serve", "--host", "127.0.0.1", "--port", String(port)],

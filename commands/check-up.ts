@@ -1,11 +1,12 @@
 /** `clutch doctor` by itself: looks at everything, tells what is not well and how to put it right, and with `--fix` does what is harmless. */
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { type AgentRow, agents, claudeOtherBackends } from "../launcher/agents.ts";
 import { findRivals } from "../launcher/exec.ts";
 import { readLauncherSettings, readTierLetters } from "../launcher/settings.ts";
 import { buildProviders, keyReader, type Providers } from "../providers/registry.ts";
+import { checkConfigText } from "../src/config/check.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
@@ -82,17 +83,29 @@ async function readBasis(homes: Homes, env: Env): Promise<Basis> {
     const findings = judgeConfig({ config, path, isLegacy: file.legacy, notices, urls: { serve, launch }, routing });
     return { config, path, raw: file.value, providers, findings, chain: chainOf(config, homes, env) };
   } catch (error) {
-    const { message, hint } = error instanceof ClutchError ? error : { message: renderError(error), hint: undefined };
     const config = parseConfig({}, "defaults");
-    const broken = fail("config", message, hint ?? "correct it in the file");
-    const note = warn("config", "what follows goes by the defaults, since the config cannot be used", broken.fix);
+    const broken = describeBroken(error, homes);
+    const note = warn("config", "what follows goes by the defaults, since the config cannot be used", broken[0]?.fix);
     const path = existsSync(homes.configFile) ? homes.configFile : undefined;
     const providers = buildProviders(
       config,
       keyReader(env, () => undefined),
     );
-    return { config, path, raw: {}, providers, findings: [broken, note], chain: chainOf(config, homes, env) };
+    return { config, path, raw: {}, providers, findings: [...broken, note], chain: chainOf(config, homes, env) };
   }
+}
+
+/** Each mistake with its place, where it is one of the file's. */
+function describeBroken(error: unknown, { configFile }: Homes): Finding[] {
+  const { message, hint } = error instanceof ClutchError ? error : { message: renderError(error), hint: undefined };
+  const told = fail("config", message, hint ?? "correct it in the file");
+  if (!(error instanceof ClutchError) || error.code !== "config-invalid" || !existsSync(configFile)) return [told];
+  const { problems } = checkConfigText(readFileSync(configFile, "utf8"), false);
+  const errors = problems.filter(({ kind }) => kind === "error");
+  if (errors.length === 0) return [told];
+  return errors.map((problem) =>
+    fail("config", `${configFile}:${problem.line}:${problem.column}: ${problem.message}`, problem.hint ?? told.fix),
+  );
 }
 
 function chainOf(config: Config, { stateDir, cacheDir, database }: Homes, env: Env): ChainPlace {

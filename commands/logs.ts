@@ -2,6 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
+import pc from "picocolors";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
 import { findBinary } from "../src/find-binary.ts";
@@ -12,6 +13,7 @@ import { buildAttachCommands, chainSocket } from "../src/lifecycle/chain/tmux-st
 import { buildTmuxEnv, hasTrueColour } from "../src/lifecycle/launch-env.ts";
 import { chooseOuterTerm, isDescribed } from "../src/lifecycle/terminal.ts";
 import { buildTmuxArgv } from "../src/lifecycle/tmux.ts";
+import { renderLogText } from "../src/log.ts";
 import { nearest } from "../src/nearest.ts";
 import { findChain } from "./chain-place.ts";
 
@@ -33,7 +35,9 @@ export async function logs(service: string | undefined, flags: LogFlags, env: En
   const prefix = (id: string) => (ids.length > 1 ? `${id.padEnd(12)} | ` : "");
   for (const id of ids) {
     const most = count ?? (sinceMs === undefined ? 50 : Number.POSITIVE_INFINITY);
-    for (const line of lastLines(readLogs(stateDir, id, sinceMs), most, keepsColour)) console.log(prefix(id) + line);
+    for (const line of lastLines(readLogs(stateDir, id, sinceMs), most, keepsColour)) {
+      console.log(forPeople(line).replace(/^/gm, prefix(id)));
+    }
   }
   if (flags.follow === true) await Promise.all(ids.map((id) => follow(logFile(stateDir, id), prefix(id), keepsColour)));
   return 0;
@@ -79,6 +83,11 @@ function parseSpan(text: string): number {
   return Number(count) * (unitMs[unit] ?? 0);
 }
 
+/** The gateway writes JSON where it has no terminal; whoever looks has one, and programs get what was written. */
+function forPeople(text: string): string {
+  return process.stdout.isTTY === true ? renderLogText(text, pc) : text;
+}
+
 /** Until Ctrl-C. A log that was cut is read from its beginning. */
 async function follow(path: string, prefix: string, keepsColour: boolean): Promise<never> {
   let offset = existsSync(path) ? statSync(path).size : 0;
@@ -96,7 +105,7 @@ async function follow(path: string, prefix: string, keepsColour: boolean): Promi
     const text = rest + decoder.decode(buffer.subarray(0, bytesRead), { stream: true });
     const end = text.lastIndexOf("\n") + 1;
     rest = text.slice(end);
-    if (end > 0) process.stdout.write(tidy(text.slice(0, end), keepsColour).replace(/^(?=.)/gm, prefix));
+    if (end > 0) process.stdout.write(forPeople(tidy(text.slice(0, end), keepsColour)).replace(/^(?=.)/gm, prefix));
   }
 }
 

@@ -36,6 +36,9 @@ export interface KeyCheckDeps {
 
 const usualLimitMs = 10_000;
 
+/** Everybody may read their list of models. */
+const openLists: ReadonlySet<string> = new Set(["nvidia", "zen", "github"]);
+
 /** Of a refusal, as much as holds its message (bytes). */
 const maxAnswerBytes = 16 * 1024;
 
@@ -50,11 +53,17 @@ export async function checkKey(provider: Provider, key: string | undefined, deps
     const theirs = Date.parse(response.headers.get("date") ?? "");
     const message = response.ok ? "" : readMessage(await readStart(response), key);
     if (response.ok) await response.body?.cancel();
-    const verdict = judge(response.status);
+    const isOpen = provider.isBuiltIn && openLists.has(provider.id) && key !== undefined;
+    const verdict = response.ok && isOpen ? "unproven" : judge(response.status);
     return {
       verdict,
       status: response.status,
-      detail: message === "" ? `HTTP ${response.status}` : `HTTP ${response.status}: ${message}`,
+      detail:
+        response.ok && isOpen
+          ? "its list is open to all"
+          : message === ""
+            ? `HTTP ${response.status}`
+            : `HTTP ${response.status}: ${message}`,
       durationMs: ours - startedAt,
       clock: Number.isNaN(theirs) ? undefined : { theirs, ours },
     };
@@ -72,8 +81,11 @@ export function buildKeyCheck(
   key: string | undefined,
 ): { url: string; headers: Record<string, string> } {
   const protocol = provider.urls.chat !== undefined ? "chat" : provider.urls.responses ? "responses" : "messages";
-  const base = (provider.urls[protocol] ?? "").replace(/\/(?:chat\/completions|messages|responses)$/, "");
-  const path = provider.id === "openrouter" ? "/key" : "/models";
+  const base = (provider.urls[protocol] ?? "")
+    .replace(/\/(?:chat\/completions|messages|responses)$/, "")
+    // Azure's list is the resource's, not a deployment's.
+    .replace(/\/openai\/deployments\/[^/]+$/, "/openai");
+  const path = provider.isBuiltIn && provider.id === "openrouter" ? "/key" : "/models";
   const headers = buildUpstreamHeaders({
     provider,
     protocol,

@@ -625,7 +625,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .description("open a copy in VISUAL or EDITOR; it takes the file's place once it holds")
     .addHelpText("after", "\nExample:\n  EDITOR=nano clutch config edit")
     .action(async () => {
-      const { editByHand } = await import("../commands/config.ts");
+      const { editByHand } = await import("../commands/config-edit.ts");
       status = await editByHand(env);
     });
   config
@@ -635,7 +635,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .option("--json", "as one JSON object")
     .addHelpText("after", "\nExample:\n  clutch config check")
     .action(async (file: string | undefined, flags: { json?: boolean }) => {
-      const { checkConfig } = await import("../commands/config.ts");
+      const { checkConfig } = await import("../commands/config-check.ts");
       status = checkConfig(file, flags, env);
     });
   config

@@ -100,6 +100,21 @@ function renderPretty({ time, level, message, request, error }: Line, paint: Log
   return `${paint.dim(time)} ${mark}${id}${message}${error === undefined ? "" : `\n${error}`}`;
 }
 
+/** Lines of JSON that were written by a logger as sentences; whatever else is in the text stays as it is. */
+export function renderLogText(text: string, paint: LogPaint): string {
+  return text.replace(/^\{"time":.*\}$/gm, (json) => {
+    try {
+      const line = JSON.parse(json) as Partial<Line>;
+      const level = logLevels.find((known) => known === line.level);
+      if (typeof line.time !== "string" || typeof line.message !== "string" || level === undefined) return json;
+      const { time, message, request, error } = line;
+      return renderPretty({ time, level, message, request, error }, paint);
+    } catch {
+      return json;
+    }
+  });
+}
+
 function describeError(error: unknown): string | undefined {
   if (error === undefined) return undefined;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createLogger, type LogFacts, parseLogSettings, Secrets } from "../src/log.ts";
+import { createLogger, type LogFacts, parseLogSettings, renderLogText, Secrets } from "../src/log.ts";
 
 const key = 'a"key\\with/all+that=hurts';
 
@@ -64,6 +64,15 @@ describe("a line", () => {
     expect(write("info", "x", { level: "debug" })).toEqual([]);
     expect(write("debug", "x", { level: "debug" })).toHaveLength(1);
   });
+});
+
+test("renderLogText() makes sentences of a logger's lines, and leaves others as they are", () => {
+  const [one = ""] = write("json", "left it", { level: "warn", request: "k3j9", ms: 12 });
+  const foreign = ['{"time":"now"}', '{"time": broken}', "plain", '{"level":"info"}'];
+  const plain = (text: string) => text;
+  const text = renderLogText([one, ...foreign, one].join("\n"), { dim: plain, bold: plain, red: plain, yellow: plain });
+  const sentence = "2026-11-20T12:00:00.000Z warn k3j9 left it";
+  expect(text).toBe([sentence, ...foreign, sentence].join("\n"));
 });
 
 describe("a secret", () => {

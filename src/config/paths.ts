@@ -1,5 +1,7 @@
 /** Where Clutch keeps things (XDG, or all in one folder with CLUTCH_HOME). Pure: nothing is created here. */
 
+import { ClutchError } from "../errors.ts";
+
 export interface Homes {
   configFile: string;
   /** By CLUTCH_CONFIG: then it has to be there. */
@@ -14,7 +16,7 @@ export interface Homes {
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** @param env HOME must be set unless CLUTCH_HOME or every XDG variable is */
+/** @throws {ClutchError} `usage` without HOME, unless CLUTCH_HOME or every XDG variable is set */
 export function resolveHomes(env: Env): Homes {
   const configFile = absolute(env["CLUTCH_CONFIG"]);
   const isConfigNamed = configFile !== undefined;
@@ -29,15 +31,19 @@ export function resolveHomes(env: Env): Homes {
       cacheDir: `${own}/cache`,
     };
   }
-  const home = env["HOME"] ?? "/";
+  const home = env["HOME"] || undefined;
   const xdg = (name: string, fallback: string) => {
     const value = env[name];
-    return value?.startsWith("/") ? trimSlash(value) : `${home}/${fallback}`;
+    if (value?.startsWith("/")) return trimSlash(value);
+    if (home !== undefined) return `${home}/${fallback}`;
+    throw new ClutchError("usage", `neither HOME nor ${name} is set, so there is no place for Clutch's files`, {
+      hint: "set HOME, or CLUTCH_HOME to a folder for all of them",
+    });
   };
   return {
     configFile: configFile ?? `${xdg("XDG_CONFIG_HOME", ".config")}/clutch/config.json`,
     isConfigNamed,
-    legacyConfigFile: configFile === undefined ? `${home}/.xx/config.json` : undefined,
+    legacyConfigFile: configFile === undefined && home !== undefined ? `${home}/.xx/config.json` : undefined,
     stateDir: `${xdg("XDG_STATE_HOME", ".local/state")}/clutch`,
     database: `${xdg("XDG_DATA_HOME", ".local/share")}/clutch/clutch.db`,
     cacheDir: `${xdg("XDG_CACHE_HOME", ".cache")}/clutch`,

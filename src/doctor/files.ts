@@ -14,6 +14,7 @@ import {
   statfsSync,
 } from "node:fs";
 import { createConnection } from "node:net";
+import { basename, dirname } from "node:path";
 import type { Homes } from "../config/paths.ts";
 import { isAlive } from "../lifecycle/chain/processes.ts";
 import { type Check, type Finding, fail, ok, warn } from "./finding.ts";
@@ -42,10 +43,12 @@ async function lookAtFiles(place: FilePlace): Promise<Finding[]> {
   const { stateDir, database, configPath, holdsKey } = place;
   const own = [
     ...(factsOf(stateDir) === undefined ? [] : [stateDir, ...filesBelow(stateDir)]),
-    ...["", "-wal", "-shm", "-serve", "-serve.pid"].map((end) => database + end),
+    ...quietly(() => readdirSync(dirname(database)), []).flatMap((name) =>
+      name.startsWith(basename(database)) ? [`${dirname(database)}/${name}`] : [],
+    ),
     ...(configPath !== undefined && holdsKey ? [configPath] : []),
   ];
-  const present = own.flatMap((path) => {
+  const present = own.sort().flatMap((path) => {
     const facts = factsOf(path);
     return facts === undefined ? [] : [{ path, facts }];
   });
@@ -137,16 +140,12 @@ function staleFiles({ stateDir, database, now }: FilePlace): Finding[] {
   ].slice(0, maxTold);
 }
 
-/** Names the gateway that holds the ledger; a killed one cannot take it away. */
+/** Names the gateway that holds the ledger; a killed one cannot take it away, and to the next one it says so. */
 function ownerlessPid(path: string): Finding[] {
   const pid = Number(quietly(() => readFileSync(path, "utf8"), "").trim());
   if (!Number.isInteger(pid) || pid <= 0 || isAlive(pid)) return [];
-  return [
-    warn("files", `${path} names a gateway (pid ${pid}) that is gone`, `rm ${quote(path)}`, () => {
-      rmSync(path, { force: true });
-      return `removed ${path}`;
-    }),
-  ];
+  const text = `the last gateway (pid ${pid}) did not come to its end: it was killed, or the machine went down`;
+  return [warn("files", text, "clutch db check; the next gateway looks at the ledger by itself")];
 }
 
 /** tmux servers that died leave their sockets. */

@@ -1,7 +1,8 @@
 /** Whether the ledger can be read and written by this version, and what it says is out of order. */
 
 import { Database } from "bun:sqlite";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import type { BreakerReport } from "../explain/breakers.ts";
 import { renderClock } from "../explain/clock.ts";
 import { renderCount } from "../explain/counts.ts";
@@ -17,6 +18,28 @@ export function checkDatabase(path: string): Check {
 }
 
 function lookAtDatabase(path: string): Finding[] {
+  return [...lookInto(path), ...putAside(path)];
+}
+
+/** A gateway that could not read its ledger has begun another. */
+function putAside(path: string): Finding[] {
+  const folder = dirname(path);
+  const names = existsSync(folder)
+    ? readdirSync(folder).filter((name) => name.startsWith(`${basename(path)}.broken`))
+    : [];
+  return names
+    .filter((name) => !/-(?:wal|shm)$/.test(name))
+    .map((name) => {
+      const aside = `${folder}/${name}`;
+      return warn(
+        "database",
+        `a ledger that could not be read was put aside: ${aside}`,
+        `rm ${quote(aside)}* where nothing of it is wanted`,
+      );
+    });
+}
+
+function lookInto(path: string): Finding[] {
   if (!existsSync(path)) return [ok("database", `no ledger yet (${path}): the first gateway makes one`)];
   const { size } = statSync(path);
   let client: Database | undefined;
@@ -42,7 +65,7 @@ function lookAtDatabase(path: string): Finding[] {
 }
 
 function broken(path: string, why: string): Finding {
-  const fix = `stop the gateway, then mv ${quote(path)} ${quote(`${path}.broken`)}: the next one makes a new ledger`;
+  const fix = "clutch db backup keeps what can be read; the next gateway puts the file aside and begins a new one";
   return fail("database", `${path} is no sound ledger: ${why.split("\n")[0]}`, fix);
 }
 

@@ -83,7 +83,7 @@ function describeCheck(
     case "accepted":
       return ok("providers", `${name} ${keySource === undefined ? "answers" : "takes its key"} (${durationMs} ms)`);
     case "unproven":
-      return ok("providers", `${name} answers (${durationMs} ms); it has no list of models to try a key at`);
+      return ok("providers", `${name} answers (${durationMs} ms), which says nothing of its key: ${detail}`);
     case "limited":
       return warn("providers", `${name} takes its key, and is limited for now (${detail})`, "clutch quota tells more");
     case "unpaid":

@@ -21,6 +21,18 @@ export function styleRequest(request: ChatRequest, { reasoning, verbosity }: Tie
   return { ...styled, reasoning: { effort: word, ...(budget !== undefined && { budgetTokens: budget }) } };
 }
 
+/** For people: what the config asks of the tier's models. */
+export function describeStyle({ reasoning, verbosity }: TierStyle): string {
+  const { effort, max_tokens: tokens, exclude } = reasoning ?? {};
+  const asked = [
+    ...(effort === undefined ? [] : [`effort ${effort}`]),
+    ...(tokens === undefined ? [] : [`${tokens} tokens to think with`]),
+    ...(exclude === true ? ["thoughts left out"] : []),
+    ...(verbosity === undefined ? [] : [`verbosity ${verbosity}`]),
+  ];
+  return `asked for ${asked.length === 0 ? "nothing more" : asked.join(", ")}: its tier says so`;
+}
+
 /** What its encoder has no word for. */
 export function styleEncoded(body: JsonObject, protocol: Protocol, quirks: Quirks, style: TierStyle): JsonObject {
   const isThinking = { chat: body["reasoning"], messages: body["thinking"], responses: body["reasoning"] }[protocol];

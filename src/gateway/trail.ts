@@ -11,6 +11,7 @@ import { describeLesson } from "./lesson-words.ts";
 import type { RouteStep, Target } from "./router.ts";
 import { builtInRules, notConfigured } from "./rules.ts";
 import type { Skip } from "./screen.ts";
+import { describeStyle } from "./thinking.ts";
 
 /** As it stands in `requests.trail`. Times are milliseconds; those since the request came are marked as such. */
 export interface Trail {
@@ -219,7 +220,8 @@ export class TrailNotes {
   }
 
   #renderCall({ target, startedAt, isBeside, lessons, closed }: Call): TrailCall {
-    const repairs = lessons.flatMap(({ lesson, isNew }) => describeLesson(lesson, isNew));
+    const style = target.style === undefined ? [] : [describeStyle(target.style)];
+    const repairs = [...style, ...lessons.flatMap(({ lesson, isNew }) => describeLesson(lesson, isNew))];
     return {
       target: nameOf(target),
       at: startedAt - this.#startedAt,

@@ -66,6 +66,10 @@ export interface SessionKey {
 export class Additions {
   readonly #usage = new Map<string, UsageKey & Sums>();
   readonly #sessions = new Map<string, SessionKey & Sums>();
+  /** Most requests of a moment are of few kinds: what the last one was added to. */
+  #lastUsage: (UsageKey & Sums) | undefined;
+  #lastBy = "";
+  #lastSession: (SessionKey & Sums) | undefined;
 
   get usage(): Iterable<UsageKey & Sums> {
     return this.#usage.values();
@@ -77,106 +81,119 @@ export class Additions {
 
   /** A request that has ended. */
   add(row: RequestRow): void {
-    this.#addAs(row, row.servedBy ?? "", sumsOf(row));
+    const by = row.servedBy ?? "";
+    addRequest(this.#usageOf(row, by), row, 1);
+    addRequest(this.#sessionOf(row), row, 1);
   }
 
   /** The same request, whose cost has become known. */
   replace(before: RequestRow, after: RequestRow): void {
-    const [was, is] = [sumsOf(before), sumsOf(after)];
-    const more = Object.fromEntries(sumNames.map((name) => [name, is[name] - was[name]])) as Sums;
-    this.#addAs(after, after.servedBy ?? "", more);
+    for (const sums of [this.#usageOf(after, after.servedBy ?? ""), this.#sessionOf(after)]) {
+      addRequest(sums, before, -1);
+      addRequest(sums, after, 1);
+    }
   }
 
   /** An answer that was left, and that its upstream has counted all the same. */
   addLeft(row: RequestRow, attempt: AttemptRow): void {
     if (attempt.outputTokens === null || attempt.outputTokens === undefined) return;
-    this.#addAs(row, `${attempt.provider}:${attempt.model}`, {
-      ...noSums,
-      inputTokens: attempt.inputTokens ?? 0,
-      cacheReadTokens: attempt.cacheReadTokens ?? 0,
-      cacheWriteTokens: attempt.cacheWriteTokens ?? 0,
-      outputTokens: attempt.outputTokens,
-      reasoningTokens: attempt.reasoningTokens ?? 0,
-      costUsd: attempt.costUsd ?? 0,
-      leftUsd: attempt.costUsd ?? 0,
-      unpriced: isKnown(attempt.costUsd) ? 0 : 1,
-    });
+    for (const sums of [this.#usageOf(row, `${attempt.provider}:${attempt.model}`), this.#sessionOf(row)]) {
+      addTokens(sums, attempt, 1);
+      sums.costUsd += attempt.costUsd ?? 0;
+      sums.leftUsd += attempt.costUsd ?? 0;
+      if (!isKnown(attempt.costUsd)) sums.unpriced++;
+    }
   }
 
-  #addAs(row: RequestRow, by: string, sums: Sums): void {
-    const colon = by.indexOf(":");
-    const { agent, folder, launchId, startedAt } = row;
-    const usage: UsageKey = {
-      day: dayOf(startedAt),
-      agent: agent ?? "",
-      provider: by.slice(0, Math.max(0, colon)),
-      model: by.slice(colon + 1),
-      folder: folder ?? "",
-      tier: row.tier ?? "",
-    };
-    const id = `${usage.day}\0${usage.agent}\0${by}\0${usage.folder}\0${usage.tier}`;
-    merge(this.#usage, id, usage, sums);
-    const session: SessionKey = {
-      day: usage.day,
-      session: row.session ?? launchId ?? "",
-      agent: usage.agent,
-      folder: usage.folder,
-      launchId: launchId ?? "",
-      firstAt: startedAt,
-      lastAt: startedAt,
-    };
-    const whole = merge(this.#sessions, `${session.day} ${session.session}`, session, sums);
-    whole.firstAt = Math.min(whole.firstAt, startedAt);
-    whole.lastAt = Math.max(whole.lastAt, startedAt);
+  #usageOf({ startedAt, agent, folder, tier }: RequestRow, by: string): UsageKey & Sums {
+    const day = dayOf(startedAt);
+    const last = this.#lastUsage;
+    const isLast =
+      last !== undefined &&
+      last.day === day &&
+      last.agent === (agent ?? "") &&
+      last.folder === (folder ?? "") &&
+      last.tier === (tier ?? "") &&
+      this.#lastBy === by;
+    if (isLast) return last;
+    const id = `${day}\0${agent ?? ""}\0${by}\0${folder ?? ""}\0${tier ?? ""}`;
+    let sums = this.#usage.get(id);
+    if (sums === undefined) {
+      const colon = by.indexOf(":");
+      const [provider, model] = [by.slice(0, Math.max(0, colon)), by.slice(colon + 1)];
+      sums = { day, agent: agent ?? "", provider, model, folder: folder ?? "", tier: tier ?? "", ...noSums };
+      this.#usage.set(id, sums);
+    }
+    this.#lastUsage = sums;
+    this.#lastBy = by;
+    return sums;
+  }
+
+  #sessionOf(row: RequestRow): SessionKey & Sums {
+    const { startedAt } = row;
+    const day = dayOf(startedAt);
+    const session = row.session ?? row.launchId ?? "";
+    let sums = this.#lastSession;
+    if (sums === undefined || sums.day !== day || sums.session !== session) {
+      const id = `${day} ${session}`;
+      sums = this.#sessions.get(id);
+      if (sums === undefined) {
+        const { agent, folder, launchId } = row;
+        const facts = { agent: agent ?? "", folder: folder ?? "", launchId: launchId ?? "" };
+        sums = { day, session, ...facts, firstAt: startedAt, lastAt: startedAt, ...noSums };
+        this.#sessions.set(id, sums);
+      }
+      this.#lastSession = sums;
+    }
+    if (startedAt < sums.firstAt) sums.firstAt = startedAt;
+    if (startedAt > sums.lastAt) sums.lastAt = startedAt;
+    return sums;
   }
 }
 
-function merge<Key extends object>(into: Map<string, Key & Sums>, id: string, key: Key, sums: Sums): Key & Sums {
-  const known = into.get(id);
-  if (known === undefined) {
-    const fresh = { ...key, ...sums };
-    into.set(id, fresh);
-    return fresh;
-  }
-  const totals: Sums = known;
-  for (const name of sumNames) totals[name] += sums[name];
-  return known;
+/** Spelt out, since it is done twice for every request. @param sign -1 takes it away again */
+function addRequest(sums: Sums, row: RequestRow, sign: 1 | -1): void {
+  const { status, costUsd, pricing, servedBy } = row;
+  sums.requests += sign;
+  if (status === "completed") sums.completed += sign;
+  else if (status === "error") sums.errors += sign;
+  else if (status === "aborted") sums.aborted += sign;
+  addTokens(sums, row, sign);
+  if (row.usageEstimated === true) sums.estimated += sign;
+  if (isKnown(costUsd)) sums.costUsd += sign * costUsd;
+  if (pricing === "free") sums.free += sign;
+  else if (pricing === "plan") sums.plan += sign;
+  const isServed = isKnown(servedBy) && !servedBy.startsWith("clutch:");
+  if (isServed && !isKnown(costUsd)) sums.unpriced += sign;
+  if (isServed && isKnown(row.firstChoice)) addMoved(sums, row, sign);
+  if (isKnown(row.tokensBefore)) addCompressed(sums, row, sign);
 }
 
-function sumsOf(row: RequestRow): Sums {
-  const { status, costUsd, pricing, servedBy, firstChoice, firstChoiceUsd } = row;
-  const isServed = typeof servedBy === "string" && !servedBy.startsWith("clutch:");
-  const isMoved = isServed && typeof firstChoice === "string";
-  const savedUsd = isMoved && isKnown(costUsd) && isKnown(firstChoiceUsd) ? firstChoiceUsd - costUsd : undefined;
-  const isCompressed = (row.tokensBefore ?? 0) > (row.tokensAfter ?? 0);
-  return {
-    requests: 1,
-    completed: status === "completed" ? 1 : 0,
-    errors: status === "error" ? 1 : 0,
-    aborted: status === "aborted" ? 1 : 0,
-    inputTokens: row.inputTokens ?? 0,
-    cacheReadTokens: row.cacheReadTokens ?? 0,
-    cacheWriteTokens: row.cacheWriteTokens ?? 0,
-    outputTokens: row.outputTokens ?? 0,
-    reasoningTokens: row.reasoningTokens ?? 0,
-    estimated: row.usageEstimated === true ? 1 : 0,
-    costUsd: costUsd ?? 0,
-    leftUsd: 0,
-    unpriced: isServed && !isKnown(costUsd) ? 1 : 0,
-    free: pricing === "free" ? 1 : 0,
-    plan: pricing === "plan" ? 1 : 0,
-    moved: isMoved ? 1 : 0,
-    movedUnknown: isMoved && savedUsd === undefined ? 1 : 0,
-    cascadeSavedUsd: pricing === "free" ? 0 : (savedUsd ?? 0),
-    freeSavedUsd: pricing === "free" ? (savedUsd ?? 0) : 0,
-    tokensBefore: row.tokensBefore ?? 0,
-    tokensAfter: row.tokensAfter ?? 0,
-    compressed: isCompressed ? 1 : 0,
-    compressedUnknown: isCompressed && !isKnown(row.compressionUsd) ? 1 : 0,
-    compressionSavedUsd: row.compressionUsd ?? 0,
-  };
+function addTokens(sums: Sums, row: RequestRow | AttemptRow, sign: 1 | -1): void {
+  sums.inputTokens += sign * (row.inputTokens ?? 0);
+  sums.cacheReadTokens += sign * (row.cacheReadTokens ?? 0);
+  sums.cacheWriteTokens += sign * (row.cacheWriteTokens ?? 0);
+  sums.outputTokens += sign * (row.outputTokens ?? 0);
+  sums.reasoningTokens += sign * (row.reasoningTokens ?? 0);
 }
 
-function isKnown(value: number | null | undefined): value is number {
+/** Answered by another than the first choice. */
+function addMoved(sums: Sums, { costUsd, firstChoiceUsd, pricing }: RequestRow, sign: 1 | -1): void {
+  sums.moved += sign;
+  if (!isKnown(costUsd) || !isKnown(firstChoiceUsd)) sums.movedUnknown += sign;
+  else if (pricing === "free") sums.freeSavedUsd += sign * (firstChoiceUsd - costUsd);
+  else sums.cascadeSavedUsd += sign * (firstChoiceUsd - costUsd);
+}
+
+function addCompressed(sums: Sums, { tokensBefore, tokensAfter, compressionUsd }: RequestRow, sign: 1 | -1): void {
+  sums.tokensBefore += sign * (tokensBefore ?? 0);
+  sums.tokensAfter += sign * (tokensAfter ?? 0);
+  if ((tokensBefore ?? 0) <= (tokensAfter ?? 0)) return;
+  sums.compressed += sign;
+  if (isKnown(compressionUsd)) sums.compressionSavedUsd += sign * compressionUsd;
+  else sums.compressedUnknown += sign;
+}
+
+function isKnown<Value>(value: Value | null | undefined): value is Value {
   return value !== null && value !== undefined;
 }

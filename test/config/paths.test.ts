@@ -56,6 +56,13 @@ describe("resolveHomes()", () => {
     expect(resolveHomes({ HOME: "/home/ann", ...env })).toEqual(homes);
   });
 
+  test("without HOME there is no place, unless each is named", () => {
+    expect(() => resolveHomes({})).toThrow("neither HOME nor XDG_CONFIG_HOME is set");
+    expect(() => resolveHomes({ HOME: "", XDG_CONFIG_HOME: "/c" })).toThrow("neither HOME nor XDG_STATE_HOME is set");
+    const all = { XDG_CONFIG_HOME: "/c", XDG_STATE_HOME: "/s", XDG_DATA_HOME: "/d", XDG_CACHE_HOME: "/k" };
+    expect(resolveHomes(all)).toMatchObject({ stateDir: "/s/clutch", legacyConfigFile: undefined });
+  });
+
   test("needs no HOME beside CLUTCH_HOME", () => {
     expect(resolveHomes({ CLUTCH_HOME: "/box" })).toEqual(own("/box"));
   });

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import type { Area, DoctorReport, Level } from "../../src/doctor/finding.ts";
 import { circuitQueries } from "../../src/store/circuits.ts";
 import { openStore } from "../../src/store/open.ts";
-import { makeHome } from "../support/gateway.ts";
+import { version } from "../../src/version.ts";
+import { makeHome, startServe, writeConfig } from "../support/gateway.ts";
 import { type Finished, runClutch } from "../support/run-clutch.ts";
 
 const literalKey = "sk-planted-literal-0123456789";
@@ -145,8 +146,8 @@ const faults = (
       "the pid of a gateway that is gone",
       "files",
       "warn",
-      /clutch\.db-serve\.pid names a gateway \(pid 99999999\)/,
-      true,
+      /the last gateway \(pid 99999999\) did not come to its end/,
+      false,
     ],
     ["an environment that waits for nobody", "files", "warn", /abc123\.env holds the environment of a launch/, true],
     ["a file that was left half written", "files", "warn", /agent-checks\.json\.99999999 was left half written/, true],
@@ -258,7 +259,9 @@ describe("a home in which much is wrong", () => {
       "600",
       "600",
     ]);
-    for (const name of ["clutch.db-serve.pid", "state/launches/abc123.env", "state/chain.sock"]) {
+    // By it the next gateway knows that it has to look at the ledger.
+    expect(existsSync(join(home, "clutch.db-serve.pid"))).toBe(true);
+    for (const name of ["state/launches/abc123.env", "state/chain.sock"]) {
       expect([name, existsSync(join(home, name))]).toEqual([name, false]);
     }
     expect(readFileSync(join(home, "state/launch.key"), "utf8")).toBe("planted-launch-secret");
@@ -285,6 +288,21 @@ describe("a home in which much is wrong", () => {
 });
 
 describe("a config that cannot be read", () => {
+  test("has each of its mistakes told with its place", async () => {
+    const home = makeHome();
+    const text = '{\n  "server": { "prot": 1 },\n  "breaker": { "failures": "many" },\n  "fallbacks": []\n}\n';
+    writeFileSync(join(home, "config.json"), text, { mode: 0o600 });
+    const { stdout, code } = await runClutch(home, ["doctor", "--json"], { CLUTCH_PORT: "1" });
+    const { checks } = JSON.parse(stdout) as DoctorReport;
+    const faults = checks.filter(({ area, level }) => area === "config" && level === "fail");
+    expect([code, faults.map((fault) => fault.text)]).toEqual([
+      3,
+      [expect.stringMatching(/config\.json:2:\d+: .*prot/), expect.stringMatching(/config\.json:3:\d+: .*many/)],
+    ]);
+    expect(faults[0]?.fix).toContain("port");
+    rmSync(home, { recursive: true });
+  });
+
   test("is one fault, with its place, and hides nothing else", async () => {
     const home = makeHome();
     writeFileSync(join(home, "config.json"), '{\n  "server": { "port": 1\n', { mode: 0o600 });
@@ -297,6 +315,21 @@ describe("a config that cannot be read", () => {
     expect(checks.filter(({ area }) => area === "files")).toMatchObject([{ level: "warn", can_fix: true }]);
     rmSync(home, { recursive: true });
   });
+});
+
+test("a ledger that a gateway has put aside is told of", async () => {
+  const home = makeHome();
+  openStore(join(home, "clutch.db")).close();
+  for (const end of ["", "-wal"]) {
+    writeFileSync(join(home, `clutch.db.broken-2026-11-20T12-00-00${end}`), "", { mode: 0o600 });
+  }
+  const { stdout } = await runClutch(home, ["doctor", "--json"], { CLUTCH_PORT: "1" });
+  const { checks } = JSON.parse(stdout) as DoctorReport;
+  expect(checks.filter(({ area }) => area === "database")).toMatchObject([
+    { level: "ok" },
+    { level: "warn", text: expect.stringMatching(/put aside: .*clutch\.db\.broken-2026-11-20T12-00-00$/) },
+  ]);
+  rmSync(home, { recursive: true });
 });
 
 describe("a ledger that is none", () => {
@@ -356,6 +389,30 @@ test("a home where all is well has status 0", async () => {
   provider.stop();
   await good.stop(true);
   rmSync(home, { recursive: true });
+});
+
+test("a gateway is known by its home: its own is well, another's is in the way", async () => {
+  const home = makeHome();
+  const other = makeHome();
+  writeConfig(home, { server: { port: 0 } });
+  const serving = await startServe({ home });
+  const port = { CLUTCH_PORT: new URL(serving.url).port };
+  const look = async (place: string) => {
+    const { checks } = JSON.parse((await runClutch(place, ["doctor", "--json"], port)).stdout) as DoctorReport;
+    return checks.filter(({ area }) => area === "gateway" || area === "ports");
+  };
+  try {
+    expect(await look(home)).toMatchObject([
+      { area: "gateway", level: "ok", text: `version ${version} serves on ${serving.url}` },
+    ]);
+    expect(await look(other)).toMatchObject([
+      { area: "ports", level: "fail", text: expect.stringContaining("is another home's") },
+    ]);
+  } finally {
+    serving.kill("SIGTERM");
+    await serving.exited;
+    for (const place of [home, other]) rmSync(place, { recursive: true });
+  }
 });
 
 test.each([

@@ -15,7 +15,7 @@ const program = join(import.meta.dir, "../support/run-xx.ts");
 const places: Place[] = [];
 afterEach(async () => {
   for (const place of places.splice(0)) await runClutch(place.home, ["down"], { PATH: "/usr/bin:/bin" });
-});
+}, 60_000);
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 interface Place {

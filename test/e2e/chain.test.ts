@@ -30,10 +30,10 @@ const homes: Home[] = [];
 afterEach(async () => {
   for (const home of homes.splice(0)) {
     await clutch(home, ["down"]);
-    // Bun keeps what it has transpiled in HOME: all homes together take seconds to remove.
+    // Bun keeps what it has transpiled in HOME: all homes together take seconds to remove on a busy disk.
     rmSync(home.path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
-});
+}, 60_000);
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 interface Home {

@@ -4,8 +4,10 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { skipAloud } from "../../agent-tests/skip-aloud.ts";
 import { findBinary } from "../../src/find-binary.ts";
 import { runClutch } from "../support/run-clutch.ts";
+
 import { startTerminal } from "../support/terminal.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-config-"));
@@ -20,6 +22,9 @@ function home(text?: string): { home: string; file: string } {
   return { home: folder, file };
 }
 
+const entry = join(import.meta.dir, "../../src/main.ts");
+const isWithoutTmux = findBinary("tmux", process.env) === undefined;
+if (isWithoutTmux) skipAloud("clutch config at a terminal", "tmux is not on PATH");
 const quiet = { BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" };
 const config = (folder: string, args: readonly string[], env: Record<string, string> = {}) =>
   runClutch(folder, ["config", ...args], { ...quiet, ...env });
@@ -120,7 +125,7 @@ describe("clutch config set and unset", () => {
         '     "openrouter": { "api_key": "(hidden)" }, // mine',
         '     "openai": { "api_key": "env:MY_OPENAI" }',
         "server.port is 9000",
-        "a running gateway takes it over within a second",
+        "in force when the gateway starts next: clutch restart gateway",
         "",
       ].join("\n"),
     });
@@ -165,6 +170,42 @@ describe("clutch config set and unset", () => {
     );
     expect(JSON.parse(readFileSync(file, "utf8")).providers.openrouter.api_key).toBe(secret);
   });
+
+  test("- reads the value from standard input, or asks for it unseen", async () => {
+    const { home: folder, file } = home("{}\n");
+    const piped = Bun.spawnSync([process.execPath, entry, "config", "set", "providers.openrouter.api_key", "-"], {
+      env: { PATH: "", HOME: folder, CLUTCH_HOME: folder, ...quiet },
+      stdin: Buffer.from(`${secret}\n`),
+    });
+    expect(piped.exitCode).toBe(0);
+    expect(piped.stdout.toString() + piped.stderr.toString()).not.toContain(secret);
+    expect(JSON.parse(readFileSync(file, "utf8")).providers.openrouter.api_key).toBe(secret);
+    const empty = await config(folder, ["set", "providers.openrouter.api_key", "-"]);
+    expect(empty.stderr).toBe(
+      "clutch: nothing came from standard input: such as: pass show key | clutch config set ... -\n",
+    );
+  });
+
+  test.skipIf(isWithoutTmux)(
+    "- asks for it at a terminal, and shows nothing of it",
+    async () => {
+      const { home: folder, file } = home("{}\n");
+      const env = { PATH: "/usr/bin:/bin", HOME: folder, CLUTCH_HOME: folder, NO_COLOR: "1", ...quiet };
+      const command = `${process.execPath} ${entry} config set providers.openrouter.api_key -; echo ended $?; exec sleep 20`;
+      const terminal = startTerminal(["/bin/sh", "-c", command], env, folder);
+      try {
+        await terminal.shows("providers.openrouter.api_key (not shown)");
+        terminal.type(secret);
+        terminal.press("Enter");
+        await terminal.shows("ended 0");
+        expect(terminal.screen()).not.toContain(secret);
+        expect(JSON.parse(readFileSync(file, "utf8")).providers.openrouter.api_key).toBe(secret);
+      } finally {
+        terminal.stop();
+      }
+    },
+    20_000,
+  );
 
   test("--dry-run --json tells what would be, and writes nothing", async () => {
     const { home: folder, file } = home("{}\n");
@@ -292,7 +333,7 @@ describe("clutch config edit", () => {
     expect(readFileSync(file, "utf8")).toBe(written);
   });
 
-  test.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI"] !== "true")(
+  test.skipIf(isWithoutTmux)(
     "offers to go on editing at a terminal",
     async () => {
       const { home: folder, file } = home("{}\n");
@@ -303,7 +344,6 @@ describe("clutch config edit", () => {
         `#!/bin/sh\nif [ -e "${folder}/once" ]; then echo '{"server":{"port":9002}}' > "$1"; else touch "${folder}/once"; echo '{"server":' > "$1"; fi\n`,
         { mode: 0o700 },
       );
-      const entry = join(import.meta.dir, "../../src/main.ts");
       const env = { PATH: "/usr/bin:/bin", HOME: folder, CLUTCH_HOME: folder, EDITOR: script, NO_COLOR: "1", ...quiet };
       const terminal = startTerminal(
         ["/bin/sh", "-c", `${process.execPath} ${entry} config edit; echo ended $?; sleep 20`],

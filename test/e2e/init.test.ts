@@ -13,11 +13,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { skipAloud } from "../../agent-tests/skip-aloud.ts";
 import { parseConfig } from "../../src/config/schema.ts";
 import { findBinary } from "../../src/find-binary.ts";
 import { whole } from "../support/answers.ts";
 import { json, type Script, startFakeUpstream } from "../support/fake-upstream.ts";
 import { ask, eventually, startServe } from "../support/gateway.ts";
+import { nobodyHere, ollama, serveLocal } from "../support/local-servers.ts";
 import { runClutch } from "../support/run-clutch.ts";
 import { startTerminal, type Terminal } from "../support/terminal.ts";
 
@@ -234,7 +236,11 @@ describe("a migrated predecessor's set-up", () => {
     expect(read(join(home, ".xx/config.json"))).toEqual(xxFile);
     const none = newHome();
     write(none, ".xx/config.json", JSON.stringify(xxFile));
-    expect((await init(none, ["--yes", "--no-test", "--no-import", "--json"], env)).stdout).toContain('"files":[]');
+    const alone = JSON.parse((await init(none, ["--yes", "--no-test", "--no-import", "--json"], env)).stdout);
+    expect(alone.imported.files).toEqual([]);
+    expect(alone.notes).toEqual([
+      `${none}/.xx/config.json is in force so far, and is not read once ${none}/.config/clutch/config.json is there`,
+    ]);
     // Any project may have a .env.
     const other = newHome();
     write(other, "claude-code-proxy/.env", "DATABASE_URL=x\n");
@@ -280,6 +286,21 @@ describe("clutch init --yes", () => {
     expect(config.model_tiers.BIG.default).toMatch(/^anthropic:claude-opus-/);
     expect(config.model_tiers.SMALL.default).toMatch(/haiku/);
     expect(() => parseConfig(config, "here")).not.toThrow();
+  });
+
+  test("finds a server on this machine and its models", async () => {
+    const server = serveLocal(ollama);
+    const home = newHome();
+    write(home, "config.json", JSON.stringify({ providers: { ...nobodyHere, ollama: { base_url: server.root } } }));
+    try {
+      const done = await init(home, ["--yes", "--no-test", "--json", "--mode", "local"]);
+      const { found, template } = JSON.parse(done.stdout);
+      expect(found.servers).toEqual([{ provider: "ollama", models: ["qwen3:8b", "llama3:8b", "llava:7b", "gone:1b"] }]);
+      expect(template).toBe("local");
+      expect(read(join(home, "config.json")).model_tiers.BIG.default).toBe("ollama:qwen3:8b");
+    } finally {
+      await server.server.stop(true);
+    }
   });
 
   test("takes the template that is asked for", async () => {
@@ -361,22 +382,22 @@ describe("clutch init --yes", () => {
   });
 });
 
-describe("keys are tested before they are saved", () => {
-  const good = "sk-good-0123456789";
-  /** Lists its models for whoever has the key. */
-  const serveModels = () =>
-    Bun.serve({
-      port: 0,
-      hostname: "127.0.0.1",
-      fetch: (request) => {
-        if (new URL(request.url).pathname !== "/v1/models") return new Response("", { status: 404 });
-        const shown = request.headers.get("authorization")?.replace("Bearer ", "") ?? "";
-        return shown === good
-          ? Response.json({ data: [{ id: "m" }, { id: "n" }] })
-          : Response.json({ error: { message: `Incorrect API key provided: ${shown}` } }, { status: 401 });
-      },
-    });
+const good = "sk-good-0123456789";
+/** Lists its models for whoever has the key. */
+const serveModels = () =>
+  Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      if (new URL(request.url).pathname !== "/v1/models") return new Response("", { status: 404 });
+      const shown = request.headers.get("authorization")?.replace("Bearer ", "") ?? "";
+      return shown === good
+        ? Response.json({ data: [{ id: "m" }, { id: "n" }] })
+        : Response.json({ error: { message: `Incorrect API key provided: ${shown}` } }, { status: 401 });
+    },
+  });
 
+describe("keys are tested before they are saved", () => {
   test.each([
     [good, "works", "HTTP 200", true],
     ["sk-bad-0123456789", "refused", "HTTP 401: Incorrect API key provided: (the key)", false],
@@ -401,7 +422,9 @@ describe("keys are tested before they are saved", () => {
   });
 });
 
-describe.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI"] !== "true")("at a terminal", () => {
+const isWithoutTmux = findBinary("tmux", process.env) === undefined;
+if (isWithoutTmux) skipAloud("clutch init at a terminal", "tmux is not on PATH");
+describe.skipIf(isWithoutTmux)("at a terminal", () => {
   const entry = join(import.meta.dir, "../../src/main.ts");
 
   function open(home: string, env: Record<string, string> = {}, flags = "--no-test"): Terminal {
@@ -462,6 +485,42 @@ describe.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI
     }
   }, 30_000);
 
+  test("a typed key that is refused can be typed again", async () => {
+    const server = serveModels();
+    const home = newHome();
+    const file = write(
+      home,
+      "config.json",
+      `{ "providers": { "openai": { "base_url": "http://127.0.0.1:${server.port}/v1" } } }\n`,
+    );
+    const terminal = open(home, {}, "");
+    try {
+      await terminal.shows("There is a config already");
+      terminal.press("Enter");
+      for (const key of ["sk-bad-0123456789", good]) {
+        await terminal.shows(/◆ {2}Whose key do you have\?/);
+        terminal.press("Down", "Down", "Enter");
+        await terminal.shows(/◆ {2}The key for OpenAI/);
+        terminal.type(key);
+        terminal.press("Enter");
+        if (key === good) break;
+        await terminal.shows("OpenAI: the key was refused (HTTP 401: Incorrect API key provided: (the key))");
+        await terminal.shows(/◆ {2}Keep it all the same\?/);
+        terminal.press("Enter");
+      }
+      await terminal.shows("OpenAI: the key works (HTTP 200)");
+      await terminal.shows(/◆ {2}Is there another key to add\?/);
+      terminal.press("Enter");
+      await terminal.shows(/◆ {2}Write /);
+      terminal.press("Enter");
+      await terminal.shows("ended 0");
+      expect(read(file).providers.openai.api_key).toBe(good);
+    } finally {
+      terminal.stop();
+      await server.stop(true);
+    }
+  }, 30_000);
+
   test("Ctrl-C while a key is tested leaves nothing", async () => {
     const home = newHome();
     // Accepts the connection and says nothing.
@@ -469,8 +528,6 @@ describe.skipIf(findBinary("tmux", process.env) === undefined && process.env["CI
     const env = write(home, "old.env", `PROVIDER_BASE_URL=http://127.0.0.1:${server.port}/v1\nPROVIDER_API_KEY=k\n`);
     const terminal = open(home, {}, `--from-env ${env}`);
     try {
-      await terminal.shows("Is there another key to add?");
-      terminal.press("Enter");
       await terminal.shows("asking the providers about the keys");
       terminal.press("C-c");
       await terminal.shows("ended 130");

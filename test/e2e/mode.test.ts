@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { whole } from "../support/answers.ts";
 import { json, startFakeUpstream } from "../support/fake-upstream.ts";
 import { ask, eventually, startServe } from "../support/gateway.ts";
+import { nobodyHere, ollama, serveLocal } from "../support/local-servers.ts";
 import { runClutch } from "../support/run-clutch.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-mode-"));
@@ -112,6 +113,26 @@ describe("clutch mode", () => {
     expect({ code: done.code, stderr: done.stderr }).toEqual({ code: 0, stderr: "" });
     expect(isSo(JSON.parse(readFileSync(file, "utf8")) as never)).toBe(true);
     expect((await runClutch(home, ["config", "check"], quiet)).code).toBe(0);
+  });
+
+  test("local is put together of what the servers on this machine have", async () => {
+    const server = serveLocal(ollama);
+    const { home, file } = homeWith(
+      JSON.stringify({ providers: { ...nobodyHere, ollama: { base_url: server.root } } }),
+    );
+    try {
+      const done = await mode(home, ["load", "local"]);
+      expect({ code: done.code, stderr: done.stderr }).toEqual({ code: 0, stderr: "" });
+      const { budgets, model_tiers } = JSON.parse(readFileSync(file, "utf8"));
+      expect(budgets).toEqual({ allow_paid: false });
+      expect(model_tiers.BIG.default).toBe("ollama:qwen3:8b");
+      const { home: other } = homeWith(JSON.stringify({ providers: nobodyHere }));
+      expect((await mode(other, ["load", "local"])).stderr).toBe(
+        "clutch: local cannot be put together: no server on this machine has a model: start Ollama or LM Studio, and pull one\n",
+      );
+    } finally {
+      await server.server.stop(true);
+    }
   });
 
   const mistakes: [args: string[], stderr: string][] = [

@@ -1,8 +1,11 @@
 /** Whatever Clutch prints, writes into its logs, keeps in its ledger or answers: no key that it was given is in it. */
 
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { drizzle } from "drizzle-orm/bun-sqlite";
+import { captureQueries } from "../../src/store/captures.ts";
 import { requestBody, streamed, whole } from "../support/answers.ts";
 import {
   type FakeUpstream,
@@ -28,6 +31,9 @@ const keys = {
   "of the launcher": "launcher-secret-AbCdEfGhIjKl",
   "of the agent's own login": "sk-ant-own-login-0011223344556677",
 };
+
+/** A person may paste anything. */
+const prompt = `my keys are ${Object.values(keys).join(", ")}`;
 
 /** Says back what it was sent: the rudest upstream there is. */
 function echo(request: UpstreamRequest, status: number): Reply {
@@ -102,11 +108,14 @@ describe.each(["debug,json", "debug,pretty"])("with CLUTCH_LOG=%s", (level) => {
         const response = await fetch(`${url}/v1/chat/completions`, {
           method: "POST",
           headers: { "content-type": "application/json", ...headers },
-          body: JSON.stringify(requestBody("chat", model, stream)),
+          body: JSON.stringify(requestBody("chat", model, stream, { messages: [{ role: "user", content: prompt }] })),
         });
         const answer = `${JSON.stringify([...response.headers])} ${await response.text()}`;
         told.push([`the answer to ${model}, streamed ${stream}`, answer]);
       };
+      const init = { method: "POST", headers: { "content-type": "application/json" } };
+      const mode = JSON.stringify({ what: "all", until: Date.now() + 600_000 });
+      await (await fetch(`${url}/admin/capture`, { ...init, body: mode })).text();
       const models = Object.keys(replies);
       for (const [at, provider] of ["literal", "pool", "env", "command", "header", "changing"].entries()) {
         // All of them with the first; with the others some each.
@@ -170,10 +179,22 @@ describe.each(["debug,json", "debug,pretty"])("with CLUTCH_LOG=%s", (level) => {
       await Promise.all([child.exited, ...reading]);
       await upstream.stop();
     }
+    const bodies = await readBodies(join(home, "clutch.db"));
+    told.push(["the captured bodies", bodies]);
     told.push(["the gateway's own output", output]);
   }, 90_000);
 
   afterAll(() => rmSync(home, { recursive: true }));
+
+  /** They are compressed, so the file alone would show nothing. */
+  async function readBodies(path: string): Promise<string> {
+    const client = new Database(path, { readonly: true });
+    const queries = captureQueries(drizzle({ client }));
+    const rows = client.query("SELECT request_id FROM captures").values();
+    const found = await Promise.all(rows.map(([id]) => queries.find(String(id))));
+    client.close();
+    return found.map((row) => JSON.stringify(row)).join("\n");
+  }
 
   async function runReset(url: string): Promise<void> {
     const init = { method: "POST", headers: { "content-type": "application/json" }, body: '{"match":"all"}' };
@@ -188,6 +209,7 @@ describe.each(["debug,json", "debug,pretty"])("with CLUTCH_LOG=%s", (level) => {
     for (const [name, key] of used) expect([name, sent.includes(key)]).toEqual([name, true]);
     expect(told.length).toBeGreaterThan(40);
     expect(told.at(-1)?.[1]).toContain("was answered");
+    expect(told.at(-2)?.[1].match(/my keys are \(hidden\), \(hidden\)/g)?.length).toBeGreaterThan(20);
   });
 
   test.each(Object.entries(keys))("nothing that was said has the key %s in it", (_name, key) => {

@@ -49,7 +49,7 @@ afterEach(async () => {
     await server.exited;
   }
   running.clear();
-});
+}, 30_000);
 
 function newHome(): string {
   const home = makeHome();

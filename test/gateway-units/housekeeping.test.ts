@@ -114,25 +114,24 @@ describe("housekeeping", () => {
     await look();
     pass(3_600_000 * 2);
     await look();
-    expect([left(), lines]).toEqual([
-      30,
-      ["the clock was set forward: nothing of the ledger is deleted before tomorrow"],
-    ]);
+    const word = "the clock is days ahead of what it was: nothing of the ledger is deleted before tomorrow";
+    expect([left(), lines]).toEqual([30, [word]]);
     clock.now -= 365 * dayMs;
     await look();
     pass(2 * dayMs);
     await look();
-    expect([left(), lines.length]).toEqual([30, 2]);
+    expect([left(), lines]).toEqual([30, [word]]);
   });
 
-  test("a clock that is set back is no reason either, and one that is only slow is none to speak of", async () => {
-    const { clock, lines, left, look } = await setUp([0, 1]);
-    clock.now -= 40 * 60_000;
+  test("a clock that is set back, or a machine that has slept for two days, changes nothing", async () => {
+    const { clock, lines, left, look } = await setUp([0, 87, 91]);
+    clock.now -= 2 * dayMs;
     await look();
-    expect(lines).toEqual([]);
-    clock.now -= 30 * dayMs;
+    expect([left(), lines]).toEqual([30, []]);
+    clock.elapsed += 3_600_000;
+    clock.now += 2 * dayMs;
     await look();
-    expect([left(), lines]).toEqual([20, ["the clock was set back: nothing of the ledger is deleted before tomorrow"]]);
+    expect([left(), lines.filter((line) => line.includes("clock"))]).toEqual([20, []]);
   });
 
   test("a start long after the last request waits for a day, since the clock may be wrong", async () => {
@@ -160,10 +159,10 @@ describe("housekeeping", () => {
         );
       },
     });
-    keeping.wrote(3999);
+    keeping.wrote(39_999);
     expect(running).toBe(0);
     keeping.wrote(1);
-    keeping.wrote(9000);
+    keeping.wrote(90_000);
     expect(running).toBe(1);
     ends[0]?.();
     await Bun.sleep(0);

@@ -230,7 +230,8 @@ describe("Captures", () => {
     }
     const { bytes } = await queries.sum();
     expect(await queries.keepWithin(bytes)).toBe(0);
-    expect(await queries.keepWithin(bytes / 2 + 10)).toBe(2);
+    // Random bytes are packed to sizes that differ by a few.
+    expect(await queries.keepWithin(bytes / 2 + 1000)).toBe(2);
     expect([await queries.find("r2"), (await queries.find("r3"))?.requestBytes]).toEqual([undefined, 60_000]);
     expect(await queries.forgetBefore(4)).toBe(1);
     expect((await queries.sum()).count).toBe(1);

@@ -199,6 +199,21 @@ describe("model_tiers.BIG.reasoning and .verbosity", () => {
   });
 });
 
+test("clutch why tells of it", async () => {
+  await using bench = await startTestGateway({
+    // Of a first candidate that answers nothing is kept.
+    replies: { m: json({ error: { message: "no" } }, 500), n: json(whole.chat) },
+    config: {
+      model_tiers: {
+        BIG: { default: "m", cascade: ["n"], reasoning: { effort: "high", exclude: true }, verbosity: "low" },
+      },
+    },
+  });
+  const { headers } = await ask(bench.url, "chat", "clutch-big", false);
+  const { trail } = await bench.request(headers.get("x-clutch-request-id"));
+  expect(String(trail)).toContain("asked for effort high, thoughts left out, verbosity low: its tier says so");
+});
+
 test("the launcher reads the same models of such a config", () => {
   const config = { model_tiers: { BIG: { reasoning: { effort: "high" } } } };
   const { models } = readLauncherSettings(config, "here", {});

@@ -59,6 +59,14 @@ describe("checkKey()", () => {
     expect(await check(answer)).toMatchObject({ verdict, detail });
   });
 
+  test("believes no list that is open to all, unless no key is needed", async () => {
+    const nvidia = provider("nvidia");
+    const answer = () => Response.json({ data: [] });
+    expect(await check(answer, nvidia)).toMatchObject({ verdict: "unproven", detail: "its list is open to all" });
+    const moved = provider("nvidia", { base_url: "http://127.0.0.1:9/v1" });
+    expect(await check(answer, moved)).toMatchObject({ verdict: "accepted" });
+  });
+
   test("says why nobody could be asked", async () => {
     const refused = Object.assign(new Error("nope"), { code: "ConnectionRefused" });
     expect(await check(() => Promise.reject(refused))).toMatchObject({

@@ -1,6 +1,6 @@
 /** What this machine says of a process: from /proc on Linux, from ps elsewhere. */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Whether it runs; one that has ended and was not collected by its parent does not. */
 export function isAlive(pid: number): boolean {
@@ -9,12 +9,15 @@ export function isAlive(pid: number): boolean {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  return process.platform !== "linux" || statOf(pid)?.state !== "Z";
+  return !isZombie(pid);
 }
 
-/** Ended, and its parent does not know yet. */
+/**
+ * Ended, and its parent does not know yet. While another thread of it is still on its way out it has not: until then its
+ * ports are taken.
+ */
 export function isZombie(pid: number): boolean {
-  return process.platform === "linux" && statOf(pid)?.state === "Z";
+  return process.platform === "linux" && statOf(pid)?.state === "Z" && countThreads(pid) <= 1;
 }
 
 /** The same for as long as the process lives, another for a later one with the same pid; undefined when there is none. */
@@ -27,6 +30,14 @@ export function markOf(pid: number): string | undefined {
 
 export function isSameProcess(pid: number, mark: string | undefined): boolean {
   return isAlive(pid) && (mark === undefined || markOf(pid) === mark);
+}
+
+function countThreads(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
+  }
 }
 
 /** /proc/<pid>/stat: the name stands in brackets and may hold anything; state is field 3, the start time 22. */
