@@ -32,7 +32,7 @@ async function budgetsFromLedger(homes: Homes, env: Env): Promise<BudgetReport[]
   const now = Date.now();
   const nothing: KeyQueries = { load: async () => [], save: async () => {}, noteUses: async () => {} };
   const begin = async (queries: KeyQueries) => {
-    const keyring = new Keyring({ queries, now: () => now, log() {} });
+    const keyring = new Keyring({ queries, now: () => now });
     await keyring.restore();
     const keyOf = (id: string) => keyring.get(id);
     return new Budgets({ now: () => now, limits: () => config.budgets, keyOf, log() {} });
