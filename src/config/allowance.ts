@@ -3,16 +3,16 @@
 import { z } from "zod";
 
 /** 0 is no limit. */
-const amount = z.number().nonnegative();
-const count = z.number().int().nonnegative();
+const amount = z.number().nonnegative().optional();
+const count = z.number().int().nonnegative().optional();
 
 export const allowanceSchema = z.strictObject({
-  soft_usd: amount.optional(),
-  hard_usd: amount.optional(),
-  soft_tokens: count.optional(),
-  hard_tokens: count.optional(),
-  soft_requests: count.optional(),
-  hard_requests: count.optional(),
+  soft_usd: amount,
+  hard_usd: amount,
+  soft_tokens: count,
+  hard_tokens: count,
+  soft_requests: count,
+  hard_requests: count,
 });
 
 export type Allowance = z.infer<typeof allowanceSchema>;

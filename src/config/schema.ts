@@ -8,6 +8,23 @@ import { efforts, type Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 import { allowanceSchema } from "./allowance.ts";
 
+/** What stands in many places is made once: zod takes its time for each, and a gateway that starts waits for all of them. */
+const text = z.string();
+const someText = text.optional();
+const textOrNone = text.default("");
+const someTexts = z.array(text).optional();
+const texts = z.array(text).default([]);
+const someTextByName = z.record(text, text).optional();
+const textByName = z.record(text, text).default({});
+const on = z.boolean().default(true);
+const off = z.boolean().default(false);
+const someFlag = z.boolean().optional();
+const amount = z.number().nonnegative();
+const whole = z.number().int().nonnegative();
+const positive = z.number().positive();
+const count = z.number().int().positive();
+const allowance = allowanceSchema.optional();
+
 /** 0 is no limit. Timers cannot count further than 2^31-1 ms, which is 24 days. */
 const milliseconds = z
   .number()
@@ -19,15 +36,15 @@ const milliseconds = z
 const reasoning = z.strictObject({
   effort: z.enum(efforts).optional(),
   /** For thinking alone; where a protocol knows only words, the word that stands for as much. */
-  max_tokens: z.number().int().positive().optional(),
+  max_tokens: count.optional(),
   /** The thoughts are not sent to the agent, as far as the upstream can leave them out. */
-  exclude: z.boolean().optional(),
+  exclude: someFlag,
 });
 
 const tier = z.strictObject({
   /** The model asked first; empty means the next larger tier's. */
-  default: z.string().default(""),
-  cascade: z.array(z.string()).default([]),
+  default: textOrNone,
+  cascade: texts,
   reasoning: reasoning.optional(),
   /** How long answers are, where the upstream takes it. */
   verbosity: z.enum(["low", "medium", "high"]).optional(),
@@ -41,35 +58,35 @@ const provider = z.strictObject({
     .refine((url) => !/[?#]/.test(url), "must not have a query or fragment: paths are appended to it")
     .optional(),
   /** `env:NAME`, `cmd:shell command`, or the key itself. */
-  api_key: z.string().optional(),
-  api_keys: z.array(z.string()).optional(),
+  api_key: someText,
+  api_keys: someTexts,
   /** Sent with every request. `env:NAME` takes the value from the environment; "" leaves out a header that Clutch would send. */
-  headers: z.record(z.string(), z.string()).default({}),
+  headers: textByName,
   /** Appended to every URL, such as Azure's `api-version`. */
-  query: z.record(z.string(), z.string()).optional(),
+  query: someTextByName,
 });
 
 /** Read by the launcher alone, which knows what the letters mean. */
 const profile = z.strictObject({
-  name: z.string().optional(),
-  agent: z.string().optional(),
-  model: z.string().optional(),
+  name: someText,
+  agent: someText,
+  model: someText,
   route: z.enum(["", "p", "b", "d"]).optional(),
-  args: z.array(z.string()).optional(),
-  env: z.record(z.string(), z.string()).optional(),
+  args: someTexts,
+  env: someTextByName,
 });
 
 /** Role -> tier or model reference. */
 function roles<Role extends string>(names: readonly Role[]) {
-  const fields = Object.fromEntries(names.map((name) => [name, z.string().optional()]));
-  return z.strictObject(fields as Record<Role, z.ZodOptional<z.ZodString>>).optional();
+  const fields = Object.fromEntries(names.map((name) => [name, someText]));
+  return z.strictObject(fields as Record<Role, typeof someText>).optional();
 }
 
 const agent = {
   claude: z.strictObject({
     roles: roles(agentRoles.claude),
     /** A sub-agent's name, as its definition has it -> tier or model reference. */
-    subagents: z.record(z.string(), z.string()).optional(),
+    subagents: someTextByName,
   }),
   hermes: z.strictObject({
     roles: roles([...agentRoles.hermes, ...Object.keys(roleAliases), ...Object.keys(unseenHermesRoles)] as string[]),
@@ -85,23 +102,24 @@ const agent = {
 /** An entry of the chain: what differs from the built-in service of that id, or a service of the user's own. */
 const service = z.strictObject({
   id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be lower-case letters, digits and hyphens"),
-  name: z.string().optional(),
+  name: someText,
   type: z.enum(["http", "cli_wrapper"]).optional(),
-  enabled: z.boolean().optional(),
+  enabled: someFlag,
   order: z.number().int().optional(),
-  needs: z.array(z.string()).optional(),
-  front: z.boolean().optional(),
+  needs: someTexts,
+  front: someFlag,
   /** Its words, as a list: nothing is left to a shell. */
-  command: z.array(z.string()).optional(),
+  command: someTexts,
   /** `env:NAME` takes the value from the environment that `clutch up` is called in. */
-  env: z.record(z.string(), z.string()).optional(),
+  env: someTextByName,
   port: z.number().int().min(1).max(65535).optional(),
   health_path: z.string().regex(/^\//, "must begin with /").optional(),
   ready_seconds: z.number().positive().max(3600).optional(),
 });
 
 /** US dollars per million tokens. */
-const dollars = z.number().nonnegative();
+const dollars = amount;
+const someDollars = dollars.optional();
 
 /** What a model costs, where no list says so or says it wrong: one of the three. */
 const price = z
@@ -111,12 +129,12 @@ const price = z
         input: dollars,
         output: dollars,
         /** Left out: as other input. */
-        cache_read: dollars.optional(),
-        cache_write: dollars.optional(),
+        cache_read: someDollars,
+        cache_write: someDollars,
       })
       .optional(),
     /** `provider:model` whose price it has. */
-    same_as: z.string().optional(),
+    same_as: someText,
     pays: z.enum(["free", "plan"]).optional(),
   })
   .refine(
@@ -125,52 +143,50 @@ const price = z
   );
 /** `others`: agents without a row of their own, those that are not recognised among them. */
 const perAgent = z.strictObject({
-  claude: allowanceSchema.optional(),
-  hermes: allowanceSchema.optional(),
-  codex: allowanceSchema.optional(),
-  qwen: allowanceSchema.optional(),
-  pi: allowanceSchema.optional(),
-  opencode: allowanceSchema.optional(),
-  ante: allowanceSchema.optional(),
-  antigravity: allowanceSchema.optional(),
-  others: allowanceSchema.optional(),
+  claude: allowance,
+  hermes: allowance,
+  codex: allowance,
+  qwen: allowance,
+  pi: allowance,
+  opencode: allowance,
+  ante: allowance,
+  antigravity: allowance,
+  others: allowance,
 });
 
 export const configSchema = z.strictObject({
-  $schema: z.string().optional(),
+  $schema: someText,
   server: z
     .strictObject({
       host: z.string().default("127.0.0.1"),
       port: z.number().int().min(0).max(65535).default(8082),
-      require_key: z.boolean().default(false),
+      require_key: off,
     })
     .prefault({}),
   proxy: z
     .strictObject({
-      base_url: z.string().optional(),
-      health_url: z.string().optional(),
-      auto_start: z.boolean().default(true),
+      base_url: someText,
+      health_url: someText,
+      auto_start: on,
     })
     .prefault({}),
   default_provider: z.string().default("openrouter"),
-  providers: z.record(z.string(), provider).default({}),
+  providers: z.record(text, provider).default({}),
   model_tiers: z
     .strictObject({ BIG: tier.prefault({}), MIDDLE: tier.prefault({}), SMALL: tier.prefault({}) })
     .optional(),
   routes: z
     .strictObject({
-      image: z.string().default(""),
-      web_search: z.string().default(""),
-      long_context: z
-        .strictObject({ model: z.string().default(""), threshold: z.number().int().positive().default(60000) })
-        .prefault({}),
-      think: z.string().default(""),
-      background: z.string().default(""),
-      default: z.string().default(""),
-      custom: z.string().default(""),
+      image: textOrNone,
+      web_search: textOrNone,
+      long_context: z.strictObject({ model: textOrNone, threshold: count.default(60000) }).prefault({}),
+      think: textOrNone,
+      background: textOrNone,
+      default: textOrNone,
+      custom: textOrNone,
     })
     .prefault({}),
-  mappings: z.record(z.string(), z.string()).default({}),
+  mappings: textByName,
   agents: z
     .strictObject({
       claude: agent.claude.optional(),
@@ -183,23 +199,23 @@ export const configSchema = z.strictObject({
       antigravity: agent.antigravity.optional(),
     })
     .default({}),
-  fallbacks: z.array(z.string()).default([]),
-  toolcall_models: z.array(z.string()).default([]),
+  fallbacks: texts,
+  toolcall_models: texts,
   fallback_method: z.enum(["cascade", "openrouter_native", "both"]).default("cascade"),
   quotas: z
     .record(
       z.string(),
       z.strictObject({
-        max_requests_per_minute: z.number().positive().optional(),
-        cooldown_seconds: z.number().nonnegative().optional(),
+        max_requests_per_minute: positive.optional(),
+        cooldown_seconds: amount.optional(),
       }),
     )
     .default({}),
   breaker: z
     .strictObject({
-      failures: z.number().int().nonnegative().default(3),
-      cooldown_seconds: z.number().positive().default(60),
-      max_cooldown_seconds: z.number().positive().default(3600),
+      failures: whole.default(3),
+      cooldown_seconds: positive.default(60),
+      max_cooldown_seconds: positive.default(3600),
     })
     .prefault({}),
   timeouts: z
@@ -216,18 +232,18 @@ export const configSchema = z.strictObject({
   ledger: z
     .strictObject({
       /** Off: nothing of any request is kept, and usage, why and sessions know of none. */
-      enabled: z.boolean().default(true),
+      enabled: on,
       /** How long requests are kept; 0 is for ever. Sums by day stay. */
-      retention_days: z.number().int().nonnegative().default(90),
+      retention_days: whole.default(90),
       /** The same of captured bodies. */
-      body_days: z.number().int().nonnegative().default(7),
+      body_days: whole.default(7),
     })
     .prefault({}),
   budgets: z
     .strictObject({
       /** The same as `per_day.soft_usd`. */
-      daily_usd: z.number().nonnegative().default(0),
-      allow_paid: z.boolean().default(true),
+      daily_usd: amount.default(0),
+      allow_paid: on,
       per_day: allowanceSchema.prefault({}),
       /** Each agent's own, a day. */
       per_agent: perAgent.prefault({}),
@@ -237,7 +253,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   launcher: z
     .strictObject({
-      tiers: z.record(z.string(), z.string()).default({}),
+      tiers: textByName,
       profiles: z.record(z.string().regex(/^[0-9]$/, "must be a digit"), profile).default({}),
     })
     .prefault({}),
