@@ -318,6 +318,16 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
       status = await usage(period, flags, env);
     });
 
+  program
+    .command("budgets")
+    .description("what is limited, and how much of it is used: the day, agents, sessions, keys")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch budgets")
+    .action(async (flags: { json?: boolean }) => {
+      const { showBudgets } = await import("../commands/budgets.ts");
+      status = await showBudgets(flags, env);
+    });
+
   const keys = program
     .command("keys")
     .description("keys for whoever uses the gateway: from other machines, or within limits")
