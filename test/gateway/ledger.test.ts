@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { ModelFacts } from "../../providers/model-facts.ts";
 import type { ModelBook } from "../../src/models/catalogue.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
-import { ledgerUsage, whole } from "../support/answers.ts";
+import { ledgerUsage, whole, wireUsage } from "../support/answers.ts";
 import { json, type Reply } from "../support/fake-upstream.ts";
 import { eventually, type Row, startTestGateway } from "../support/gateway.ts";
 
@@ -274,4 +274,46 @@ test("a launch tells where its requests come from, and its tier", async () => {
     { agent: "c", folder: note.folder, tier: "f", requests: 2 },
     { agent: "x", folder: "", tier: "BIG", requests: 1 },
   ]);
+});
+
+test("a compaction is on record with what it cost, and so is one that failed", async () => {
+  const book = bookOf({ responses: { m: priced(3, 15, 0.3, 3.75) } });
+  const compacted = { object: "response.compaction", output: [], usage: wireUsage.responses };
+  await using gateway = await startTestGateway({
+    replies: { m: [json(compacted), json({ error: { message: "busy" } }, 503)] },
+    modelBook: () => book,
+    cascade: ["responses:m"],
+  });
+  const compact = () =>
+    fetch(`${gateway.url}/v1/responses/compact`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "session-id": "s1" },
+      body: JSON.stringify({ model: "gpt-5.5", input: [] }),
+      keepalive: false,
+    });
+  const first = await compact();
+  expect([first.status, await first.json()]).toEqual([200, compacted]);
+  expect(await gateway.request(first.headers.get("x-clutch-request-id"))).toMatchObject({
+    ...ledgerUsage,
+    status: "completed",
+    rule: "compaction",
+    session: "s1",
+    model_requested: "gpt-5.5",
+    served_by: "responses:m",
+    attempts: 1,
+    cost_usd: cost(3, 15, 0.3, 3.75),
+    pricing: "list",
+  });
+  const second = await compact();
+  expect([second.status, (await second.json())["error"]["message"]]).toEqual([503, "busy"]);
+  await eventually(
+    "both rows",
+    () => look(gateway.home, "SELECT 1 FROM requests WHERE status <> 'pending'").length === 2,
+  );
+  expect(
+    look(
+      gateway.home,
+      "SELECT status, requests, completed, errors FROM requests, usage_days WHERE served_by IS NULL AND provider = ''",
+    ),
+  ).toEqual([{ status: "error", requests: 1, completed: 0, errors: 1 }]);
 });
