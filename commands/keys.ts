@@ -121,7 +121,7 @@ async function withKeyring<Report>(
   const schemas = await import("../src/gateway/key-schemas.ts");
   const { Keyring } = await import("../src/gateway/keyring.ts");
   const make = (queries: ConstructorParameters<typeof Keyring>[0]["queries"]) =>
-    new Keyring({ queries, now: Date.now, log: (line) => console.error(line) });
+    new Keyring({ queries, now: Date.now });
   if (isReading && !existsSync(homes.database)) {
     return act(office, make({ load: async () => [], save: async () => {}, noteUses: async () => {} }), schemas);
   }

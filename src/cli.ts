@@ -228,7 +228,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   program
     .command("replay")
     .description("ask other models the same as a captured request did, and compare tool calls, time, tokens and cost")
-    .argument("<id>", "a request's id, its beginning, or last; or a file that --save has written")
+    .argument("<id>", "a request's id, its beginning, or last, the newest captured; or a file of --save")
     .option("--against <models>", "provider:model, with commas between them (default: the one that answered)")
     .option("--save <case>", "keep the request and what it called, to be asked again later")
     .option("--json", "as one JSON object")
@@ -316,6 +316,16 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
     .action(async (period: string, flags: import("../commands/usage.ts").UsageFlags) => {
       const { usage } = await import("../commands/usage.ts");
       status = await usage(period, flags, env);
+    });
+
+  program
+    .command("budgets")
+    .description("what is limited, and how much of it is used: the day, agents, sessions, keys")
+    .option("--json", "as one JSON object")
+    .addHelpText("after", "\nExample:\n  clutch budgets")
+    .action(async (flags: { json?: boolean }) => {
+      const { showBudgets } = await import("../commands/budgets.ts");
+      status = await showBudgets(flags, env);
     });
 
   const keys = program

@@ -5,11 +5,10 @@
 
 import { type Context, Hono } from "hono";
 import type { z } from "zod";
-import { agentIds } from "../agent-roles.ts";
 import { ClutchError, type ErrorCode, renderError } from "../errors.ts";
 import { type KnownCircuit, reportBreakers } from "../explain/breakers.ts";
+import { reportBudget } from "../explain/budgets.ts";
 import { matchCircuits } from "../explain/circuit-names.ts";
-import { asIso } from "../explain/clock.ts";
 import { parsePeriod } from "../explain/period.ts";
 import { countFree, reportQuota } from "../explain/quota.ts";
 import { reportAttempt, reportRequest } from "../explain/requests.ts";
@@ -21,8 +20,8 @@ import type { RequestRow } from "../store/schema.ts";
 import type { GroupedSums, UsageSpan } from "../store/usage.ts";
 import type { UsageGroup } from "../usage-groups.ts";
 import { version } from "../version.ts";
-import type { BudgetReport, headroomReport } from "./admin-schemas.ts";
-import type { BudgetState, Level } from "./budgets.ts";
+import type { headroomReport } from "./admin-schemas.ts";
+import type { BudgetState } from "./budgets.ts";
 import type { Captures } from "./capture.ts";
 import type { DayTotals } from "./day-totals.ts";
 import { type AdminHandlers, type Asked, adminEndpoints, type Endpoint } from "./endpoints.ts";
@@ -308,21 +307,6 @@ function describeMistake(error: z.ZodError): string {
   const [{ path, message } = { path: [], message: "it cannot be read" }] = error.issues;
   const problem = message.charAt(0).toLowerCase() + message.slice(1);
   return path.length === 0 ? problem : `${path.map(String).join(".")}: ${problem}`;
-}
-
-const agentIdOf = new Map<string, string>(Object.entries(agentIds).map(([id, letter]) => [letter, id]));
-
-function reportBudget({ scope, allowance, used, breaches, resetsAt }: BudgetState): BudgetReport {
-  const level = (wanted: Level) => breaches.some((breach) => breach.level === wanted);
-  const name = scope.kind === "agent" ? (agentIdOf.get(scope.name) ?? "others") : scope.name;
-  return {
-    scope: scope.kind,
-    name: scope.kind === "day" ? null : name,
-    limits: allowance,
-    used,
-    state: level("hard") ? "hard" : level("soft") ? "soft" : "ok",
-    resets_at: asIso(resetsAt),
-  };
 }
 
 function refuse(c: Context, status: 400 | 401 | 403 | 404 | 413 | 415 | 429, message: string): Response {

@@ -137,7 +137,7 @@ export function createApp(deps: AppDeps): App {
   app.get("/v1/models/:id{.+}", (c) => {
     const admission = admitted(c);
     if (!admission.ok) return sendError("chat", admission.error);
-    const id = routableModels(deps.routing()).find((known) => known === c.req.param("id"));
+    const id = modelsFor(admission.grant).find((known) => known === c.req.param("id"));
     return id === undefined ? notFound(c) : c.json(describeModel(id));
   });
 
@@ -145,13 +145,22 @@ export function createApp(deps: AppDeps): App {
     const isAnthropic = c.req.header("anthropic-version") !== undefined;
     const admission = admitted(c);
     if (!admission.ok) return sendError(isAnthropic ? "messages" : "chat", admission.error);
-    const ids = routableModels(deps.routing());
+    const ids = modelsFor(admission.grant);
     if (!isAnthropic) {
       return c.json({ object: "list", data: ids.map(describeModel) });
     }
     const data = ids.map((id) => ({ type: "model", id, display_name: id, created_at: "1970-01-01T00:00:00Z" }));
     return c.json({ data, has_more: false, first_id: ids[0] ?? null, last_id: ids.at(-1) ?? null });
   });
+
+  /** Names that mean something to whoever asks: a key may be for some models only. */
+  function modelsFor(key: Key | undefined): string[] {
+    const ids = routableModels(deps.routing());
+    if (key?.models === undefined) return ids;
+    return ids.filter((id) =>
+      targetsOf(id, deps.routing()).some(({ provider, model }) => key.admitsModel(provider.id, model)),
+    );
+  }
 
   /** With the smallest window of those that may answer: Hermes believes it, as OpenRouter's list has it. */
   function describeModel(id: string): JsonObject {

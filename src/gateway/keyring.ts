@@ -53,7 +53,6 @@ export interface KeyringDeps {
   queries: KeyQueries;
   /** Milliseconds since 1970. */
   now(): number;
-  log(line: string): void;
 }
 
 interface Entry {
@@ -92,7 +91,7 @@ export class Keyring {
     if (key.revokedAt !== undefined) return { kind: "revoked", key, at: key.revokedAt };
     const now = this.#deps.now();
     if (key.expiresAt !== undefined && key.expiresAt <= now) return { kind: "expired", key, at: key.expiresAt };
-    this.#noteUse(key, now);
+    this.#noteUse(entry, now);
     return { kind: "valid", key };
   }
 
@@ -244,9 +243,10 @@ export class Keyring {
     }
   }
 
-  #noteUse(key: Key, now: number): void {
+  #noteUse({ key, row }: Entry, now: number): void {
     if (key.lastUsedAt !== undefined && Math.abs(now - key.lastUsedAt) < useMs) return;
     key.lastUsedAt = now;
+    row.lastUsedAt = now;
     this.#uses.set(key.id, now);
     this.#timer ??= setTimeout(() => void this.close(), 1000);
   }

@@ -226,13 +226,13 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       });
     },
   });
-  const keyring = new Keyring({ queries: keyQueries(input.store.db), now, log: input.log });
+  const keyring = new Keyring({ queries: keyQueries(input.store.db), now });
   await keyring.restore();
   const budgets = new Budgets({
     now,
     limits: () => routing.config.budgets,
     keyOf: (id) => keyring.get(id),
-    log: input.log,
+    log: (line) => input.log(line, { level: "warn" }),
   });
   /** What was used before, where anybody is limited: nothing is counted where nobody is. */
   const lookUpSpent = async ({ budgets: limits }: Config) => {
@@ -244,11 +244,16 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     }
   };
   await lookUpSpent(routing.config);
-  const secret = requireKey ? new SecretMemory(input.launchSecret) : undefined;
+  const readSecret = () => {
+    const read = input.launchSecret();
+    secrets.add([read]);
+    return read;
+  };
+  const secret = requireKey ? new SecretMemory(readSecret) : undefined;
   const gate = new Gate({
     requireKey,
     keyring,
-    brake: new GuessBrake(now, input.log),
+    brake: new GuessBrake(now, (line) => input.log(line, { level: "warn" })),
     launchSecret: () => secret?.known(),
     freshLaunchSecret: () => secret?.fresh(),
   });

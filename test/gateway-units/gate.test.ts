@@ -13,7 +13,6 @@ async function setUp(requireKey = true) {
   const keyring = new Keyring({
     queries: { load: async () => [], save: async () => {}, noteUses: async () => {} },
     now,
-    log() {},
   });
   const gate = new Gate({
     requireKey,

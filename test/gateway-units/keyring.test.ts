@@ -27,7 +27,7 @@ function table(rows: KeyRow[] = []) {
 function setUp(rows?: KeyRow[]) {
   const clock = { now: 1_763_600_000_000 };
   const store = table(rows);
-  const keyring = new Keyring({ queries: store.queries, now: () => clock.now, log() {} });
+  const keyring = new Keyring({ queries: store.queries, now: () => clock.now });
   return { clock, ...store, keyring };
 }
 
@@ -37,7 +37,7 @@ describe("Keyring", () => {
   test("keeps nothing of a key but its hash, and knows it again after a restart", async () => {
     const home = makeHome();
     const first = openStore(`${home}/clutch.db`);
-    const keyring = new Keyring({ queries: keyQueries(first.db), now: () => 5, log() {} });
+    const keyring = new Keyring({ queries: keyQueries(first.db), now: () => 5 });
     const terms = { agents: ["c"], models: ["*:free"], budget: { hard_usd: 1 }, expiresAt: 9 };
     const { key, text } = await keyring.create({ name: "ci", ...terms });
     expect(text).toMatch(new RegExp(`^clutch-${key.id}-[A-Za-z0-9_-]{43}$`));
@@ -46,7 +46,7 @@ describe("Keyring", () => {
     expect(Buffer.from(await Bun.file(`${home}/clutch.db`).bytes()).includes(secret)).toBe(false);
 
     const second = openStore(`${home}/clutch.db`);
-    const again = new Keyring({ queries: keyQueries(second.db), now: () => 5, log() {} });
+    const again = new Keyring({ queries: keyQueries(second.db), now: () => 5 });
     await again.restore();
     expect(again.judge(text)).toMatchObject({ kind: "valid", key: { id: key.id, name: "ci", ...terms, createdAt: 5 } });
     await again.revoke("ci");
@@ -54,11 +54,23 @@ describe("Keyring", () => {
     second.close();
 
     const third = openStore(`${home}/clutch.db`);
-    const last = new Keyring({ queries: keyQueries(third.db), now: () => 6, log() {} });
+    const last = new Keyring({ queries: keyQueries(third.db), now: () => 6 });
     await last.restore();
     expect(last.judge(text)).toMatchObject({ kind: "revoked", at: 5, key: { lastUsedAt: 5 } });
     third.close();
     rmSync(home, { recursive: true });
+  });
+
+  test("knows when each was used last, whatever becomes of it", async () => {
+    const { keyring, clock, known } = setUp();
+    const { key, text } = await keyring.create({ name: "ci" });
+    clock.now += 5000;
+    keyring.judge(text);
+    const { key: next } = await keyring.rotate("ci", day);
+    await keyring.revoke(key.id);
+    expect(keyring.get(key.id)?.lastUsedAt).toBe(clock.now);
+    expect(keyring.get(next.id)?.lastUsedAt).toBeUndefined();
+    expect(known.get(key.id)).toMatchObject({ lastUsedAt: clock.now, revokedAt: clock.now });
   });
 
   test("takes the whole key and nothing else", async () => {

@@ -160,7 +160,7 @@ describe("who may use /admin", () => {
       failuresLimit: () => 3,
       account: () => undefined,
       ledger: lookups(store.db),
-      keyring: new Keyring({ queries: keyQueries(store.db), now: Date.now, log() {} }),
+      keyring: new Keyring({ queries: keyQueries(store.db), now: Date.now }),
       flush: async () => {},
       database: store.path,
       ruleHits: () => [{ rule: "default", hits: 3, last_hit_at: null, since: 0 }],

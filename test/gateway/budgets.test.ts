@@ -11,7 +11,9 @@ import {
   makeHome,
   startTestGateway,
   type TestGateway,
+  writeConfig,
 } from "../support/gateway.ts";
+import { runClutch } from "../support/run-clutch.ts";
 
 /** An answer that has cost this much, as OpenRouter says it. */
 function paid(costUsd: number) {
@@ -172,5 +174,53 @@ describe("beyond a hard limit", () => {
     }
     // Whoever tells of no session has none to be counted in.
     for (let request = 0; request < 3; request++) expect((await ask(gateway)).status).toBe(200);
+  });
+});
+
+describe("clutch budgets", () => {
+  test("tells how much is used, by the gateway or by its ledger", async () => {
+    const home = makeHome();
+    const limits = {
+      per_day: { soft_usd: 0.5, hard_requests: 9 },
+      per_agent: { codex: { hard_requests: 1 } },
+      per_session: { hard_usd: 9 },
+    };
+    const rows = [
+      ["the day", "free models only", "$0.60 (free from $0.5), 1 requests (end at 9)"],
+      ["Codex", "refused", "1 requests (end at 1)"],
+      ["session s1", "ok", "$0.60 (end at $9)"],
+    ];
+    const shown = (text: string) =>
+      text
+        .split("\n")
+        .slice(1, 4)
+        .map((line) => line.split(/ {2,}/).slice(0, 3));
+    let told: { budgets: JsonObject[] };
+    {
+      await using gateway = await startTestGateway(setup(limits, { home }));
+      await ask(gateway, "chat", { "user-agent": "codex/1", "x-session-id": "s1" });
+      const env = { CLUTCH_PORT: new URL(gateway.url).port };
+      const table = await runClutch(home, ["budgets"], env);
+      expect([table.code, shown(table.stdout)]).toEqual([0, rows]);
+      told = JSON.parse((await runClutch(home, ["budgets", "--json"], env)).stdout);
+      expect(told).toMatchObject({
+        source: "gateway",
+        budgets: [{ state: "soft" }, { name: "codex", state: "hard" }, { scope: "session", resets_at: null }],
+      });
+    }
+    writeConfig(home, { budgets: limits });
+    const offline = JSON.parse((await runClutch(home, ["budgets", "--json"], { CLUTCH_PORT: "1" })).stdout);
+    expect(offline).toEqual({ budgets: told.budgets, source: "ledger" });
+    rmSync(home, { recursive: true });
+  });
+
+  test("says so where nothing is limited, and nothing has been used yet", async () => {
+    const home = makeHome();
+    const none = await runClutch(home, ["budgets"], { CLUTCH_PORT: "1" });
+    expect([none.code, none.stdout.split("\n")[0]]).toEqual([0, "nothing is limited: see budgets in the config"]);
+    writeConfig(home, { budgets: { daily_usd: 2 } });
+    const some = await runClutch(home, ["budgets"], { CLUTCH_PORT: "1" });
+    expect(some.stdout).toMatch(/^budget +state +used +begins anew\nthe day +ok +\$0\.00 \(free from \$2\) +\S/);
+    rmSync(home, { recursive: true });
   });
 });

@@ -101,6 +101,11 @@ describe("a key of the gateway's own", () => {
     const own = await ask(gateway, key, "chat:v/kept:free", "chat", { models: ["v/dear"] });
     expect([own.status, own.message]).toEqual([403, expect.stringContaining("may not bring models of its own")]);
     expect(gateway.upstream.models()).toEqual(["v/kept:free"]);
+    const listed = (await (await fetch(`${gateway.url}/v1/models`, { headers: bearer(key) })).json()) as JsonObject;
+    const ids = (listed["data"] as { id: string }[]).map(({ id }) => id);
+    expect(ids).toContain("clutch-big");
+    expect(ids).toContain("chat:v/kept:free");
+    expect(ids).not.toContain("chat:v/dear");
     // The launch of the user is under no such limit.
     expect((await ask(gateway, `xx-cip-k3j9-${secret}`, "chat:v/dear")).status).toBe(200);
   });
