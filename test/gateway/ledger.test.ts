@@ -8,7 +8,7 @@ import type { ModelFacts } from "../../providers/model-facts.ts";
 import type { ModelBook } from "../../src/models/catalogue.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
 import { ledgerUsage, whole, wireUsage } from "../support/answers.ts";
-import { json, type Reply } from "../support/fake-upstream.ts";
+import { json, type Reply, startFakeUpstream } from "../support/fake-upstream.ts";
 import { eventually, type Row, startTestGateway } from "../support/gateway.ts";
 
 const at = Date.parse("2026-11-20T10:00:00Z");
@@ -317,3 +317,38 @@ test("a compaction is on record with what it cost, and so is one that failed", a
     ),
   ).toEqual([{ status: "error", requests: 1, completed: 0, errors: 1 }]);
 });
+
+test.each([
+  [
+    "the login of a plan",
+    { authorization: "Bearer sk-ant-oat01-own" },
+    { cost_usd: 0, pricing: "plan", price_source: "own login" },
+  ],
+  [
+    "a key of the platform",
+    { "x-api-key": "sk-ant-api03-own" },
+    { cost_usd: cost(3, 15, 0.3, 3.75), pricing: "list", price_source: "models.dev" },
+  ],
+])("on route b %s says who pays", async (_, login, expected) => {
+  const book = bookOf({ anthropic: { "claude-x": priced(3, 15, 0.3, 3.75) } });
+  await using vendor = await startVendor();
+  await using gateway = await startTestGateway({
+    replies: {},
+    modelBook: () => book,
+    fetch: (url, init) => fetch(url.replace("https://api.anthropic.com", vendor.url), init),
+  });
+  const headers = { ...login, "x-clutch-launch": "xx-cib-launch1" };
+  const response = await gateway.ask("messages", "claude-x", false, { headers });
+  expect(response.status).toBe(200);
+  expect(await gateway.request(response.headers.get("x-clutch-request-id"))).toMatchObject({
+    ...expected,
+    served_by: "anthropic:claude-x",
+    code: "cib",
+    tier: null,
+  });
+});
+
+async function startVendor(): Promise<AsyncDisposable & { url: string }> {
+  const vendor = await startFakeUpstream({ "claude-x": json(whole.messages) });
+  return { url: `http://127.0.0.1:${vendor.port}`, [Symbol.asyncDispose]: () => vendor.stop() };
+}
