@@ -22,7 +22,7 @@ import { readAdmin } from "../src/lifecycle/gateway-admin.ts";
 import { exemptLoopback } from "../src/loopback-direct.ts";
 import type { Json, JsonObject, Protocol } from "../src/protocols/chat.ts";
 import { readBeside } from "../src/store/beside.ts";
-import { findCapture } from "../src/store/captures.ts";
+import { findCapture, newestCaptured } from "../src/store/captures.ts";
 import { lookups } from "../src/store/lookups.ts";
 import { type ListedRequest, requestList } from "../src/store/request-list.ts";
 import { version } from "../src/version.ts";
@@ -79,7 +79,8 @@ interface Subject {
 /** @throws {ClutchError} `failed` when its body was not kept */
 async function readCaptured(wanted: string, homes: Homes): Promise<Subject> {
   return readBeside(homes.database, async (db) => {
-    const row = await findTheWanted(wanted, lookups(db));
+    // The newest of all may be a replay's own, which nobody means.
+    const row = await findTheWanted(wanted === "last" ? ((await newestCaptured(db)) ?? "last") : wanted, lookups(db));
     const captured = await findCapture(db, row.id);
     if (captured === undefined) throw notCaptured(row.id);
     if (captured.request === undefined) throw tooLarge(row.id, captured.requestBytes);

@@ -27,7 +27,7 @@ import { type ListedRequest, type RequestFilter, requestList } from "../src/stor
 import { RequestTail } from "../src/store/request-tail.ts";
 import { requestStatuses } from "../src/store/schema.ts";
 import { notCaptured } from "./not-captured.ts";
-import { paint } from "./paint.ts";
+import { paint, terminalColumns } from "./paint.ts";
 import { readAgents, readCount, splitList, unknownWord } from "./row-filters.ts";
 import { askGateway } from "./running-gateway.ts";
 import { findTheWanted } from "./wanted-request.ts";
@@ -69,7 +69,7 @@ export async function listRequests(flags: FilterFlags, env: Env): Promise<number
     const requests = rows.map((row) => reportRequest(row, folder(row)));
     if (flags.json === true) console.log(JSON.stringify({ requests }, null, 2));
     else if (requests.length === 0) console.log(describeNothing(filter));
-    else console.log(renderRequests(requests, { paint, now }));
+    else console.log(renderRequests(requests, { paint, now, columns: terminalColumns() }));
     return 0;
   });
 }
@@ -95,7 +95,7 @@ export async function showRequest(wanted: string, flags: ShowFlags, env: Env): P
     } else if (flags.json === true) {
       const report = { request, attempts, captured: captured !== undefined };
       console.log(JSON.stringify(report, null, 2));
-    } else console.log(renderRequest(request, attempts, { paint, now: Date.now() }, captured !== undefined));
+    } else console.log(renderRequest(request, attempts, paint, captured !== undefined));
     return 0;
   });
 }
@@ -255,7 +255,10 @@ export async function tailRequests(flags: TailFlags, env: Env): Promise<never> {
     const folder = foldersOf(homes.stateDir);
     for (const row of rows) {
       const report = reportRequest(row, folder(row));
-      writeAll(1, `${isJson ? JSON.stringify(report) : renderTailLine(report, { paint, now: Date.now() })}\n`);
+      writeAll(
+        1,
+        `${isJson ? JSON.stringify(report) : renderTailLine(report, { paint, now: Date.now(), columns: terminalColumns() })}\n`,
+      );
     }
   };
   const tail = new RequestTail(filter);
@@ -267,7 +270,7 @@ export async function tailRequests(flags: TailFlags, env: Env): Promise<never> {
       const list = requestList(db);
       let version: number | undefined;
       if (isFirst) {
-        if (!isJson) writeAll(1, `${renderTailHead(paint)}\n`);
+        if (!isJson) writeAll(1, `${renderTailHead({ paint, columns: terminalColumns() })}\n`);
         print(await tail.begin(list, count, Date.now()));
         isFirst = false;
       }

@@ -7,7 +7,7 @@ import { renderSession, renderSessions, reportSession, tellSession } from "../sr
 import { readBeside } from "../src/store/beside.ts";
 import { findSessions, listSessions, requestsOfSession } from "../src/store/session-list.ts";
 import { hasRollups } from "../src/store/usage.ts";
-import { paint } from "./paint.ts";
+import { paint, terminalColumns } from "./paint.ts";
 import { readAgents, readCount } from "./row-filters.ts";
 
 export interface SessionFlags {
@@ -36,7 +36,8 @@ export async function listConversations(flags: SessionFlags, env: Env): Promise<
   });
   const sessions = rows.map(reportSession);
   if (flags.json === true) console.log(JSON.stringify({ sessions }, null, 2));
-  else if (sessions.length > 0) console.log(renderSessions(sessions, { paint, home: env["HOME"] }));
+  else if (sessions.length > 0)
+    console.log(renderSessions(sessions, { paint, home: env["HOME"], columns: terminalColumns() }));
   else console.log(Object.keys(filter).length > 0 ? "no conversation is like that" : "there is no conversation yet");
   return 0;
 }

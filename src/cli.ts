@@ -228,7 +228,7 @@ export async function runClutch(args: readonly string[], env: Env): Promise<numb
   program
     .command("replay")
     .description("ask other models the same as a captured request did, and compare tool calls, time, tokens and cost")
-    .argument("<id>", "a request's id, its beginning, or last; or a file that --save has written")
+    .argument("<id>", "a request's id, its beginning, or last, the newest captured; or a file of --save")
     .option("--against <models>", "provider:model, with commas between them (default: the one that answered)")
     .option("--save <case>", "keep the request and what it called, to be asked again later")
     .option("--json", "as one JSON object")

@@ -9,7 +9,7 @@ import type { AttemptRow } from "../store/schema.ts";
 import { asIso, renderMoment, renderSpan } from "./clock.ts";
 import { renderCount, renderUsd } from "./counts.ts";
 import { renderCsvRow } from "./csv.ts";
-import { asPlainLine } from "./cut-line.ts";
+import { asPlainLine, cutLine } from "./cut-line.ts";
 import { clip, type Paint, renderColumns } from "./table.ts";
 
 /** An entry of `clutch requests list --json`, and a line of an export; the time is ISO 8601 in UTC, spans are milliseconds. */
@@ -113,43 +113,74 @@ export function renderRequestAsCsv(report: RequestReport): string {
   return renderCsvRow(exportColumns.map((column) => report[column]));
 }
 
-/** Widths of the lines that `tail` prints one by one; a table that is known whole has those it needs. */
-const tailWidths = [14, 8, 11, 28, 34, 9, 7, 7, 9, 8] as const;
-
 const heads = ["id", "at", "agent", "asked for", "served by", "status", "in", "out", "cost", "took"] as const;
+
+/** The columns of names, which give way where a terminal is narrow. */
+const asked = heads.indexOf("asked for");
+const served = heads.indexOf("served by");
+
+/** Of the lines that `tail` prints one by one; a table that is known whole has the widths it needs. */
+const tailWidths: readonly number[] = [14, 8, 11, 40, 46, 13, 7, 7, 9, 8];
+
+const leastNameWidth = 10;
 
 export interface RequestView {
   paint: Paint;
   /** Milliseconds since 1970. */
   now: number;
+  /** Of the terminal. */
+  columns: number;
 }
 
 /** The newest first; with the day where it is not today. */
-export function renderRequests(reports: readonly RequestReport[], { paint, now }: RequestView): string {
-  const rows = reports.map((report) => cellsOf(report, now));
-  return renderColumns(
-    [[...heads], ...rows],
+export function renderRequests(reports: readonly RequestReport[], { paint, now, columns }: RequestView): string {
+  const rows = [[...heads], ...reports.map((report) => cellsOf(report, now))];
+  const needed = heads.map((_, column) => Math.max(...rows.map((row) => Bun.stringWidth(row[column] ?? ""))));
+  const widths = fitNames(needed, columns);
+  const lines = renderColumns(
+    rows.map((row) =>
+      row.map((cell, column) => (column === asked || column === served ? fitName(cell, widths[column] ?? 0) : cell)),
+    ),
     heads.map((_, column) => (text: string, row: number) => {
       const report = reports[row - 1];
       return report === undefined ? paint.dim(text) : paintCell(text, column, report, paint);
     }),
-  ).join("\n");
+  );
+  return lines.map((line) => cutLine(line, columns)).join("\n");
 }
 
-export function renderTailHead(paint: Paint): string {
-  return paint.dim(padCells(heads).join(" ").trimEnd());
+/** What the names have to give for everything to stand in a line: the longer gives first. */
+function fitNames(widths: readonly number[], columns: number): number[] {
+  const over = widths.reduce((sum, width) => sum + width + 2, -2) - columns;
+  if (over <= 0) return [...widths];
+  const [one, other] = [widths[asked] ?? 0, widths[served] ?? 0];
+  const room = one + other - over;
+  const share = Math.max(leastNameWidth, Math.min(one, Math.max(Math.floor(room / 2), room - other)));
+  const rest = Math.max(leastNameWidth, Math.min(other, room - share));
+  return widths.map((width, column) => (column === asked ? share : column === served ? rest : width));
 }
 
-export function renderTailLine(report: RequestReport, { paint, now }: RequestView): string {
-  const cells = padCells(cellsOf(report, now)).map((cell, column) => paintCell(cell, column, report, paint));
+/** The model says more than its provider. */
+function fitName(name: string, width: number): string {
+  return name.length <= width ? name : clip(name.replace(/^[\w-]+:(?=[^:]*\/)/, ""), width);
+}
+
+export function renderTailHead({ paint, columns }: Pick<RequestView, "paint" | "columns">): string {
+  return cutLine(paint.dim(padCells(heads, columns).join("  ").trimEnd()), columns);
+}
+
+export function renderTailLine(report: RequestReport, { paint, now, columns }: RequestView): string {
+  const cells = padCells(cellsOf(report, now), columns);
+  const line = cells.map((cell, column) => paintCell(cell, column, report, paint)).join("  ");
   const trouble = report.status === "error" && report.error !== null ? `\n  ${paint.bad(clip(report.error, 200))}` : "";
-  return cells.join(" ").trimEnd() + trouble;
+  return cutLine(line.trimEnd(), columns) + trouble;
 }
 
-function padCells(cells: readonly string[]): string[] {
+function padCells(cells: readonly string[], columns: number): string[] {
+  const widths = fitNames(tailWidths, columns);
   return cells.map((cell, column) => {
-    const width = tailWidths[column] ?? 0;
-    const cut = clip(cell, width);
+    const width = widths[column] ?? 0;
+    const cut = column === asked || column === served ? fitName(cell, width) : clip(cell, width);
     return cut + " ".repeat(Math.max(0, width - Bun.stringWidth(cut)));
   });
 }
@@ -193,7 +224,7 @@ function countInput({ input_tokens: plain, cache_read_tokens: read, cache_write_
 export function renderRequest(
   report: RequestReport,
   attempts: readonly AttemptReport[],
-  { paint }: RequestView,
+  paint: Paint,
   isCaptured: boolean,
 ): string {
   const { status, agent } = report;

@@ -6,7 +6,7 @@ import type { RequestRow } from "../store/schema.ts";
 import type { SessionRequest, SessionSums } from "../store/session-list.ts";
 import { asIso, renderMoment, renderSpan } from "./clock.ts";
 import { renderCount, renderNumber, renderUsd } from "./counts.ts";
-import { asPlainLine } from "./cut-line.ts";
+import { asPlainLine, cutLine } from "./cut-line.ts";
 import { clip, type Paint, renderColumns } from "./table.ts";
 
 /** An entry of `clutch sessions list --json`; times are ISO 8601 in UTC. */
@@ -166,11 +166,13 @@ export interface SessionView {
   paint: Paint;
   /** Written as `~` in folders. */
   home: string | undefined;
+  /** Of the terminal. */
+  columns: number;
 }
 
 const heads = ["session", "agent", "folder", "last", "turns", "in", "cached", "out", "cost", "compressed"] as const;
 
-export function renderSessions(reports: readonly SessionReport[], { paint, home }: SessionView): string {
+export function renderSessions(reports: readonly SessionReport[], { paint, home, columns }: SessionView): string {
   const rows = reports.map((report) => [
     clip(report.session, 14),
     nameAgent(report.agent),
@@ -189,7 +191,9 @@ export function renderSessions(reports: readonly SessionReport[], { paint, home 
       (_, column) => (text: string, row: number) =>
         row === 0 ? paint.dim(text) : column === 0 ? paint.bold(text) : text,
     ),
-  ).join("\n");
+  )
+    .map((line) => cutLine(line, columns))
+    .join("\n");
 }
 
 function renderSaved({ tokens_before: before, tokens_after: after }: SessionReport["compression"]): string {
@@ -214,7 +218,7 @@ function shorten(folder: string | null, home: string | undefined): string {
   return folder === home || folder.startsWith(`${home}/`) ? `~${folder.slice(home.length)}` : folder;
 }
 
-export function renderSession(story: SessionStory, { paint, home }: SessionView): string {
+export function renderSession(story: SessionStory, { paint, home }: Pick<SessionView, "paint" | "home">): string {
   const { session, retries, models, compression } = story;
   const input = session.input_tokens + session.cache_read_tokens + session.cache_write_tokens;
   const lasted = Date.parse(session.last_at) - Date.parse(session.first_at);

@@ -32,6 +32,9 @@ const pruneMs = 3_600_000;
 const restMs = 50;
 /** Rows after which the write-ahead log is worth copying back and a thread for it worth starting: about 10 MB. */
 const checkpointRows = 40_000;
+/** Under load it waits, since it takes a share of the machine, for so long or so many rows: about 50 MB (ms, rows). */
+const checkpointMs = 30_000;
+const mostRows = 200_000;
 /** A clock that is ahead by more than this has been set, or the machine has slept for longer than a weekend (ms). */
 const jumpMs = 3 * dayMs;
 /** How long nothing is deleted then: whoever has set it wrongly has time to notice. */
@@ -42,6 +45,7 @@ export class Housekeeping {
   #timer: ReturnType<typeof setInterval> | undefined;
   #rows = 0;
   #isCheckpointing = false;
+  #checkpointedAt = Number.NEGATIVE_INFINITY;
   #isPruning = false;
   #isStopped = false;
   /** By the clock that nobody can set. */
@@ -77,7 +81,9 @@ export class Housekeeping {
   /** So many rows were written. */
   wrote(rows: number): void {
     this.#rows += rows;
-    if (this.#rows >= checkpointRows) void this.#checkpoint();
+    if (this.#rows < checkpointRows) return;
+    const isDue = this.#rows >= mostRows || this.#deps.elapsed() - this.#checkpointedAt >= checkpointMs;
+    if (isDue) void this.#checkpoint();
   }
 
   /** Does what is due. */
@@ -133,6 +139,7 @@ export class Housekeeping {
     if (this.#isCheckpointing || this.#isStopped) return;
     this.#isCheckpointing = true;
     this.#rows = 0;
+    this.#checkpointedAt = this.#deps.elapsed();
     try {
       await this.#deps.checkpoint();
     } catch {

@@ -33,6 +33,8 @@ export interface Endpoint {
   apiVersion?: string | undefined;
   /** The predecessor's own name of the provider. */
   provider?: string | undefined;
+  /** The built-in provider that is meant where there is no address, and no name. */
+  usual?: string | undefined;
   /** What the id is to be made of, where the endpoint is none of the built-in providers' own. */
   hint: string;
 }
@@ -115,8 +117,16 @@ export class Draft {
    */
   provider(endpoint: Endpoint, from: string): string {
     const { baseUrl, key, hint } = endpoint;
-    const base = baseUrl === undefined || baseUrl === "" ? undefined : trimPath(baseUrl);
-    const builtIn = builtInAt(base) ?? (base === undefined ? namedRow(endpoint.provider) : undefined);
+    const given = baseUrl === undefined || baseUrl === "" ? undefined : trimPath(baseUrl);
+    const member = chainMemberAt(given);
+    if (member !== undefined)
+      this.leave(
+        from,
+        `${given} is ${member} itself, which would ask the gateway again: the provider behind it is asked`,
+      );
+    const base = member === undefined ? given : undefined;
+    const builtIn =
+      builtInAt(base) ?? (base === undefined ? (namedRow(endpoint.provider) ?? endpoint.usual) : undefined);
     if (endpoint.apiVersion !== undefined && base !== undefined) return this.#azure(base, endpoint, from);
     if (builtIn !== undefined && this.#takesKey(builtIn, key)) {
       if (base !== undefined && !isUsualBase(builtIn, base)) this.set(["providers", builtIn, "base_url"], base, from);
@@ -182,6 +192,14 @@ export class Draft {
 
 function trimPath(url: string): string {
   return url.trim().replace(/\/(chat\/completions|messages|responses)?\/*$/, "");
+}
+
+/** The predecessor's gateway asked Headroom at times, which stands before the gateway here. */
+function chainMemberAt(base: string | undefined): string | undefined {
+  if (base === undefined || !URL.canParse(base)) return undefined;
+  const { hostname, port } = new URL(base);
+  if (!/^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname)) return undefined;
+  return { "8787": "Headroom", "8082": "the gateway" }[port];
 }
 
 /** The built-in provider that lives at this host (and port, for those on this machine). */

@@ -1,5 +1,6 @@
 /** The predecessor's `proxy_chain.json`: its services, routes, assignments and mappings. Pure. */
 
+import { findRow } from "../../providers/catalog.ts";
 import { type TierName, tierNames } from "../model-tiers.ts";
 import type { Json, JsonObject } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
@@ -233,7 +234,13 @@ function takeAssignments(rows: readonly JsonObject[], draft: Draft): Assignments
 function referenceOf(row: JsonObject, model: string, hint: string, from: string, draft: Draft): string {
   const [baseUrl, key, provider] = [text(row["base_url"]), text(row["api_key"]), text(row["provider"])];
   if (baseUrl === undefined && key === undefined && provider === undefined) return readRouteModel(model);
-  return draft.reference(draft.provider({ baseUrl, key, provider, hint }, from), model);
+  if (baseUrl === undefined && provider !== undefined && findRow(provider.toLowerCase()) === undefined) {
+    draft.leave(
+      `${from}.provider`,
+      `no address is known of ${provider}: its model is asked of ${draft.defaultProvider}`,
+    );
+  }
+  return draft.reference(draft.provider({ baseUrl, key, provider, usual: draft.defaultProvider, hint }, from), model);
 }
 
 const routes = [

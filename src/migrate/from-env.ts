@@ -118,10 +118,7 @@ function takeProvider(draft: Draft, read: Reader): void {
   const isOpenRouters = key?.startsWith("sk-or-") === true;
   const usual = isOpenRouters ? "openrouter" : isLegacy ? "openai" : "openrouter";
   const from = [keyName, baseUrl === undefined ? undefined : baseName].filter((name) => name !== undefined).join(", ");
-  const id = draft.provider(
-    { baseUrl, key, provider: baseUrl === undefined ? usual : undefined, hint: hostOf(baseUrl) },
-    from,
-  );
+  const id = draft.provider({ baseUrl, key, usual, hint: hostOf(baseUrl) }, from);
   draft.setDefaultProvider(id, from);
 }
 
@@ -197,7 +194,10 @@ function tierProvider(tier: TierName, model: string | undefined, draft: Draft, r
       : baseUrl;
   const named = baseUrl === undefined ? draft.defaultProvider : undefined;
   const endpoint = { baseUrl: base, key, provider: named, hint: tier.toLowerCase() };
-  return draft.provider({ ...endpoint, ...(isDated && { apiVersion }) }, given.join(", "));
+  return draft.provider(
+    { ...endpoint, usual: draft.defaultProvider, ...(isDated && { apiVersion }) },
+    given.join(", "),
+  );
 }
 
 function takeThinking(draft: Draft, read: Reader): void {

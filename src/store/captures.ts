@@ -1,6 +1,6 @@
 /** The queries on captured bodies; there is no SQL elsewhere. */
 
-import { eq, inArray, lt, sql } from "drizzle-orm";
+import { desc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Protocol } from "../protocols/chat.ts";
 import { captures } from "./schema.ts";
@@ -81,6 +81,12 @@ export function captureQueries(db: BunSQLiteDatabase): CaptureQueries {
 /** For a command beside the gateway: a ledger of an earlier version has none. */
 export async function findCapture(db: BunSQLiteDatabase, requestId: string): Promise<CapturedBodies | undefined> {
   return isThere(db) ? captureQueries(db).find(requestId) : undefined;
+}
+
+/** The newest request that was captured; undefined where none was. */
+export async function newestCaptured(db: BunSQLiteDatabase): Promise<string | undefined> {
+  if (!isThere(db)) return undefined;
+  return db.select({ id: captures.requestId }).from(captures).orderBy(desc(captures.createdAt)).limit(1).get()?.id;
 }
 
 export async function sumCaptures(db: BunSQLiteDatabase): Promise<{ count: number; bytes: number }> {

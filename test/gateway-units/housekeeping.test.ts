@@ -148,10 +148,10 @@ describe("housekeeping", () => {
     keeping.stop();
   });
 
-  test("copies the log back when enough was written, one at a time, and goes on when that fails", async () => {
+  test("copies the log back when enough was written, one at a time and not too often, and goes on when that fails", async () => {
     let running = 0;
     const ends: (() => void)[] = [];
-    const { keeping } = await setUp([0], {
+    const { keeping, pass } = await setUp([0], {
       checkpoint: () => {
         running++;
         return new Promise((resolve, reject) =>
@@ -167,8 +167,17 @@ describe("housekeeping", () => {
     ends[0]?.();
     await Bun.sleep(0);
     keeping.wrote(1);
+    expect(running).toBe(1);
+    pass(30_000);
+    keeping.wrote(1);
     expect(running).toBe(2);
     ends[1]?.();
+    await Bun.sleep(0);
+    keeping.wrote(199_999);
+    expect(running).toBe(2);
+    keeping.wrote(1);
+    expect(running).toBe(3);
+    ends[2]?.();
   });
 });
 

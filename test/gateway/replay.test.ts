@@ -169,6 +169,11 @@ describe("clutch replay", () => {
     expect(told.runs).toMatchObject([{ target: "chat:original", verdict: "same" }]);
   });
 
+  test("takes for the last one the last that was captured, not a replay", async () => {
+    const captured = ids.get("responses true") ?? "";
+    for (const _again of [1, 2]) expect((await report("last", "--against", "chat:alike")).request.id).toBe(captured);
+  });
+
   test("goes on when one fails, and says why", async () => {
     const told = await report(ids.get("messages true") ?? "", "--against", "chat:broken,dead:m,other:busy,chat:alike");
     expect(told.code).toBe(1);

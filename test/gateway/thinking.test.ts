@@ -177,6 +177,25 @@ describe("model_tiers.BIG.reasoning and .verbosity", () => {
     expect(bench.upstream.requests[0]?.body["reasoning"]).toEqual({ effort: "high" });
   });
 
+  test.each([
+    ["messages", "output_config", "output_config.effort: Input should be 'low', 'medium', 'high' or 'max'"],
+    ["chat", "reasoning_effort", "Unsupported value: 'xhigh'. Supported values are: 'low', 'medium', and 'high'."],
+  ] as const)(
+    "a target of %s that lacks the word is asked with the next lower one",
+    async (protocol, field, message) => {
+      const effortOf = (body: JsonObject) =>
+        field === "reasoning_effort" ? body[field] : (body[field] as JsonObject | undefined)?.["effort"];
+      const refusal = json({ type: "error", error: { type: "invalid_request_error", message } }, 400);
+      await using bench = await startTestGateway({
+        replies: { m: ({ body }) => (effortOf(body) === "xhigh" ? refusal : json(whole[protocol])) },
+        config: { model_tiers: { BIG: { default: `${protocol}:m`, reasoning: { effort: "xhigh" } } } },
+      });
+      expect((await ask(bench.url, protocol, "clutch-big", false)).status).toBe(200);
+      expect((await ask(bench.url, protocol, "clutch-big", false)).status).toBe(200);
+      expect(bench.upstream.requests.map(({ body }) => effortOf(body))).toEqual(["xhigh", "high", "high"]);
+    },
+  );
+
   test("a target that refuses it is asked without it from then on", async () => {
     const refusal = json(
       {

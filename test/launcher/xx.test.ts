@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readLaunchNote } from "../../src/lifecycle/launch-notes.ts";
 
 const root = mkdtempSync(join(tmpdir(), "clutch-xx-"));
 const home = join(root, "home");
@@ -169,6 +170,33 @@ describe("xx launches", () => {
     await xx(["cib"], { env: { CLAUDE_CONFIG_DIR: login } });
     expect(started().env["ANTHROPIC_CUSTOM_HEADERS"]).toMatch(/^x-clutch-launch: xx-cib-[a-z0-9]+$/);
     expect(started().env["ANTHROPIC_AUTH_TOKEN"]).toBeUndefined();
+  });
+
+  test("and leaves a note for the ledger, unless it goes past the gateway; where it cannot, the agent starts all the same", async () => {
+    await xx(["ccpf"]);
+    const id = /^xx-ccpf-(\w+)$/.exec(started().env["ANTHROPIC_AUTH_TOKEN"] ?? "")?.[1] ?? "";
+    const note = readLaunchNote(join(home, "state"), id);
+    expect(note).toEqual({
+      folder: started().cwd,
+      agent: "c",
+      code: "ccpf",
+      session: null,
+      started_at: expect.any(Number),
+    });
+    const [day = ""] = readdirSync(join(home, "state/launch")).sort().reverse();
+    const folder = join(home, "state/launch", day);
+    const path = join(folder, `${id}-launch.json`);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const notes = () => readdirSync(folder).filter((name) => name.endsWith("-launch.json")).length;
+    const before = notes();
+    await xx(["cid"], { env: { ANTHROPIC_API_KEY: "k" } });
+    expect(notes()).toBe(before);
+    // A file in the place of the folder stands for every reason why it cannot be written.
+    const elsewhere = join(root, "elsewhere");
+    mkdirSync(elsewhere, { recursive: true });
+    writeFileSync(join(elsewhere, "state"), "");
+    const { status } = await xx(["xip"], { env: { CLUTCH_HOME: elsewhere } });
+    expect([status, started().env["CLUTCH_KEY"]]).toEqual([0, expect.stringMatching(/^xx-xip-/)]);
   });
 
   test("and drops settings of more than a week ago", async () => {

@@ -170,6 +170,24 @@ MAX_RETRIES=2
       [],
     ],
     [
+      "Headroom as the upstream, which would be a circle here",
+      `PROVIDER_BASE_URL=http://127.0.0.1:8787/v1\nPROVIDER_API_KEY=${key}\nBIG_MODEL=a/b`,
+      { providers: { openrouter: { api_key: key } }, model_tiers: { BIG: { default: "a/b" } } },
+      [
+        "PROVIDER_API_KEY, PROVIDER_BASE_URL: http://127.0.0.1:8787/v1 is Headroom itself, which would ask the gateway again: the provider behind it is asked",
+      ],
+    ],
+    [
+      "CLIProxyAPI as the upstream",
+      "PROVIDER_BASE_URL=http://localhost:8317/v1\nPROVIDER_API_KEY=cpa\nBIG_MODEL=gpt-5",
+      {
+        default_provider: "cliproxy",
+        providers: { cliproxy: { api_key: "cpa" } },
+        model_tiers: { BIG: { default: "gpt-5" } },
+      },
+      [],
+    ],
+    [
       "an upstream of the user's own",
       "PROVIDER_BASE_URL=https://llm.example.com/v1\nPROVIDER_API_KEY=k\nBIG_MODEL=m",
       {
@@ -422,6 +440,14 @@ describe("a predecessor's proxy_chain.json", () => {
     });
     expect(draft.config).toEqual({ headroom: { mode: "off" } });
     expect(left(draft)).toEqual(["router.default: the router was switched off (disabled)"]);
+  });
+
+  test("a provider of which no address is known is told of", () => {
+    const draft = fromChain({ assignments: [{ id: "big", kind: "tier", model: "m", provider: "mybox" }] });
+    expect(draft.config).toEqual({ model_tiers: { BIG: { default: "m" } } });
+    expect(left(draft)).toEqual([
+      "assignments.big.provider: no address is known of mybox: its model is asked of openrouter",
+    ]);
   });
 
   test.each([[[]], [null], ["x"]])("%j is no chain", (file) => {
