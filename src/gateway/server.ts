@@ -48,6 +48,7 @@ import { Housekeeping } from "./housekeeping.ts";
 import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { Metrics } from "./metrics.ts";
+import { isApiKey } from "./open-entry.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import { PriceTags } from "./price-tags.ts";
@@ -299,7 +300,16 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     const { allow_paid: allowPaid } = routing.config.budgets;
     const spent = caller === undefined ? budgets.judge(undefined).spent : caller.spent;
     const key = caller?.grant;
-    return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
+    return {
+      allowPaid,
+      isLoginBilled: isApiKey(caller?.key),
+      configured: ({ provider, model }) => {
+        const reference = renderModelReference({ provider: provider.id, model });
+        return Object.hasOwn(routing.config.prices, reference) ? priceOf(reference) : undefined;
+      },
+      ...(spent !== undefined && { spent }),
+      ...(key?.models !== undefined && forbidBy(key)),
+    };
   };
   const listProblems = () => [
     ...problems,
