@@ -165,7 +165,12 @@ export class Budgets {
 
   /** To be told of each attempt: one that was left may be billed all the same. */
   attempted(attempt: AttemptRow, request: RequestRow): void {
-    if (attempt.outputTokens == null) return;
+    if (attempt.outputTokens == null) {
+      // Its client has left before anybody had answered: somebody was asked all the same.
+      const isLate = attempt.number === 1 && request.status !== "pending";
+      if (isLate) this.#count(request, { usd: 0, tokens: 0, requests: 1 });
+      return;
+    }
     this.#count(request, { usd: attempt.costUsd ?? 0, tokens: tokensOf(attempt), requests: 0 });
   }
 
