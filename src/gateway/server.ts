@@ -237,12 +237,14 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     keyOf: (id) => keyring.get(id),
     log: (line) => input.log(line, { level: "warn" }),
   });
-  /** What was used before, where anybody is limited: nothing is counted where nobody is. */
-  const lookUpSpent = async ({ budgets: limits }: Config) => {
+  /** What was used before, where anybody is limited: nothing is counted where nobody is. @param before what was limited until now */
+  const lookUpSpent = async ({ budgets: limits }: Config, before?: Config["budgets"]) => {
     const { db } = input.store;
+    // What has been counted stands: the ledger may be off, or its disk full.
+    const isCounted = before !== undefined && hasLimits(before);
     const isWanted = hasLimits(limits) || keyring.list().some(({ budget }) => budget !== undefined);
-    if (isWanted) budgets.restoreDay(await spentSince(db, startOfDay(now())));
-    if (hasLimit(limits.per_session)) {
+    if (isWanted && !isCounted) budgets.restoreDay(await spentSince(db, startOfDay(now())));
+    if (hasLimit(limits.per_session) && !(isCounted && hasLimit(before.per_session))) {
       budgets.restoreSessions(await sessionsSince(db, now() - sessionMemoryMs, maxSessions));
     }
   };
@@ -451,7 +453,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       takeRules(loaded);
       if (Bun.deepEquals(before.config.budgets, loaded.config.budgets)) return;
       await ledger.flush();
-      await lookUpSpent(loaded.config);
+      await lookUpSpent(loaded.config, before.config.budgets);
     },
     providers: () => routing.providers,
     ruleHits: () => hits.list(),
