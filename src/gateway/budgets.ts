@@ -176,8 +176,17 @@ export class Budgets {
 
   /** To be told of a request whose cost was not known when it ended. Of another day it changes nothing that is still limited. */
   priced(row: RequestRow): void {
+    this.#addCost(row, row.costUsd);
+  }
+
+  /** The same of an answer that was left. */
+  pricedLeft(attempt: AttemptRow, request: RequestRow): void {
+    this.#addCost(request, attempt.costUsd);
+  }
+
+  #addCost(row: RequestRow, usd: number | null | undefined): void {
     const isToday = Math.floor(row.startedAt / dayMs) === this.#today();
-    if (isToday && row.costUsd != null) this.#count(row, { usd: row.costUsd, tokens: 0, requests: 0 });
+    if (isToday && usd != null) this.#count(row, { usd, tokens: 0, requests: 0 });
   }
 
   #count(row: RequestRow, spent: Record<Unit, number>): void {

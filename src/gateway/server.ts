@@ -294,6 +294,10 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       today.priced(row);
       budgets.priced(row);
     },
+    onLeftPriced: (attempt, request) => {
+      today.pricedLeft(attempt, request);
+      budgets.pricedLeft(attempt, request);
+    },
     log: input.log,
   });
   repricing.start();
