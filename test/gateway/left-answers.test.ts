@@ -7,6 +7,7 @@ import type { JsonObject } from "../../src/protocols/chat.ts";
 import { emptyWhole, whole } from "../support/answers.ts";
 import { json } from "../support/fake-upstream.ts";
 import { eventually, startTestGateway } from "../support/gateway.ts";
+import { runClutch } from "../support/run-clutch.ts";
 
 const checkedAt = Date.parse("2026-11-20T10:00:00Z");
 
@@ -61,4 +62,14 @@ test("a price that appears later is put on an answer that was left: in its row, 
     expect(sumsOf(table)).toEqual([1, near(good + dear), near(dear), 0, 4]);
   }
   expect(await told()).toEqual([near(good + dear), 0, 4, near(good + dear)]);
+
+  const show = async (...flags: string[]) =>
+    (await runClutch(gateway.home, ["requests", "show", id ?? "", ...flags])).stdout;
+  const { request, attempts } = JSON.parse(await show("--json")) as { request: JsonObject; attempts: JsonObject[] };
+  expect([request["cost_usd"], ...attempts.map(({ cost_usd }) => cost_usd)]).toEqual([near(good), near(dear), null]);
+  expect(attempts[0]).toMatchObject({ input_tokens: 40, cache_read_tokens: 0, output_tokens: 2 });
+  const lines = (await show()).split("\n");
+  expect(
+    lines.filter((line) => line.includes("more")).map((line) => line.trim().replace(/ {2,}.* {2}(?=\$)/, " ")),
+  ).toEqual([expect.stringMatching(/^1 \$0\.42 more/)]);
 }, 15_000);
