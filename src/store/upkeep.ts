@@ -238,9 +238,11 @@ export function restoreLedger(backup: string, path: string): string | undefined 
     for (const suffix of ["", "-wal", "-shm"]) rmSync(draft + suffix, { force: true });
     try {
       copyWhole(backup, draft);
-      const movedAside = existsSync(path) ? moveAside(path, "before-restore") : undefined;
+      const isThere = existsSync(path);
+      // Where somebody has deleted a ledger but not its log, SQLite would write that log into the backup's pages.
+      const place = moveAside(path, "before-restore");
       renameSync(draft, path);
-      return movedAside;
+      return isThere ? place : undefined;
     } finally {
       for (const suffix of ["", "-wal", "-shm"]) rmSync(draft + suffix, { force: true });
     }
