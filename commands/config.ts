@@ -46,7 +46,9 @@ export async function showConfig(flags: ShowFlags, env: Env): Promise<number> {
   ]);
   const isDefault = (row: number) => shown[row]?.origin.from === "default";
   const dim = (text: string, row: number) => (isDefault(row) ? paint.dim(text) : text);
-  for (const line of renderColumns(rows, [dim, (text) => paint.dim(text), dim])) console.log(line);
+  const warn = (text: string, row: number) =>
+    text.endsWith(notSet) ? text.slice(0, -notSet.length) + paint.warn(notSet) : dim(text, row);
+  for (const line of renderColumns(rows, [dim, (text) => paint.dim(text), warn])) console.log(line);
   const file = path ?? `${resolveHomes(env).configFile} (not there)`;
   console.log(paint.dim(`\nfile: ${file}${isLegacy ? ", the predecessor's: clutch init carries it over" : ""}`));
   for (const notice of notices) console.error(`clutch: ${notice}`);
@@ -137,7 +139,8 @@ function put(holder: JsonObject, path: readonly (string | number)[], value: Json
   for (const [depth, key] of path.entries()) {
     if (depth === path.length - 1) here[key] = value;
     else {
-      here[key] ??= typeof path[depth + 1] === "number" ? [] : {};
+      // A model or a provider may be named like something that every object has.
+      if (!Object.hasOwn(here, key)) here[key] = typeof path[depth + 1] === "number" ? [] : {};
       here = here[key] as Record<string | number, Json>;
     }
   }
@@ -148,10 +151,12 @@ function showValue(value: Json): string {
   return typeof value === "string" && value !== "" && value.trim() === value ? value : JSON.stringify(value);
 }
 
+const notSet = " (not set)";
+
 /** Whether the variable that holds a key is there. */
 function noteOn(value: Json, env: Env): string {
   const name = typeof value === "string" ? /^env:(.+)/.exec(value)?.[1] : undefined;
-  return name === undefined || (env[name] ?? "") !== "" ? "" : paint.warn(" (not set)");
+  return name === undefined || (env[name] ?? "") !== "" ? "" : notSet;
 }
 
 // ---- changing

@@ -1,5 +1,7 @@
 /** Mistakes that a person can act on. Thrown where they are found, turned into an exit status or an HTTP body once, at the edge. */
 
+import { asPlainLine } from "./plain-line.ts";
+
 export type ErrorCode =
   | "usage"
   | "config-invalid"
@@ -40,8 +42,12 @@ export class ClutchError extends Error {
   }
 }
 
-/** One line for a terminal: what, why, and what to do. */
+/** One line for a terminal: what, why, and what to do. What others say in it, such as a server's refusal, stays in that line. */
 export function renderError(error: unknown): string {
+  return asPlainLine(describe(error));
+}
+
+function describe(error: unknown): string {
   if (error instanceof ClutchError) return error.hint === undefined ? error.message : `${error.message}: ${error.hint}`;
   return error instanceof Error ? error.message : String(error);
 }

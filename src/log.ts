@@ -4,6 +4,7 @@
  */
 
 import { ClutchError } from "./errors.ts";
+import { asPlainLine, asPlainLines } from "./plain-line.ts";
 
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -80,9 +81,17 @@ export function createLogger(deps: LoggerDeps): Logger {
       const line = { time, level, message, request, error: describeError(error), ...facts };
       // Each text by itself first: inside the line's JSON its quotes would be spelt otherwise.
       const clean = (_name: string, value: unknown) => (typeof value === "string" ? secrets.hide(value) : value);
-      write(secrets.hide(format === "json" ? JSON.stringify(line, clean) : renderPretty(line, paint)));
+      write(secrets.hide(format === "json" ? escapeRest(JSON.stringify(line, clean)) : renderPretty(line, paint)));
     },
   };
+}
+
+/** What JSON lets stand and terminals obey, or take for a line's end. */
+function escapeRest(json: string): string {
+  return json.replace(
+    /[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 interface Line {
@@ -93,11 +102,11 @@ interface Line {
   error: string | undefined;
 }
 
-/** Facts are for programs: the message says what a person needs. */
+/** Facts are for programs: the message says what a person needs, in one line. Some of it are an upstream's words, or a client's. */
 function renderPretty({ time, level, message, request, error }: Line, paint: LogPaint): string {
   const mark = { debug: paint.dim("debug "), info: "", warn: paint.yellow("warn "), error: paint.red("error ") }[level];
-  const id = request === undefined ? "" : `${paint.bold(request)} `;
-  return `${paint.dim(time)} ${mark}${id}${message}${error === undefined ? "" : `\n${error}`}`;
+  const id = request === undefined ? "" : `${paint.bold(asPlainLine(request))} `;
+  return `${paint.dim(asPlainLine(time))} ${mark}${id}${asPlainLine(message)}${error === undefined ? "" : `\n${asPlainLines(error)}`}`;
 }
 
 /** Lines of JSON that were written by a logger as sentences; whatever else is in the text stays as it is. */

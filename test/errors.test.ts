@@ -37,6 +37,11 @@ describe("renderError()", () => {
     ],
     ["a mistake without one", new ClutchError("usage", "no such mode"), "no such mode"],
     ["any other error, without its stack", new TypeError("x is not a function"), "x is not a function"],
+    [
+      "the words of a server, which stay in their line",
+      new ClutchError("failed", "it said \x1b[2J\x1b]0;x\x07no\nclutch: \u202eall is well\x9b1m", { hint: "a\rb" }),
+      "it said  [2J ]0;x no clutch:  all is well 1m: a b",
+    ],
     ["something thrown that is no error", "plain words", "plain words"],
     ["nothing at all", undefined, "undefined"],
   ];

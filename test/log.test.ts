@@ -75,6 +75,23 @@ test("renderLogText() makes sentences of a logger's lines, and leaves others as 
   expect(text).toBe([sentence, ...foreign, sentence].join("\n"));
 });
 
+test("what upstreams and clients say stays in its line, and a terminal obeys none of it", () => {
+  const message = "it said \x1b]0;title\x07\u202e\x9b2J\n2026-11-20T12:00:00.000Z all is well\u2028";
+  const facts = { request: "k3\x1b[2J", error: "one\x1b[2J\n  two\x9b2J" };
+  const plain = (text: string) => text;
+  const paint = { dim: plain, bold: plain, red: plain, yellow: plain };
+  const shown = [
+    "2026-11-20T12:00:00.000Z k3 [2J it said  ]0;title   2J 2026-11-20T12:00:00.000Z all is well ",
+    "one [2J",
+    "  two 2J",
+  ].join("\n");
+  expect(write("pretty", message, facts)).toEqual([shown]);
+  const [json = ""] = write("json", message, facts);
+  expect(json).toMatch(/^[\x20-\x7e]*$/);
+  expect(JSON.parse(json)).toMatchObject({ message, ...facts });
+  expect(renderLogText(json, paint)).toBe(shown);
+});
+
 describe("a secret", () => {
   test.each([
     ["in the message", `it said ${key}!`, {}],

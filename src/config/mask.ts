@@ -14,6 +14,8 @@ const reference = /^(env|cmd):|^$/;
 interface Secret {
   node: Node;
   value: string;
+  /** Only its login is hidden. */
+  isUrl: boolean;
 }
 
 /**
@@ -24,8 +26,8 @@ interface Secret {
 export function maskEdit(before: string, after: string, source: string): { before: string; after: string } {
   const known = new Set(before.trim() === "" ? [] : findSecrets(before, source).map(({ value }) => value));
   return {
-    before: before.trim() === "" ? before : hide(before, source, () => "(hidden)"),
-    after: hide(after, source, (value) => (known.has(value) ? "(hidden)" : "(hidden, new)")),
+    before: before.trim() === "" ? before : hide(before, source, () => ""),
+    after: hide(after, source, (value) => (known.has(value) ? "" : ", new")),
   };
 }
 
@@ -48,15 +50,21 @@ export function isSecretText(value: Json, path: readonly (string | number)[]): b
   return typeof value === "string" && maskValue(value, path) === "(hidden)";
 }
 
-function maskUrl(text: string): string {
-  return text.replace(/^(https?:\/\/)[^/@\s]+@/, "$1(hidden)@");
+/** What stands before the host. */
+function maskUrl(text: string, note = ""): string {
+  return text.replace(login, `$1(hidden${note})@`);
 }
 
-function hide(text: string, source: string, by: (value: string) => string): string {
+/** A password may hold an @ that nobody has spelt otherwise. */
+const login = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]+@/i;
+
+/** @param note what is to be said of a secret besides that it is hidden */
+function hide(text: string, source: string, note: (value: string) => string): string {
   let hidden = text;
-  for (const { node, value } of findSecrets(text, source).reverse()) {
+  for (const { node, value, isUrl } of findSecrets(text, source).reverse()) {
     const { offset, length } = node;
-    hidden = `${hidden.slice(0, offset)}"${by(value)}"${hidden.slice(offset + length)}`;
+    const shown = isUrl ? JSON.stringify(maskUrl(value, note(value))) : `"(hidden${note(value)})"`;
+    hidden = hidden.slice(0, offset) + shown + hidden.slice(offset + length);
   }
   return hideInComments(hidden);
 }
@@ -65,7 +73,11 @@ function hide(text: string, source: string, by: (value: string) => string): stri
 function findSecrets(text: string, source: string): Secret[] {
   const found: Secret[] = [];
   const walk = (node: Node, isSecret: boolean): void => {
-    if (node.type === "string" && isSecret && !reference.test(node.value)) found.push({ node, value: node.value });
+    if (node.type === "string" && isSecret && !reference.test(node.value)) {
+      found.push({ node, value: node.value, isUrl: false });
+    } else if (node.type === "string" && login.test(node.value)) {
+      found.push({ node, value: node.value, isUrl: true });
+    }
     for (const child of node.children ?? []) {
       if (child.type !== "property") walk(child, isSecret);
       else if (child.children?.[1]) walk(child.children[1], isSecret || secretKey.test(child.children[0]?.value ?? ""));
@@ -81,6 +93,8 @@ const blockComment = 13 as SyntaxKind;
 /** `"api_key": "sk-..."` in a line that somebody has commented out. */
 const commentedSecret = /((?:key|token|secret|passw|credential|auth)\w*"?\s*[:=]\s*)"(?!env:|cmd:)[^"\r\n]+"/gi;
 
+const commentedLogin = /("[a-z][a-z0-9+.-]*:\/\/)[^/?#\s"]+@/gi;
+
 function hideInComments(text: string): string {
   const scanner = createScanner(text, false);
   let hidden = "";
@@ -89,7 +103,9 @@ function hideInComments(text: string): string {
     if (kind !== lineComment && kind !== blockComment) continue;
     const start = scanner.getTokenOffset();
     const stop = start + scanner.getTokenLength();
-    hidden += text.slice(end, start) + text.slice(start, stop).replace(commentedSecret, '$1"(hidden)"');
+    hidden +=
+      text.slice(end, start) +
+      text.slice(start, stop).replace(commentedSecret, '$1"(hidden)"').replace(commentedLogin, "$1(hidden)@");
     end = stop;
   }
   return hidden + text.slice(end);

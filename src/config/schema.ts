@@ -265,7 +265,7 @@ export type Config = z.infer<typeof configSchema>;
 export type ProviderConfig = z.infer<typeof provider>;
 
 /** Keys whose values are never printed. */
-const secretKeys = ["api_key", "api_keys", "headers"];
+const secretKeys = ["api_key", "api_keys", "headers", "query", "env"];
 
 /** Keys that the file sets and this version does not act on; `serve` names them. */
 export function keysWithoutEffect(raw: Json): string[] {
@@ -313,7 +313,7 @@ function unknownKey({ keys, path }: Issue & { keys: string[] }, source: string):
 function wrongValue(issue: Issue | undefined, raw: Json, source: string): ClutchError {
   const path = issue?.path ?? [];
   const received = valueAt(raw, path);
-  const isSecret = path[0] === "providers" && (path.length < 3 || path.some((key) => secretKeys.includes(String(key))));
+  const isSecret = (path[0] === "providers" && path.length < 3) || path.some((key) => secretKeys.includes(String(key)));
   const shown = received === undefined ? "nothing" : isSecret ? "(hidden)" : short(JSON.stringify(received));
   const where = path.length === 0 ? "" : ` ${quote(path.map(String).join("."))} is ${shown}:`;
   const problem = issue?.message ?? "not a valid config";
@@ -357,6 +357,8 @@ function quote(text: string): string {
   return `"${text}"`;
 }
 
+/** An address may hold a password. */
 function short(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  const shown = text.replace(/(:\/\/)[^/?#\s"]+@/g, "$1(hidden)@");
+  return shown.length > 60 ? `${shown.slice(0, 57)}...` : shown;
 }

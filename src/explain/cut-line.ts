@@ -1,5 +1,7 @@
 /** Lines that fit into a terminal. Pure. */
 
+export { asPlainLine } from "../plain-line.ts";
+
 /** A colour, which takes no place. Cursor movements and the like never get this far. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
 const colour = /\x1b\[[0-9;]*m/g;
@@ -41,11 +43,6 @@ export function fitCell(text: string, columns: number, align: "left" | "right" =
   const cut = cutLine(text, columns);
   const space = " ".repeat(Math.max(0, columns - widthOf(cut)));
   return align === "left" ? cut + space : space + cut;
-}
-
-/** What comes from outside may hold what terminals obey, or more than one line. */
-export function asPlainLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, " ");
 }
 
 /** The lines of a text without colours, each broken where it is wider than that; what is broken off is moved in. */

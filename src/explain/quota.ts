@@ -5,6 +5,7 @@ import { type FailureKind, reactions } from "../../providers/failure.ts";
 import type { quotaReport } from "../gateway/admin-schemas.ts";
 import type { AccountView } from "../gateway/openrouter-account.ts";
 import type { QuotaRules } from "../gateway/quota-windows.ts";
+import { asPlainLine } from "../plain-line.ts";
 import type { AttemptCount } from "../store/lookups.ts";
 import { type KnownCircuit, renderBreakerTable, reportBreakers } from "./breakers.ts";
 import { asIso, nextMidnight, renderClock, renderIn, renderSpan } from "./clock.ts";
@@ -128,7 +129,7 @@ function renderFreePool(pool: FreePoolReport | null, now: number, paint: Paint):
   const left = `${used} of ${limit} requests of today are used, ${remaining} left${age}`;
   return [
     ...(remaining === null ? ["  what is left is not known"] : [`  ${remaining === 0 ? paint.bad(left) : left}`]),
-    ...(error === null ? [] : [`  ${paint.warn(`OpenRouter was asked, but ${error}`)}`]),
+    ...(error === null ? [] : [`  ${paint.warn(`OpenRouter was asked, but ${asPlainLine(error)}`)}`]),
     `  Clutch has sent ${sent_today} today, ${sent_last_hour} in the last hour`,
     `  ${renderForecast(pool, now)}`,
     ...(credit === null ? [] : [`  the key may still spend $${credit.toFixed(2)}`]),

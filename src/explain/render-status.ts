@@ -99,7 +99,8 @@ function describeService({ front, restarts, detail, hint }: ServiceReport): stri
 }
 
 function renderTiers({ tiers, gateway }: StatusReport, { now, paint }: StatusView): string[] {
-  if (tiers === null) return [`${paint.bold("tiers")}  ${paint.dim(`not known: ${gateway.reason ?? ""}`)}`];
+  if (tiers === null)
+    return [`${paint.bold("tiers")}  ${paint.dim(`not known: ${asPlainLine(gateway.reason ?? "")}`)}`];
   const rows = [...tiers.filter(({ kind }) => kind === "tier").map((tier) => [tier] as const), ...groupLetters(tiers)];
   return renderColumns(
     [["tiers", "served by", ""], ...rows.map((row) => describeRow(row, now))],

@@ -1,6 +1,7 @@
 /** The same request on several models: what each made of it, side by side. `clutch replay`. Pure. */
 
 import { foldEvents } from "../gateway/fold.ts";
+import { asPlainLine } from "../plain-line.ts";
 import type { ChatResponse, Json, Protocol } from "../protocols/chat.ts";
 import { type DecodeContext, plainQuirks } from "../protocols/codec.ts";
 import { codecs } from "../protocols/index.ts";
@@ -226,7 +227,7 @@ export function renderReplay({ request, original, runs }: ReplayReport, paint: P
   );
   const told = all.filter(({ tool_calls, error }) => tool_calls.length > 0 || error !== null);
   return [
-    `${paint.bold(`request ${request.id}`)}, asked for ${request.model_requested} (${request.protocol}, ${request.streamed ? "streamed" : "whole"})`,
+    `${paint.bold(`request ${asPlainLine(request.id)}`)}, asked for ${asPlainLine(request.model_requested)} (${request.protocol}, ${request.streamed ? "streamed" : "whole"})`,
     "",
     ...table,
     ...told.flatMap((run) => ["", ...renderRun(run, run === original, paint)]),
@@ -235,8 +236,8 @@ export function renderReplay({ request, original, runs }: ReplayReport, paint: P
 
 function renderRun(run: ReplayRun, isOriginal: boolean, paint: Paint): string[] {
   return [
-    paint.bold(isOriginal ? `${run.target} (then)` : run.target),
-    ...run.tool_calls.map((call) => `  ${call.name} ${clip(JSON.stringify(call.arguments), 160)}`),
+    paint.bold(asPlainLine(isOriginal ? `${run.target} (then)` : run.target)),
+    ...run.tool_calls.map((call) => `  ${clip(call.name, 80)} ${clip(JSON.stringify(call.arguments), 160)}`),
     ...(run.error === null ? [] : [paint.bad(`  ${clip(run.error, 200)}`)]),
   ];
 }

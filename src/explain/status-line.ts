@@ -1,6 +1,7 @@
 /** `clutch status --line`: one line for prompts and for agents' status lines. Pure, and loads next to nothing. */
 
 import type { LineStatus } from "../gateway/status-report.ts";
+import { asPlainLine } from "../plain-line.ts";
 import { renderCount, renderUsd } from "./counts.ts";
 import type { Paint } from "./table.ts";
 
@@ -39,18 +40,17 @@ function renderUp(line: LineStatus, paint: Paint): string {
     ...(problems > 0 ? [paint.bad(problems === 1 ? "1 problem" : `${problems} problems`)] : []),
     `${renderCount(today.requests)} today`,
     ...(today.cost_usd === null || today.cost_usd === 0 ? [] : [renderUsd(today.cost_usd)]),
-  ]
-    .join(" · ")
-    .replace(/\p{Cc}(?!\[)/gu, " ");
+  ].join(" · ");
 }
 
 /** Of a launch that has had an answer, whom it came from; otherwise whom the next one would come from. */
 function renderModel({ launch, tier }: LineStatus, paint: Paint): string {
-  if (tier === null) return launch === null ? "clutch" : launch.served_by;
-  const serving = launch?.served_by ?? tier.serves;
-  if (serving === null) return paint.bad(`nobody serves ${tier.tier}`);
-  if (tier.first === null || serving === tier.first) return paint.good(serving);
-  return `${paint.warn(serving)} instead of ${shorten(tier.first)}`;
+  const answered = launch === null ? null : asPlainLine(launch.served_by);
+  if (tier === null) return answered ?? "clutch";
+  const serving = answered ?? (tier.serves === null ? null : asPlainLine(tier.serves));
+  if (serving === null) return paint.bad(`nobody serves ${asPlainLine(tier.tier)}`);
+  if (tier.first === null || serving === asPlainLine(tier.first)) return paint.good(serving);
+  return `${paint.warn(serving)} instead of ${shorten(asPlainLine(tier.first))}`;
 }
 
 /** Without provider and vendor. */

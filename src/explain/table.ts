@@ -1,5 +1,7 @@
 /** Columns that stand below each other. Pure. */
 
+import { asPlainLine } from "../plain-line.ts";
+
 /** How parts of a text are set apart on a terminal; elsewhere each is the text itself. */
 export interface Paint {
   bold(text: string): string;
@@ -22,7 +24,7 @@ export function renderColumns(
   cells: readonly (readonly string[])[],
   paints: readonly (((text: string, row: number) => string) | undefined)[] = [],
 ): string[] {
-  const rows = cells.map((row) => row.map(asLine));
+  const rows = cells.map((row) => row.map(asPlainLine));
   const count = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: count }, (_, at) =>
     Math.max(...rows.map((row) => Bun.stringWidth(row[at] ?? ""))),
@@ -39,13 +41,8 @@ export function renderColumns(
   });
 }
 
-/** Names come from outside, and may hold what terminals obey. */
-function asLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, " ");
-}
-
 /** One line of at most `width` columns; what is cut off is marked. */
 export function clip(text: string, width: number): string {
-  const line = asLine(text).replace(/ +/g, " ").trim();
+  const line = asPlainLine(text).replace(/ +/g, " ").trim();
   return line.length <= width ? line : `${line.slice(0, width - 1).toWellFormed()}…`;
 }

@@ -36,6 +36,10 @@ export function refuseForeign(headers: Headers, boundTo: string): string | undef
   const origin = headers.get("origin");
   if (origin !== null && !isSameOrigin(origin, host))
     return `requests from web pages of ${JSON.stringify(origin)} are not accepted`;
+  // A page reads images and scripts of others without an Origin; browsers alone say where such a request comes from.
+  const site = headers.get("sec-fetch-site");
+  if (site !== null && site !== "same-origin" && site !== "none")
+    return "requests from web pages of other sites are not accepted";
   return undefined;
 }
 

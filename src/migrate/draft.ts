@@ -39,6 +39,20 @@ export interface Endpoint {
   hint: string;
 }
 
+/**
+ * A key or a header as a predecessor's file has it. What Clutch would run, or look up in this environment, was a text to the
+ * predecessors: taken over as it is, a file that somebody else has written could have commands run, or send the user's other
+ * keys to a server of its choice.
+ * @returns undefined for such a text, which stays behind
+ */
+export function takeLiteral(value: string | undefined, from: string, draft: Draft): string | undefined {
+  const [, sign] = /^(env|cmd):/.exec(value ?? "") ?? [];
+  if (sign === undefined) return value;
+  const meaning = sign === "cmd" ? "a command" : "the name of a variable";
+  draft.leave(from, `it begins with ${sign}:, which is ${meaning} here: if you mean that, set it yourself`);
+  return undefined;
+}
+
 /** Sources follow each other, the weakest first: what a later one says otherwise counts. */
 export class Draft {
   readonly config: JsonObject = {};
@@ -205,13 +219,18 @@ function chainMemberAt(base: string | undefined): string | undefined {
 /** The built-in provider that lives at this host (and port, for those on this machine). */
 function builtInAt(base: string | undefined): string | undefined {
   if (base === undefined || !URL.canParse(base)) return undefined;
-  const { hostname, port, pathname } = new URL(base);
+  const { protocol, hostname, port, pathname } = new URL(base);
   const isHere = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname);
   const found = Object.keys(catalog).filter((id) =>
     Object.values(findRow(id)?.bases ?? {}).some((text) => {
       if (text.includes("<")) return false;
       const row = new URL(text);
-      return row.port === port && (row.hostname === hostname || (isHere && row.hostname === "127.0.0.1"));
+      // Its key is not for the same host without encryption.
+      return (
+        row.protocol === protocol &&
+        row.port === port &&
+        (row.hostname === hostname || (isHere && row.hostname === "127.0.0.1"))
+      );
     }),
   );
   // Of several plans at one host the path decides.

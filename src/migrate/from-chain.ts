@@ -4,7 +4,7 @@ import { findRow } from "../../providers/catalog.ts";
 import { type TierName, tierNames } from "../model-tiers.ts";
 import type { Json, JsonObject } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
-import type { Draft } from "./draft.ts";
+import { type Draft, takeLiteral } from "./draft.ts";
 import { readRouteModel, scriptReason } from "./from-env.ts";
 import { splitCommand } from "./shell-words.ts";
 
@@ -116,11 +116,13 @@ function isRemote(entry: JsonObject): boolean {
 
 /** An entry that Clutch could only ask, never start, is a provider. */
 function takeUpstream(entry: JsonObject, from: string, draft: Draft): void {
-  const key = text(entry["auth_key"]);
+  const key = takeLiteral(text(entry["auth_key"]), `${from}.auth_key`, draft);
   const id = draft.provider({ baseUrl: text(entry["url"]), key, hint: text(entry["id"]) ?? "upstream" }, from);
   const headers = isObject(entry["extra_headers"]) ? Object.entries(entry["extra_headers"]) : [];
-  for (const [name, value] of headers) {
-    if (typeof value === "string") draft.set(["providers", id, "headers", name], value, `${from}.extra_headers`);
+  for (const [name, given] of headers) {
+    const at = `${from}.extra_headers`;
+    const value = typeof given === "string" ? takeLiteral(given, at, draft) : undefined;
+    if (value !== undefined) draft.set(["providers", id, "headers", name], value, at);
   }
   if (!isNothing(entry["model_prefixes"])) draft.leave(`${from}.model_prefixes`, `name its models as ${id}:<model>`);
   if (entry["enabled"] === false) draft.leave(`${from}.enabled`, "a provider that no route names is not asked");
@@ -232,7 +234,8 @@ function takeAssignments(rows: readonly JsonObject[], draft: Draft): Assignments
 
 /** With its own provider, where it has one. */
 function referenceOf(row: JsonObject, model: string, hint: string, from: string, draft: Draft): string {
-  const [baseUrl, key, provider] = [text(row["base_url"]), text(row["api_key"]), text(row["provider"])];
+  const [baseUrl, provider] = [text(row["base_url"]), text(row["provider"])];
+  const key = takeLiteral(text(row["api_key"]), `${from}.api_key`, draft);
   if (baseUrl === undefined && key === undefined && provider === undefined) return readRouteModel(model);
   if (baseUrl === undefined && provider !== undefined && findRow(provider.toLowerCase()) === undefined) {
     draft.leave(

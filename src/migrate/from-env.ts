@@ -3,7 +3,7 @@
 import { catalog, findRow } from "../../providers/catalog.ts";
 import { type TierName, tierNames } from "../model-tiers.ts";
 import { efforts } from "../protocols/chat.ts";
-import type { Draft } from "./draft.ts";
+import { type Draft, takeLiteral } from "./draft.ts";
 
 export interface EnvSources {
   /** Of the file. */
@@ -21,7 +21,7 @@ export function isPredecessorsEnv(variables: ReadonlyMap<string, string>): boole
 
 export function migrateEnv({ variables, env }: EnvSources, draft: Draft): void {
   draft.begin(".env");
-  const reader = new Reader(variables, env);
+  const reader = new Reader(variables, env, draft);
   takeProvider(draft, reader);
   takeOtherKeys(draft, reader);
   for (const tier of tierNames) takeTier(tier, draft, reader);
@@ -42,11 +42,14 @@ const reasons: Readonly<Record<string, string>> = {
 class Reader {
   readonly #variables: ReadonlyMap<string, string>;
   readonly #env: EnvSources["env"];
+  readonly #draft: Draft;
   readonly #seen = new Set<string>();
+  readonly #keys = new Map<string, string | undefined>();
 
-  constructor(variables: ReadonlyMap<string, string>, env: EnvSources["env"]) {
+  constructor(variables: ReadonlyMap<string, string>, env: EnvSources["env"], draft: Draft) {
     this.#variables = variables;
     this.#env = env;
+    this.#draft = draft;
   }
 
   text(name: string): string | undefined {
@@ -82,8 +85,11 @@ class Reader {
 
   /** Named, where this shell has the same; otherwise as it is. */
   key(name: string): string | undefined {
-    const value = this.text(name);
-    return value !== undefined && this.#env[name] === value ? `env:${name}` : value;
+    if (this.#keys.has(name)) return this.#keys.get(name);
+    const value = takeLiteral(this.text(name), name, this.#draft);
+    const key = value !== undefined && this.#env[name] === value ? `env:${name}` : value;
+    this.#keys.set(name, key);
+    return key;
   }
 
   names(): string[] {
@@ -145,7 +151,8 @@ function takeOtherKeys(draft: Draft, read: Reader): void {
     for (const name of findRow(id)?.keyEnv ?? []) {
       if (!read.has(name) || name === "GITHUB_TOKEN" || (name === "OPENAI_API_KEY" && !read.has("PROVIDER_API_KEY")))
         continue;
-      const key = read.key(name) ?? "";
+      const key = read.key(name);
+      if (key === undefined) break;
       const isProxyKey = name === "ANTHROPIC_API_KEY" && !/^(sk-ant-|env:)/.test(key);
       if (isProxyKey) {
         draft.leave(
@@ -296,9 +303,10 @@ function takeHeaders(draft: Draft, read: Reader): void {
   const ids = new Set([draft.defaultProvider, ...Object.keys((draft.config["providers"] ?? {}) as object)]);
   for (const name of read.names().filter((candidate) => candidate.startsWith(prefix))) {
     const header = name.slice(prefix.length).replaceAll("_", "-").toLowerCase();
-    const value = read.text(name) ?? "";
     if (header === "") draft.leave(name, "it names no header");
-    else for (const id of ids) draft.set(["providers", id, "headers", header], value, name);
+    const value = takeLiteral(read.text(name), name, draft);
+    if (header === "" || value === undefined) continue;
+    for (const id of ids) draft.set(["providers", id, "headers", header], value, name);
   }
 }
 

@@ -7,6 +7,7 @@ import {
   copyFileSync,
   existsSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -225,7 +226,8 @@ function flushFile(path: string): void {
 }
 
 /**
- * Puts a backup in the ledger's place; what was there is moved aside.
+ * Puts a backup in the ledger's place; what was there is moved aside. Keys are as they were last: one that was revoked since
+ * the backup opens nothing again.
  * @returns where that is now; undefined when there was nothing
  * @throws {ClutchError} `database-busy` while a gateway serves, `database-broken` for a backup that is none, is broken, or is
  * of a newer version; the ledger is as it was then
@@ -234,17 +236,21 @@ export function restoreLedger(backup: string, path: string): string | undefined 
   if (!existsSync(backup)) throw new ClutchError("failed", `there is no file ${backup}`, { hint: "name a backup" });
   const release = holdAlone(path);
   try {
-    const draft = `${path}.restoring`;
-    for (const suffix of ["", "-wal", "-shm"]) rmSync(draft + suffix, { force: true });
+    const folder = `${path}.restoring`;
+    rmSync(folder, { recursive: true, force: true });
     try {
+      // A copy has its original's mode for as long as it is looked into, and others may look into that.
+      mkdirSync(folder, { mode: 0o700 });
+      const draft = `${folder}/ledger.db`;
       copyWhole(backup, draft);
       const isThere = existsSync(path);
+      if (isThere) takeKeys(path, draft);
       // Where somebody has deleted a ledger but not its log, SQLite would write that log into the backup's pages.
       const place = moveAside(path, "before-restore");
       renameSync(draft, path);
       return isThere ? place : undefined;
     } finally {
-      for (const suffix of ["", "-wal", "-shm"]) rmSync(draft + suffix, { force: true });
+      rmSync(folder, { recursive: true, force: true });
     }
   } finally {
     release();
@@ -280,4 +286,22 @@ function copyWhole(backup: string, draft: string): void {
   }
   chmodSync(draft, 0o600);
   flushFile(draft);
+}
+
+/** Those of the ledger over those of the backup, as far as both have columns of the same names. */
+function takeKeys(path: string, draft: string): void {
+  const client = new Database(draft);
+  try {
+    client.query("ATTACH ? AS former").run(path);
+    const columnsOf = (schema: string) =>
+      client.query("SELECT name FROM pragma_table_info('keys', ?)").values(schema).flat().map(String);
+    const former = columnsOf("former");
+    const names = columnsOf("main").filter((name) => former.includes(name));
+    if (names.length === 0) return;
+    client.run(`INSERT OR REPLACE INTO keys (${names.join()}) SELECT ${names.join()} FROM former.keys`);
+  } catch {
+    // A ledger that is broken is why somebody restores one.
+  } finally {
+    client.close();
+  }
 }

@@ -153,6 +153,22 @@ describe("editConfig()", () => {
     expect(existsSync(join(base, ".config"))).toBe(false);
   });
 
+  test("shows no login of an address, but that one changed", async () => {
+    const { homes } = home(
+      '{\n  "providers": {\n    "a": { "base_url": "https://me:pw-one@a.example/v1" }, // "https://me:pw-old@a.example"\n    "b": { "base_url": "HTTP://pw-two@b.example:8000/v1" }\n  }\n}\n',
+    );
+    const path = ["providers", "b", "base_url"];
+    const { diff } = await edit(homes, [{ kind: "set", path, value: "http://me:pw@three@b.example:8000/v1" }]);
+    expect(diff).not.toMatch(/pw|three/);
+    expect(diff).toContain(
+      [
+        '     "a": { "base_url": "https://(hidden)@a.example/v1" }, // "https://(hidden)@a.example"',
+        '-    "b": { "base_url": "HTTP://(hidden)@b.example:8000/v1" }',
+        '+    "b": { "base_url": "http://(hidden, new)@b.example:8000/v1" }',
+      ].join("\n"),
+    );
+  });
+
   test("shows no key of the user's, but that one changed", async () => {
     const { homes } = home(
       '{\n  "providers": {\n    "a": { "api_key": "sk-one" }, // "api_key": "sk-old"\n    "b": { "headers": { "x-id": "sk-two" } },\n    "c": { "api_key": "env:C" }\n  }\n}\n',

@@ -169,6 +169,9 @@ describe("parseConfig()", () => {
     ["headers as a list", { providers: { openai: { headers: [`Authorization: ${secret}`] } } }],
     ["a key in place of its provider", { providers: { openai: secret } }],
     ["a list of keys in place of a provider", { providers: { openai: [secret] } }],
+    ["a query of the wrong type", { providers: { openai: { query: { key: [secret] } } } }],
+    ["an address with a login", { providers: { openai: { base_url: `https://me:${secret}@host/v1?x` } } }],
+    ["a service's environment", { chain: { services: [{ id: "a", env: { TOKEN: [secret] } }] } }],
     ["providers as a list", { providers: [{ id: "openai", api_key: secret }] }],
   ];
   test.each(secrets)("prints no secret for %s", (_name, raw) => {

@@ -41,6 +41,31 @@ const written = `{
 `;
 
 describe("clutch config show", () => {
+  test.skipIf(isWithoutTmux)(
+    "has its colours at a terminal, and not their signs",
+    async () => {
+      const { home: folder } = home('{ "providers": { "openai": { "api_key": "env:MY_OPENAI" } } }');
+      const env = { PATH: "/usr/bin:/bin", HOME: folder, CLUTCH_HOME: folder, ...quiet };
+      const command = `${process.execPath} ${entry} config show --changed; echo ended $?; exec sleep 20`;
+      const terminal = startTerminal(["/bin/sh", "-c", command], env, folder);
+      try {
+        await terminal.shows("ended 0");
+        expect(terminal.screen().split("\n")[0]).toBe("providers.openai.api_key  file  env:MY_OPENAI (not set)");
+      } finally {
+        terminal.stop();
+      }
+    },
+    20_000,
+  );
+
+  test("tells of names that every object has", async () => {
+    const { home: folder } = home('{ "quotas": { "constructor": { "cooldown_seconds": 5 }, "toString": {} } }');
+    const { stdout } = await config(folder, ["show", "--changed", "--json"]);
+    expect(JSON.parse(stdout).config).toEqual({ quotas: { constructor: { cooldown_seconds: 5 } } });
+    const got = await config(folder, ["get", "quotas.constructor.cooldown_seconds"]);
+    expect([got.stdout, got.code]).toEqual(["5\n", 0]);
+  });
+
   test("tells each value and who said so: flag, environment, file, default", async () => {
     const { home: folder, file } = home(written);
     const env = { CLUTCH_HOST: "127.0.0.2", GROQ_API_KEY: "gsk_secret" };

@@ -55,6 +55,11 @@ describe("renderLine()", () => {
       up({ tier: { ...instead, first: null, serves: "x:a\x1b]0;b\x07c\n" } }),
       "x:a ]0;b c  · 0 today",
     ],
+    [
+      "one with the command that clears a screen",
+      up({ launch: served("x:a\x1b[2Jb\x9b2Jc"), tier: { ...instead, first: "y:\x1b[2Jd" } }),
+      "x:a [2Jb 2Jc instead of  [2Jd · 0 today",
+    ],
     ["no gateway", { kind: "down" }, "clutch: the gateway is down (clutch up)"],
     ["a gateway that hangs", { kind: "slow" }, "clutch: the gateway is slow to answer"],
     [

@@ -57,6 +57,26 @@ describe("refuseForeign()", () => {
       "127.0.0.1",
       page("http://localhost:3000"),
     ],
+    [
+      "an image on a page of another site",
+      { host: "127.0.0.1:8082", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" },
+      "127.0.0.1",
+      "requests from web pages of other sites are not accepted",
+    ],
+    [
+      "a script on a page of another port, where a key is required",
+      { host: "localhost:8082", "sec-fetch-site": "same-site" },
+      "0.0.0.0",
+      "requests from web pages of other sites are not accepted",
+    ],
+    ["an address that somebody has typed", { host: "localhost:8082", "sec-fetch-site": "none" }, "::1", undefined],
+    [
+      "the gateway's own page, which reads",
+      { host: "localhost:8082", "sec-fetch-site": "same-origin" },
+      "127.0.0.1",
+      undefined,
+    ],
+    ["Node's fetch", { host: "127.0.0.1:8082", "sec-fetch-mode": "cors" }, "127.0.0.1", undefined],
     ["a page without a name of its own", { host: "127.0.0.1:8082", origin: "null" }, "127.0.0.1", page("null")],
     [
       "an extension",

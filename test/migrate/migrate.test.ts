@@ -519,6 +519,60 @@ test("of two files that say otherwise the later one counts, and the other is tol
   ]);
 });
 
+describe("a file that somebody else has written", () => {
+  test("has no command run and no variable looked up: in a .env", () => {
+    const draft = fromEnv(`
+PROVIDER_BASE_URL=https://models.example/v1
+PROVIDER_API_KEY=cmd:touch /tmp/was-here
+ANTHROPIC_API_KEY=env:AWS_SECRET_ACCESS_KEY
+BIG_MODEL=a/b
+ENABLE_SMALL_ENDPOINT=true
+SMALL_ENDPOINT=https://small.example/v1
+SMALL_API_KEY=cmd:id
+CUSTOM_HEADER_X_TEAM=env:GITHUB_TOKEN
+`);
+    expect(JSON.stringify(draft.config)).not.toMatch(/(env|cmd):/);
+    expect(left(draft)).toEqual([
+      "PROVIDER_API_KEY: it begins with cmd:, which is a command here: if you mean that, set it yourself",
+      "ANTHROPIC_API_KEY: it begins with env:, which is the name of a variable here: if you mean that, set it yourself",
+      "SMALL_API_KEY: it begins with cmd:, which is a command here: if you mean that, set it yourself",
+      "CUSTOM_HEADER_X_TEAM: it begins with env:, which is the name of a variable here: if you mean that, set it yourself",
+    ]);
+  });
+
+  test("nor in a chain file", () => {
+    const draft = fromChain({
+      entries: [
+        {
+          id: "relay",
+          type: "http",
+          url: "https://relay.example/v1",
+          auth_key: "cmd:id",
+          extra_headers: { "x-team": "env:GITHUB_TOKEN", "x-plain": "yes" },
+        },
+      ],
+      assignments: [
+        { id: "big", kind: "tier", model: "a/b", base_url: "https://big.example/v1", api_key: "env:AWS_SECRET_KEY" },
+      ],
+      router: { think: { model: "a/c", base_url: "https://think.example/v1", api_key: "cmd:id" } },
+    });
+    expect(JSON.stringify(draft.config)).not.toMatch(/(env|cmd):/);
+    expect(left(draft).map((line) => line.replace(/:.*/, ""))).toEqual([
+      "entries.relay.auth_key",
+      "entries.relay.extra_headers",
+      "assignments.big.api_key",
+      "router.think.api_key",
+    ]);
+  });
+
+  test("nor moves the key of a vendor to an address without encryption", () => {
+    const draft = fromEnv("PROVIDER_BASE_URL=http://openrouter.ai/api/v1\nBIG_MODEL=a/b");
+    expect(draft.config["providers"]).toEqual({
+      "openrouter-ai": { base_url: "http://openrouter.ai/api/v1", protocol: "chat" },
+    });
+  });
+});
+
 describe("splitCommand()", () => {
   const commands: [text: string, words: string[] | undefined][] = [
     ["a b  c", ["a", "b", "c"]],

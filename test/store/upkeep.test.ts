@@ -3,6 +3,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -236,6 +237,54 @@ describe("restoring", () => {
     expect((statSync(database).mode & 0o777).toString(8)).toBe("600");
     openStore(database).close();
     expect(readdirSync(home).filter((name) => name.includes("restoring"))).toEqual([]);
+  });
+
+  test("leaves keys as they are: what was revoked since opens nothing again", async () => {
+    const { home, database, backup } = await prepare();
+    const insert = (path: string, id: string, revoked: number | null) =>
+      look(
+        path,
+        `INSERT INTO keys (id, name, hash, created_at, revoked_at) VALUES ('${id}', '${id}', '00', 1, ${revoked})`,
+      );
+    insert(backup, "revoked", null);
+    insert(backup, "gone", null);
+    insert(database, "revoked", 5);
+    insert(database, "new", null);
+    const { stderr, code } = await runClutch(home, ["db", "restore", backup]);
+    expect([stderr, code]).toEqual(["", 0]);
+    expect(look(database, "SELECT id, revoked_at FROM keys ORDER BY id")).toEqual([
+      ["gone", null],
+      ["new", null],
+      ["revoked", 5],
+    ]);
+    // One that cannot be read has none.
+    writeFileSync(database, "text ".repeat(2000));
+    expect((await runClutch(home, ["db", "restore", backup])).code).toBe(0);
+    expect(look(database, "SELECT id FROM keys ORDER BY id")).toEqual([["gone"], ["revoked"]]);
+  });
+
+  test("shows nothing of it to others meanwhile, whatever the backup's mode", async () => {
+    const { home, database, backup } = await prepare();
+    look(
+      backup,
+      "INSERT INTO captures (request_id, created_at, protocol, query, headers, request_bytes, response_bytes, request) VALUES ('a', 1, 'chat', '', '{}', 0, 0, randomblob(60000000))",
+    );
+    chmodSync(backup, 0o644);
+    let isDone = false;
+    const restored = runClutch(home, ["db", "restore", backup]).finally(() => {
+      isDone = true;
+    });
+    const open = new Set<string>();
+    while (!isDone) {
+      for (const name of readdirSync(home).filter((entry) => entry.startsWith("clutch.db.restoring"))) {
+        const facts = statSync(join(home, name), { throwIfNoEntry: false });
+        if (facts !== undefined && (facts.mode & 0o077) !== 0) open.add(name);
+      }
+      await Bun.sleep(1);
+    }
+    const { stderr, code } = await restored;
+    expect([stderr, code, [...open]]).toEqual(["", 0, []]);
+    expect((statSync(database).mode & 0o777).toString(8)).toBe("600");
   });
 
   test("into a home that has no ledger", async () => {

@@ -104,5 +104,17 @@ export function lastLines(text: string, count: number, keepsColour = false): str
 export function tidy(text: string, keepsColour: boolean): string {
   const lines = text.replaceAll("\r\n", "\n").split("\n");
   const shown = lines.map((line) => line.slice(line.lastIndexOf("\r", line.length - 1) + 1)).join("\n");
-  return keepsColour ? shown : Bun.stripANSI(shown);
+  return keepsColour ? keepColours(shown) : plain(shown);
+}
+
+/** Colours are wanted; a window's title, the clipboard and the cursor are the reader's own. */
+function keepColours(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
+  const parts = text.split(/(\x1b\[[\d;:]*m)/);
+  return parts.map((part, at) => (at % 2 === 1 ? part : plain(part))).join("");
+}
+
+/** Without what terminals obey, ends of lines and tabs aside. */
+function plain(text: string): string {
+  return Bun.stripANSI(text).replace(/(?![\n\t])\p{Cc}/gu, "");
 }

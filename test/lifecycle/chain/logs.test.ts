@@ -43,6 +43,7 @@ describe("what a terminal was sent", () => {
   test.each([
     ["ends of lines", "a\r\nb\r\n", "a\nb\n"],
     ["colours", "\x1b[31mred\x1b[0m\n", "red\n"],
+    ["a title, a link and the clipboard", "a\x1b]0;title\x07b\x1b]52;c;aGk=\x1b\\c\x9b2Jd\x08\n", "abcd\n"],
     ["a bar that is redrawn", "10 %\r50 %\r100 %\r\ndone\n", "100 %\ndone\n"],
   ])("is text without %s", (_name, sent, text) => {
     expect(tidy(sent, false)).toBe(text);
@@ -50,6 +51,8 @@ describe("what a terminal was sent", () => {
 
   test("keeps its colours if they are wanted, and loses the blank lines at its end", () => {
     expect(tidy("\x1b[31mred\x1b[0m\n", true)).toBe("\x1b[31mred\x1b[0m\n");
+    const sent = "\x1b[1;31mred\x1b[2J\x1b]0;title\x07\tand\x1b[0m more\x9b2J\x1bc\n";
+    expect(tidy(sent, true)).toBe("\x1b[1;31mred\tand\x1b[0m more\n");
     expect(lastLines("a\n\nb\nc\n  \n\n", 3)).toEqual(["", "b", "c"]);
     expect(lastLines("", 3)).toEqual([]);
   });
