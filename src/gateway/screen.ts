@@ -2,6 +2,7 @@
 
 import type { FailureKind } from "../../providers/failure.ts";
 import { isPaid, largestWindow, type ModelFacts } from "../../providers/model-facts.ts";
+import { isUnpaid } from "../../providers/registry.ts";
 import type { Price } from "../models/prices.ts";
 import type { Target } from "./router.ts";
 
@@ -110,5 +111,5 @@ function costs(target: Target, facts: ModelFacts | undefined, purse: Purse): boo
   if (credential === "client" && purse.isLoginBilled !== true) return false;
   const said = purse.configured?.(target);
   if (said !== undefined) return said.kind === "list" && (said.rates.input > 0 || said.rates.output > 0);
-  return provider.keySource === undefined ? false : isPaid(model, facts);
+  return isUnpaid(provider) ? false : isPaid(model, facts);
 }

@@ -3,7 +3,7 @@
 import { dirname } from "node:path";
 import { Lessons } from "../../providers/lessons.ts";
 import { parseModelReference, renderModelReference } from "../../providers/model-reference.ts";
-import { buildProviders, keyReader, type Providers } from "../../providers/registry.ts";
+import { buildProviders, keyReader, type Providers, secretName } from "../../providers/registry.ts";
 import type { Fetch } from "../../providers/upstream.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
@@ -488,9 +488,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
 function listSecrets(providers: Providers): string[] {
   return [...providers.values()].flatMap(({ keys, headers }) => [
     ...keys.map(({ value }) => value),
-    ...Object.entries(headers).flatMap(([name, value]) =>
-      /auth|key|token|secret|passw|credential|cookie/i.test(name) ? [value] : [],
-    ),
+    ...Object.entries(headers).flatMap(([name, value]) => (secretName.test(name) ? [value] : [])),
   ]);
 }
 

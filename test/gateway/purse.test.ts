@@ -80,3 +80,25 @@ async function startVendor() {
     [Symbol.asyncDispose]: () => vendor.stop(),
   };
 }
+
+test.each<[name: string, provider: JsonObject, isFree: boolean]>([
+  ["no key", {}, true],
+  ["headers that are none", { headers: { "x-title": "mine" } }, true],
+  ["a key in a header", { headers: { "api-key": "azure-key-1" } }, false],
+  ["a key in the query", { query: { "api-version": "1", key: "query-key-1" } }, false],
+])(
+  "a server that takes %s: whether it is paid is the same for the ledger and the purse",
+  async (_, provider, isFree) => {
+    const setup = (allow_paid: boolean) => ({
+      replies: { m: json(whole.chat) },
+      cascade: ["mybox:m"],
+      config: (base_url: string) => ({ providers: { mybox: { base_url, ...provider } }, budgets: { allow_paid } }),
+    });
+    await using gateway = await startTestGateway(setup(true));
+    const response = await gateway.ask("chat", "any-model", false);
+    const { cost_usd, pricing } = await gateway.request(response.headers.get("x-clutch-request-id"));
+    expect([cost_usd, pricing]).toEqual(isFree ? [0, "free"] : [null, null]);
+    await using strict = await startTestGateway(setup(false));
+    expect((await strict.ask("chat", "any-model", false)).status).toBe(isFree ? 200 : 402);
+  },
+);
