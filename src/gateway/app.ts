@@ -130,7 +130,7 @@ export function createApp(deps: AppDeps): App {
     );
   });
 
-  app.post("/v1/responses/compact", (c) => accept(c.req.raw, "responses", compact, c.env));
+  app.post("/v1/responses/compact", (c) => accept(c.req.raw, "responses", withinBudget(compact), c.env));
   // Nothing is stored here: what a client may look for is not there, plainly.
   app.on(["GET", "DELETE"], "/v1/responses/:id", notFound);
 
@@ -293,9 +293,6 @@ export function createApp(deps: AppDeps): App {
 
   /** Only an upstream of this protocol can make what it will understand later. */
   async function compact(protocol: Protocol, raw: Request, body: RequestBody, caller: Caller): Promise<Response> {
-    const { refusal, note, spent } = deps.budgets.judge(caller);
-    if (refusal !== undefined) return refuse(protocol, refusal, note);
-    caller.spent = spent;
     const first = await firstTarget(protocol, raw, body, caller);
     const { purse, factsOf } = deps.cascade(caller);
     const target = first !== undefined && forbid(first, factsOf(first), purse()) === undefined ? first : undefined;

@@ -13,7 +13,7 @@ import { makeId, openEntry } from "./open-entry.ts";
 import type { Caller } from "./recognise.ts";
 import { sendError } from "./reply.ts";
 import type { Target } from "./router.ts";
-import { callBeside } from "./side-call.ts";
+import { callBeside, canBeCalled } from "./side-call.ts";
 
 /** It reads a whole conversation and writes a summary (ms). */
 const limitMs = 300_000;
@@ -38,12 +38,18 @@ export async function compactBeside(
   { protocol, raw, body, caller, target }: Compaction,
   { ledger, fetch, now }: CompactionDeps,
 ): Promise<Response | undefined> {
+  if (!canBeCalled(target)) return undefined;
   const startedAt = now();
-  const sent = await callBeside({ target, suffix: "/compact", body, client: raw.headers, limitMs }, fetch);
-  if (sent === undefined) return undefined;
   const id = makeId(startedAt);
   const plan = { rule: "compaction", targets: [target] };
   const entry = openEntry({ id, protocol, stream: false, model: body.model, caller, plan, now: startedAt }, ledger);
+  const sent = await callBeside({ target, suffix: "/compact", body, client: raw.headers, limitMs }, fetch).catch(
+    (cause: unknown) => {
+      entry.finish({ status: "error", error: "the gateway failed on this request" });
+      throw cause;
+    },
+  );
+  if (sent === undefined) throw new Error("a target that can be called was not");
   const { provider, model } = target;
   const servedBy = renderModelReference({ provider: provider.id, model });
   const answer = sent.ok ? await readAll(sent.response) : sent;

@@ -16,15 +16,20 @@ export interface SideCall {
   limitMs: number;
 }
 
-/** Undefined when the target cannot be called: no URL for its protocol, or no key. */
+/** Whether there is a URL for the target's protocol, and a key if it takes one. */
+export function canBeCalled({ provider, protocol, credential }: Target): boolean {
+  const hasNoKey = credential === "ours" && provider.key === undefined && provider.keySource !== undefined;
+  return provider.urls[protocol] !== undefined && !hasNoKey;
+}
+
+/** Undefined when the target cannot be called. */
 export async function callBeside(
   { target, suffix, body, client, limitMs }: SideCall,
   fetch: Fetch,
 ): Promise<Sent | undefined> {
   const { provider, protocol, credential } = target;
   const url = provider.urls[protocol];
-  const hasNoKey = credential === "ours" && provider.key === undefined && provider.keySource !== undefined;
-  if (url === undefined || hasNoKey) return undefined;
+  if (url === undefined || !canBeCalled(target)) return undefined;
   const headers = buildUpstreamHeaders({
     provider,
     protocol,
