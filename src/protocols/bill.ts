@@ -16,6 +16,9 @@ export function readBill(usage: JsonObject): number | undefined {
   return vendors === undefined ? undefined : (cost ?? 0) + vendors;
 }
 
+/** More than any answer costs. */
+const mostDollars = 1e6;
+
 function readDollars(value: JsonObject[string] | undefined): number | undefined {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+  return typeof value === "number" && value >= 0 && value <= mostDollars ? value : undefined;
 }

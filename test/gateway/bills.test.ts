@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import type { JsonObject } from "../../src/protocols/chat.ts";
-import { protocols, streamed, whole, wireUsage } from "../support/answers.ts";
+import { emptyWhole, protocols, streamed, whole, wireUsage } from "../support/answers.ts";
 import { json, sse } from "../support/fake-upstream.ts";
 import { startTestGateway } from "../support/gateway.ts";
 
@@ -20,6 +20,7 @@ const bills: [name: string, told: JsonObject, expected: number | null][] = [
   ["no fee, and what the vendor takes", { cost: 0, is_byok: true, ...details(0.25) }, 0.25],
   ["no fee, and nothing of what the vendor takes", { cost: 0, is_byok: true }, null],
   ["a price that is none", { cost: "0.1" }, null],
+  ["a price that nothing has", { cost: 1e308 }, null],
 ];
 
 for (const protocol of protocols) {
@@ -42,3 +43,24 @@ for (const protocol of protocols) {
     });
   }
 }
+
+test("counts that no answer has do not get into the sums, nor keep other rows from the disk", async () => {
+  const usage = { prompt_tokens: 1e308, completion_tokens: 1e308 };
+  const rates = { usd_per_million: { input: 3, output: 3 } };
+  await using gateway = await startTestGateway({
+    replies: {
+      empty: json({ ...emptyWhole.chat, usage }),
+      mad: json({ ...whole.chat, usage }),
+      good: json(whole.chat),
+    },
+    cascade: ["chat:empty", "chat:mad"],
+    config: { prices: { "chat:empty": rates, "chat:mad": rates, "chat:good": rates } },
+  });
+  const ids: (string | null)[] = [];
+  for (const model of ["clutch-big", "chat:good"]) {
+    ids.push((await gateway.ask("chat", model, false)).headers.get("x-clutch-request-id"));
+  }
+  const [mad, good] = [await gateway.request(ids[0] ?? ""), await gateway.request(ids[1] ?? "")];
+  expect([mad["served_by"], mad["input_tokens"], mad["cost_usd"]]).toEqual(["chat:mad", null, null]);
+  expect(good["cost_usd"]).toBeCloseTo(0.0006, 9);
+});
