@@ -5,7 +5,7 @@
 
 import { type Price, splitReference } from "../models/prices.ts";
 import type { Usage } from "../protocols/chat.ts";
-import type { RequestQueries } from "../store/requests.ts";
+import type { Besides, RequestQueries } from "../store/requests.ts";
 import type { AttemptRow, RequestRow } from "../store/schema.ts";
 import type { LaunchRow, PriceRow } from "../store/sums-schema.ts";
 import { type Compressed, estimateTokens } from "./compression.ts";
@@ -133,10 +133,11 @@ export class Ledger {
     const launches = this.#newLaunches(rows);
     const prices = [...this.#prices];
     try {
-      await this.#deps.queries.save(rows, attempts, {
+      const besides = {
         launches: [...launches.values()].filter((launch) => launch !== undefined),
         prices: prices.map(([, price]) => price),
-      });
+      };
+      await this.#save(rows, attempts, besides);
       this.#isFailing = false;
       if (this.#written.size > maxKnown) this.#written.clear();
       for (const id of launches.keys()) this.#written.add(id);
@@ -150,6 +151,29 @@ export class Ledger {
       this.#isFailing = true;
       this.#schedule(1000);
     }
+  }
+
+  /** All at once; where one of them can never be written, each by itself, so that it alone is lost. @throws what the disk says */
+  async #save(rows: readonly RequestRow[], attempts: readonly AttemptRow[], besides: Besides): Promise<void> {
+    const { queries, onWriteError } = this.#deps;
+    try {
+      return await queries.save(rows, attempts, besides);
+    } catch (error) {
+      if (!isOfTheRow(error)) throw error;
+      onWriteError(error, this.#waiting.length);
+    }
+    const saveAlone = async (row: RequestRow | undefined, own: readonly AttemptRow[], more?: Besides) => {
+      try {
+        await queries.save(row === undefined ? [] : [row], own, more);
+      } catch (error) {
+        if (!isOfTheRow(error)) throw error;
+        this.lostRows += own.length + (row === undefined ? 0 : 1);
+      }
+    };
+    await saveAlone(undefined, [], besides);
+    // Rows first: an attempt goes into the sums by its request.
+    for (const row of rows) await saveAlone(row, []);
+    for (const attempt of attempts) await saveAlone(undefined, [attempt]);
   }
 
   /** Rows that the disk refuses at this moment; 0 while it takes them. */
@@ -312,6 +336,11 @@ export class LedgerEntry {
   #renderTrail(): void {
     if (this.#trail !== undefined) this.row.trail = this.#trail.render();
   }
+}
+
+/** SQLite takes the row amiss, whatever the state of the disk: it would do so for ever. */
+function isOfTheRow(error: unknown): boolean {
+  return /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/.test(String((error as { code?: unknown } | null)?.code));
 }
 
 /** Of a request, or of an attempt that was left. One by one, so that a row keeps its shape. */
