@@ -9,6 +9,7 @@ import type { KeyList, KeyReport, NewKeyReport, RotatedKeyReport } from "../src/
 import type { Keyring } from "../src/gateway/keyring.ts";
 import { nearest } from "../src/nearest.ts";
 import type { Json, JsonObject } from "../src/protocols/chat.ts";
+import type { KeyQueries } from "../src/store/keys.ts";
 import { paint } from "./paint.ts";
 import { askGateway, describeSource } from "./running-gateway.ts";
 
@@ -110,7 +111,7 @@ async function answer<Report>(
   return { body, note: describeSource(asked.reason) };
 }
 
-/** Holding the ledger as a gateway does, so that none can run beside it and go by what it remembers. */
+/** Only looked at, the ledger may be a gateway's; to write, it is held as by one, so that none runs beside and goes by what it remembers. */
 async function withKeyring<Report>(
   homes: Homes,
   reason: string,
@@ -120,13 +121,18 @@ async function withKeyring<Report>(
   const office = await import("../src/gateway/key-office.ts");
   const schemas = await import("../src/gateway/key-schemas.ts");
   const { Keyring } = await import("../src/gateway/keyring.ts");
-  const make = (queries: ConstructorParameters<typeof Keyring>[0]["queries"]) =>
-    new Keyring({ queries, now: Date.now });
-  if (isReading && !existsSync(homes.database)) {
-    return act(office, make({ load: async () => [], save: async () => {}, noteUses: async () => {} }), schemas);
+  const make = (queries: KeyQueries) => new Keyring({ queries, now: Date.now });
+  const { keyQueries } = await import("../src/store/keys.ts");
+  if (isReading) {
+    if (!existsSync(homes.database)) return act(office, make(noKeys), schemas);
+    const { readBeside } = await import("../src/store/beside.ts");
+    return readBeside(homes.database, async (db) => {
+      const keyring = make(keyQueries(db));
+      await keyring.restore();
+      return act(office, keyring, schemas);
+    });
   }
   const { openStore } = await import("../src/store/open.ts");
-  const { keyQueries } = await import("../src/store/keys.ts");
   const store = openOwned(() => openStore(homes.database), reason);
   try {
     const keyring = make(keyQueries(store.db));
@@ -136,6 +142,8 @@ async function withKeyring<Report>(
     store.close();
   }
 }
+
+const noKeys: KeyQueries = { load: async () => [], save: async () => {}, noteUses: async () => {} };
 
 function openOwned<Store>(open: () => Store, reason: string): Store {
   try {

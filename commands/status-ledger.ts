@@ -9,6 +9,7 @@ import { reportTotals } from "../src/gateway/day-totals.ts";
 import { startOfDay } from "../src/gateway/spending.ts";
 import { splitBreakers } from "../src/gateway/status-report.ts";
 import { withLedger } from "../src/store/lookups.ts";
+import { dayOf } from "../src/store/rollup.ts";
 
 export async function lookIntoLedger(homes: Homes, env: Env): Promise<LedgerView | undefined> {
   const now = Date.now();
@@ -20,7 +21,7 @@ export async function lookIntoLedger(homes: Homes, env: Env): Promise<LedgerView
         const [id, circuit] = fromRow(row);
         return { id, circuit };
       });
-      const today = reportTotals(await ledger.totalsSince(since), since);
+      const today = reportTotals(await ledger.sumsOfDay(dayOf(now)), since);
       return { ...splitBreakers(reportBreakers(known, now, limit)), today };
     });
   } catch {

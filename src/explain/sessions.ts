@@ -8,6 +8,7 @@ import { asIso, renderMoment, renderSpan } from "./clock.ts";
 import { renderCount, renderNumber, renderUsd } from "./counts.ts";
 import { asPlainLine, cutLine } from "./cut-line.ts";
 import { clip, type Paint, renderColumns } from "./table.ts";
+import { knownCost, money } from "./usage.ts";
 
 /** An entry of `clutch sessions list --json`; times are ISO 8601 in UTC. */
 export interface SessionReport {
@@ -43,8 +44,7 @@ export interface SessionReport {
 }
 
 export function reportSession(sums: SessionSums): SessionReport {
-  const { costUsd, unpriced, requests, compressed, compressedUnknown } = sums;
-  const isUnpriced = costUsd === 0 && unpriced > 0 && unpriced === requests;
+  const { unpriced, requests, compressed, compressedUnknown } = sums;
   return {
     session: sums.session,
     agent: sums.agent === "" ? null : sums.agent,
@@ -61,13 +61,13 @@ export function reportSession(sums: SessionSums): SessionReport {
     cache_write_tokens: sums.cacheWriteTokens,
     output_tokens: sums.outputTokens,
     reasoning_tokens: sums.reasoningTokens,
-    cost_usd: isUnpriced ? null : costUsd,
+    cost_usd: knownCost(sums),
     unpriced_requests: unpriced,
     compression: {
       requests: compressed,
       tokens_before: sums.tokensBefore,
       tokens_after: sums.tokensAfter,
-      saved_usd: compressed > 0 && compressedUnknown < compressed ? sums.compressionSavedUsd : null,
+      saved_usd: compressed > 0 && compressedUnknown < compressed ? money(sums.compressionSavedUsd) : null,
     },
   };
 }
@@ -118,7 +118,7 @@ function listModels(requests: readonly SessionRequest[]): SessionStory["models"]
       output_tokens: group.reduce((sum, { outputTokens }) => sum + (outputTokens ?? 0), 0),
       cost_usd: group.every(({ costUsd }) => costUsd === null)
         ? null
-        : group.reduce((sum, { costUsd }) => sum + (costUsd ?? 0), 0),
+        : money(group.reduce((sum, { costUsd }) => sum + (costUsd ?? 0), 0)),
     }))
     .sort((one, other) => other.turns - one.turns || one.served_by.localeCompare(other.served_by));
 }

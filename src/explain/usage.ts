@@ -67,14 +67,14 @@ function reportSums(sums: Sums): UsageTotals {
     cache_write_tokens: sums.cacheWriteTokens,
     output_tokens: sums.outputTokens,
     reasoning_tokens: sums.reasoningTokens,
-    cost_usd: isNothingKnown(sums) ? null : money(sums.costUsd),
+    cost_usd: knownCost(sums),
     unpriced_requests: sums.unpriced,
   };
 }
 
-/** Nothing is paid for where nobody answered; otherwise an unknown price is not zero. */
-function isNothingKnown({ unpriced, costUsd, free, plan }: Sums): boolean {
-  return unpriced > 0 && costUsd === 0 && free + plan === 0;
+/** In US dollars. Nothing is paid for where nobody answered; otherwise an unknown price is not zero but null. */
+export function knownCost({ unpriced, costUsd, free, plan }: Sums): number | null {
+  return unpriced > 0 && costUsd === 0 && free + plan === 0 ? null : money(costUsd);
 }
 
 function reportSavings(sums: Sums): UsageSavings {
@@ -92,7 +92,7 @@ function reportSavings(sums: Sums): UsageSavings {
 }
 
 /** What adding up thousands of parts of a cent leaves behind is no money. */
-function money(usd: number): number {
+export function money(usd: number): number {
   return Math.round(usd * 1e9) / 1e9;
 }
 

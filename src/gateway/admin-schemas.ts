@@ -171,7 +171,7 @@ export const dayTotals = z.strictObject({
   output_tokens: count,
   reasoning_tokens: count,
   cost_usd: usd.nullable().describe("as far as it is known; null when nothing is"),
-  unpriced_requests: count.describe("requests whose price nobody told"),
+  unpriced_requests: count.describe("answers whose price nobody told, left ones included"),
   savings: z
     .strictObject({ tokens_before: count, tokens_after: count })
     .nullable()

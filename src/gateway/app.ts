@@ -1,14 +1,13 @@
 /** The gateway's HTTP face: one route per inbound protocol, what agents probe for, and the operational routes. */
 
 import { type Context, Hono } from "hono";
-import { relayedHeaders } from "../../providers/failure.ts";
 import type { JsonObject, Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
 import { version } from "../version.ts";
 import type { createAdmin } from "./admin.ts";
 import { RequestBody, readBody } from "./body.ts";
 import type { Budgets } from "./budgets.ts";
-import { toGatewayError } from "./cascade.ts";
+import { compactBeside } from "./compaction.ts";
 import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
 import type { Answer as AnswerOf, operationalEndpoints } from "./endpoints.ts";
@@ -26,7 +25,6 @@ import { Roster } from "./roster.ts";
 import { describeRequest } from "./route-request.ts";
 import { planRoute, type Routing, routableModels, type Target, targetsOf } from "./router.ts";
 import { forbid } from "./screen.ts";
-import { callBeside } from "./side-call.ts";
 
 export interface AppDeps
   extends Pick<
@@ -87,9 +85,6 @@ const frontPath = "/front";
 
 /** Tells of a limit that is reached. */
 const budgetHeader = "x-clutch-budget";
-
-/** A compaction reads a whole conversation and writes a summary (ms). */
-const compactLimitMs = 300_000;
 
 type Answer200<Name extends keyof typeof operationalEndpoints> = AnswerOf<(typeof operationalEndpoints)[Name]>;
 
@@ -304,22 +299,17 @@ export function createApp(deps: AppDeps): App {
     const first = await firstTarget(protocol, raw, body, caller);
     const { purse, factsOf } = deps.cascade(caller);
     const target = first !== undefined && forbid(first, factsOf(first), purse()) === undefined ? first : undefined;
-    const call = { suffix: "/compact", body, client: raw.headers, limitMs: compactLimitMs };
-    const sent =
-      target?.protocol === protocol ? await callBeside({ ...call, target }, deps.cascade().fetch) : undefined;
-    if (sent === undefined) {
-      return sendError(protocol, {
+    const served =
+      target?.protocol === protocol
+        ? await compactBeside({ protocol, raw, body, caller, target }, { ...deps, fetch: deps.cascade().fetch })
+        : undefined;
+    return (
+      served ??
+      sendError(protocol, {
         kind: "not-found",
         message: "compaction is not served for this model: let the agent compact",
-      });
-    }
-    if (!sent.ok) return sendError(protocol, toGatewayError(sent.failure, ""));
-    const { response } = sent;
-    const headers = {
-      ...relayedHeaders(response.headers),
-      "content-type": response.headers.get("content-type") ?? "application/json",
-    };
-    return new Response(response.body, { status: response.status, headers });
+      })
+    );
   }
 
   function answer(

@@ -543,7 +543,10 @@ function explain(
   }
   const waits = [
     ...left.flatMap(({ failure: { retryAfterMs } }) => retryAfterMs ?? []),
-    ...skipped.flatMap(({ backAt }) => (backAt === undefined ? [] : [Math.max(0, backAt - now)])),
+    // Codex 0.169 and OpenCode 1.18 sleep for as long as they are told, and a budget begins anew at midnight.
+    ...skipped.flatMap(({ backAt, isBudget }) =>
+      backAt === undefined || isBudget === true ? [] : [Math.max(0, backAt - now)],
+    ),
   ];
   const soonest = waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) };
   const reasons = [
@@ -551,13 +554,11 @@ function explain(
     ...skipped.map((skip) => `${nameOf(skip.target)}: not asked, ${describeSkip(skip, now)}`),
   ];
   const tokens = left.findLast(({ failure: why }) => why.kind === "context-overflow")?.failure.tokens;
-  const kind = sharedKind([...left.map((candidate) => candidate.failure.kind), ...skipped.map((skip) => skip.kind)]);
   return {
-    kind,
+    kind: sharedKind([...left.map((candidate) => candidate.failure.kind), ...skipped.map((skip) => skip.kind)]),
     message: `no model answered. ${reasons.map((reason, index) => `${index + 1}. ${reason}`).join("; ")} (clutch why ${requestId})`,
     requestId,
-    // Some agents sleep for as long as they are told, and a budget may begin anew in half a day.
-    ...(kind === "billing" ? {} : soonest),
+    ...soonest,
     ...(tokens === undefined ? {} : { tokens }),
   };
 }

@@ -7,7 +7,6 @@ import type { Log } from "../log.ts";
 import { answerWithoutSearch } from "../protocols/anthropic-messages/web-search.ts";
 import type { Protocol } from "../protocols/chat.ts";
 import type { GatewayError } from "../protocols/codec.ts";
-import type { RequestRow } from "../store/schema.ts";
 import type { RequestBody } from "./body.ts";
 import type { Captures } from "./capture.ts";
 import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
@@ -16,6 +15,7 @@ import { Exchange } from "./exchange.ts";
 import { renderAll } from "./lane.ts";
 import type { Ledger } from "./ledger.ts";
 import { encodeLocalAnswer, findLocalAnswer } from "./local-answers.ts";
+import { makeId, openEntry } from "./open-entry.ts";
 import type { OverflowBrake } from "./overflow-brake.ts";
 import type { Caller } from "./recognise.ts";
 import { describeBadRequest, type ReplyHeaders, replyHeaders, sendError, streamHeaders } from "./reply.ts";
@@ -139,72 +139,19 @@ function watchClient(raw: Request, exchange: Exchange): void {
   else raw.signal.addEventListener("abort", onAbort);
 }
 
-/** What is not known of a request that has just come. Every column stands in it, so that a row never changes its shape. */
-const nothingYet = {
-  status: "pending",
-  folder: null,
-  tier: null,
-  keyId: null,
-  trail: null,
-  servedBy: null,
-  attempts: 0,
-  httpStatus: null,
-  error: null,
-  inputTokens: null,
-  cacheReadTokens: null,
-  cacheWriteTokens: null,
-  outputTokens: null,
-  reasoningTokens: null,
-  usageEstimated: null,
-  costUsd: null,
-  pricing: null,
-  priceSource: null,
-  priceAt: null,
-  firstChoice: null,
-  firstChoiceUsd: null,
-  compressionUsd: null,
-  durationMs: null,
-  firstTokenMs: null,
-  compression: null,
-  tokensBefore: null,
-  tokensAfter: null,
-} as const satisfies Partial<RequestRow>;
-
 function begin(
   protocol: Protocol,
   raw: Request,
   body: RequestBody,
   caller: Caller,
-  { rule, targets, steps, tier }: RoutePlan,
+  plan: RoutePlan,
   now: number,
   deps: ConversationDeps,
 ): Exchange {
   const { model, stream } = body;
   const id = makeId(now);
-  const { launch } = caller;
-  const [first] = targets;
-  const trail = new TrailNotes(targets, now, steps);
-  const entry = deps.ledger.begin(
-    {
-      ...nothingYet,
-      id,
-      startedAt: now,
-      protocol,
-      streamed: stream,
-      agent: caller.agent ?? null,
-      code: launch?.code ?? null,
-      launchId: launch?.launchId ?? null,
-      session: caller.session ?? null,
-      tier: launch?.tier ?? tier ?? null,
-      firstChoice:
-        first === undefined ? null : renderModelReference({ provider: first.provider.id, model: first.model }),
-      keyId: caller.grant?.id ?? null,
-      modelRequested: model.slice(0, 256),
-      rule,
-    },
-    trail,
-  );
-  entry.isOwnLogin = first?.credential === "client" && !isApiKey(caller.key);
+  const trail = new TrailNotes(plan.targets, now, plan.steps);
+  const entry = openEntry({ id, protocol, stream, model, caller, plan, now }, deps.ledger, trail);
   const query = raw.url.indexOf("?");
   return new Exchange({
     id,
@@ -357,20 +304,4 @@ function explainSearch(exchange: Exchange, result: CascadeResult & { ok: false }
   const headers = { ...replyHeaders(exchange, result), "x-clutch-served-by": servedLocally };
   if (!stream) return Response.json(whole, { headers });
   return new Response(renderAll(streamed), { headers: { ...headers, ...streamHeaders } });
-}
-
-/** Of Anthropic's or OpenAI's platform, where tokens are billed; `sk-ant-oat` and anything else is the login of a plan. */
-function isApiKey(key: string | undefined): boolean {
-  return key?.startsWith("sk-") === true && !key.startsWith("sk-ant-oat");
-}
-
-/** Sorts by time, short enough to type: 8 characters of milliseconds and 6 random ones, base 36. */
-function makeId(now: number): string {
-  // Whole numbers, since a fraction takes several times as long to write in base 36.
-  return (
-    now.toString(36) +
-    Math.floor(Math.random() * 36 ** 6)
-      .toString(36)
-      .padStart(6, "0")
-  );
 }

@@ -124,7 +124,12 @@ function describeText(operation: string, summary: string, type: string): JsonObj
     tags: ["operations"],
     responses: {
       "200": { description: "As asked", content: { [type]: { schema } } },
-      "401": { description: reasons[401] ?? "", content: { "application/json": { schema: reference("Error") } } },
+      ...Object.fromEntries(
+        [401, 403, 429].map((status) => [
+          String(status),
+          { description: reasons[status] ?? "", content: { "application/json": { schema: reference("Error") } } },
+        ]),
+      ),
     },
   };
 }

@@ -27,6 +27,8 @@ export interface Skip {
   /** What a request is told when nobody was asked. */
   kind: FailureKind;
   backAt?: number;
+  /** It is a budget of the user's own that shuts it. */
+  isBudget?: true;
 }
 
 export interface Screened {
@@ -91,7 +93,8 @@ function refuseMoney(target: Target, facts: ModelFacts | undefined, purse: Purse
   const { spent } = purse;
   if (spent === undefined) return undefined;
   const { reason, backAt } = spent;
-  return { target, reason: `${price}, and ${reason}`, kind: "billing", ...(backAt !== undefined && { backAt }) };
+  const back = backAt === undefined ? {} : { backAt };
+  return { target, reason: `${price}, and ${reason}`, kind: "billing", isBudget: true, ...back };
 }
 
 function isFree({ provider, model, credential }: Target, facts: ModelFacts | undefined): boolean {

@@ -22,6 +22,7 @@ import { keyQueries } from "../store/keys.ts";
 import { lookups } from "../store/lookups.ts";
 import { castDoubt, isBroken, type Store } from "../store/open.ts";
 import { requestQueries } from "../store/requests.ts";
+import { dayOf } from "../store/rollup.ts";
 import type { RequestRow } from "../store/schema.ts";
 import { sessionsSince, spentSince } from "../store/spent.ts";
 import type { LaunchRow } from "../store/sums-schema.ts";
@@ -162,7 +163,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   const recovered = await queries.recoverPending();
   const ledgerLookups = lookups(input.store.db);
   const newestStart = (await ledgerLookups.newestRequest())?.startedAt;
-  const soFar = await ledgerLookups.totalsSince(startOfDay(now()));
+  const soFar = await ledgerLookups.sumsOfDay(dayOf(now()));
   const spending = new Spending();
   const today = new TodaysTotals(now, soFar);
   const notices = new Set<string>();
@@ -202,6 +203,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     onAttempt: (attempt, request) => {
       metrics.attempted(attempt);
       budgets.attempted(attempt, request);
+      today.attempted(attempt, request);
     },
     launchOf: (id) => (input.stateDir === undefined ? undefined : readLaunch(input.stateDir, id)),
     onFinish: (row) => {

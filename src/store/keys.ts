@@ -1,6 +1,6 @@
 /** The queries on keys; there is no SQL elsewhere. */
 
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { type KeyRow, keys } from "./schema.ts";
 
@@ -15,7 +15,9 @@ export interface KeyQueries {
 export function keyQueries(db: BunSQLiteDatabase): KeyQueries {
   return {
     async load() {
-      return db.select().from(keys).orderBy(keys.createdAt, keys.id).all();
+      // A ledger that no gateway of this version has opened yet is only read.
+      const isThere = db.all(sql`SELECT 1 FROM sqlite_master WHERE name = 'keys'`).length > 0;
+      return isThere ? db.select().from(keys).orderBy(keys.createdAt, keys.id).all() : [];
     },
     async save(rows) {
       db.transaction((transaction) => {

@@ -1,24 +1,11 @@
 /** Looks into a ledger that a gateway may be writing to; there is no SQL elsewhere. */
 
-import {
-  type AnyColumn,
-  and,
-  desc,
-  eq,
-  gte,
-  inArray,
-  isNotNull,
-  isNull,
-  lt,
-  ne,
-  notLike,
-  type SQL,
-  sql,
-} from "drizzle-orm";
+import { and, desc, eq, gte, inArray, isNotNull, lt, ne, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { readBeside } from "./beside.ts";
+import { noSums, type Sums } from "./rollup.ts";
 import { type AttemptRow, attempts, type CircuitRow, circuits, type RequestRow, requests } from "./schema.ts";
-import { type LedgerTotals, noTotals } from "./totals.ts";
+import { sumColumns } from "./usage.ts";
 
 export interface Lookups {
   /** Whose ids begin so, newest first. */
@@ -33,8 +20,8 @@ export interface Lookups {
   recentRequests(limit: number): Promise<{ request: RequestRow; attempts: AttemptRow[] }[]>;
   /** The newest answered one of a launch, among the last few hundred of all. */
   newestOfLaunch(launchId: string): Promise<RequestRow | undefined>;
-  /** What requests that were begun since then (ms since 1970) and have ended come to. */
-  totalsSince(since: number): Promise<LedgerTotals>;
+  /** What the requests that began on that day (days since 1970, UTC) and have ended come to, left answers included. */
+  sumsOfDay(day: number): Promise<Sums>;
 }
 
 /** How far back the last answer of a launch is looked for: there is no index by launch, and nobody waits for one. */
@@ -95,36 +82,12 @@ export function lookups(db: BunSQLiteDatabase): Lookups {
         .limit(1)
         .get();
     },
-    async totalsSince(since) {
-      const { status, costUsd, servedBy } = requests;
-      const count = (condition: SQL | undefined) => sql<number>`coalesce(sum(${condition}), 0)`;
-      const row = db
-        .select({
-          requests: sql<number>`count(*)`,
-          completed: count(eq(status, "completed")),
-          errors: count(eq(status, "error")),
-          aborted: count(eq(status, "aborted")),
-          inputTokens: sum(requests.inputTokens),
-          cacheReadTokens: sum(requests.cacheReadTokens),
-          cacheWriteTokens: sum(requests.cacheWriteTokens),
-          outputTokens: sum(requests.outputTokens),
-          reasoningTokens: sum(requests.reasoningTokens),
-          costUsd: sum(costUsd),
-          priced: count(isNotNull(costUsd)),
-          compressedBefore: sum(requests.tokensBefore),
-          compressedAfter: sum(requests.tokensAfter),
-          unpriced: count(and(isNull(costUsd), isNotNull(servedBy), notLike(servedBy, "clutch:%"))),
-        })
-        .from(requests)
-        .where(and(gte(requests.id, firstIdOf(since)), ne(status, "pending")))
-        .get();
-      return row ?? noTotals;
+    async sumsOfDay(day) {
+      // No request is read: those of a busy day are many, and a gateway's start waits for this.
+      const [row] = db.all<Sums>(sql`SELECT ${sql.raw(sumColumns)} FROM usage_days WHERE day = ${day}`);
+      return row ?? noSums;
     },
   };
-}
-
-function sum(column: AnyColumn) {
-  return sql<number>`coalesce(sum(${column}), 0)`;
 }
 
 /** An id begins with its request's time, so what is asked since then reads the end of the table alone. */

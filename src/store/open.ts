@@ -141,7 +141,7 @@ export function castDoubt(path: string): void {
 }
 
 /**
- * With the files that belong to it; nobody else may have it open.
+ * With the files that belong to it, as far as they are there; nobody else may have it open.
  * @returns its new place, beside the old one
  */
 export function moveAside(path: string, why: string): string {
@@ -150,8 +150,7 @@ export function moveAside(path: string, why: string): string {
   let number = 0;
   while (existsSync(taken(number))) number++;
   const place = taken(number);
-  renameSync(path, place);
-  for (const suffix of ["-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, place + suffix);
+  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, place + suffix);
   rmSync(doubtPath(path), { force: true });
   return place;
 }

@@ -96,12 +96,9 @@ export class Additions {
 
   /** An answer that was left, and that its upstream has counted all the same. */
   addLeft(row: RequestRow, attempt: AttemptRow): void {
-    if (attempt.outputTokens === null || attempt.outputTokens === undefined) return;
+    if (!isKnown(attempt.outputTokens)) return;
     for (const sums of [this.#usageOf(row, `${attempt.provider}:${attempt.model}`), this.#sessionOf(row)]) {
-      addTokens(sums, attempt, 1);
-      sums.costUsd += attempt.costUsd ?? 0;
-      sums.leftUsd += attempt.costUsd ?? 0;
-      if (!isKnown(attempt.costUsd)) sums.unpriced++;
+      addAttempt(sums, attempt);
     }
   }
 
@@ -151,8 +148,17 @@ export class Additions {
   }
 }
 
-/** Spelt out, since it is done twice for every request. @param sign -1 takes it away again */
-function addRequest(sums: Sums, row: RequestRow, sign: 1 | -1): void {
+/** An attempt whose answer was left, if its upstream has counted it. */
+export function addAttempt(sums: Sums, attempt: AttemptRow): void {
+  if (!isKnown(attempt.outputTokens)) return;
+  addTokens(sums, attempt, 1);
+  sums.costUsd += attempt.costUsd ?? 0;
+  sums.leftUsd += attempt.costUsd ?? 0;
+  if (!isKnown(attempt.costUsd)) sums.unpriced++;
+}
+
+/** Spelt out, since it is done several times for every request. @param sign -1 takes it away again */
+export function addRequest(sums: Sums, row: RequestRow, sign: 1 | -1): void {
   const { status, costUsd, pricing, servedBy } = row;
   sums.requests += sign;
   if (status === "completed") sums.completed += sign;

@@ -243,10 +243,12 @@ export function restoreLedger(backup: string, path: string): string | undefined 
       mkdirSync(folder, { mode: 0o700 });
       const draft = `${folder}/ledger.db`;
       copyWhole(backup, draft);
-      if (existsSync(path)) takeKeys(path, draft);
-      const movedAside = existsSync(path) ? moveAside(path, "before-restore") : undefined;
+      const isThere = existsSync(path);
+      if (isThere) takeKeys(path, draft);
+      // Where somebody has deleted a ledger but not its log, SQLite would write that log into the backup's pages.
+      const place = moveAside(path, "before-restore");
       renameSync(draft, path);
-      return movedAside;
+      return isThere ? place : undefined;
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -24,13 +24,14 @@ const keys: Record<UsageGroup, string> = {
 };
 
 const columns = sumNames.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
-const sums = columns.map((column, at) => `coalesce(sum(${column}), 0) AS ${sumNames[at]}`).join(", ");
+/** To be selected of either rollup. */
+export const sumColumns = columns.map((column, at) => `coalesce(sum(${column}), 0) AS ${sumNames[at]}`).join(", ");
 
 /** What each group comes to, in no order; those without anything in them are left out. */
 export function readUsage(client: Database, { fromDay, toDay }: UsageSpan, by: UsageGroup): GroupedSums[] {
   const table = by === "session" ? "session_days" : "usage_days";
   return client
-    .query(`SELECT ${keys[by]} AS key, ${sums} FROM ${table} WHERE day BETWEEN ? AND ? GROUP BY key`)
+    .query(`SELECT ${keys[by]} AS key, ${sumColumns} FROM ${table} WHERE day BETWEEN ? AND ? GROUP BY key`)
     .all(fromDay, toDay) as GroupedSums[];
 }
 

@@ -5,7 +5,7 @@ import { emptyModel, takeMembers, takeStatus } from "../../src/dashboard/model.t
 import { reportTotals } from "../../src/gateway/day-totals.ts";
 import type { FlightReport } from "../../src/gateway/flights.ts";
 import type { EndedRequest, GatewayStatus } from "../../src/gateway/status-report.ts";
-import { noTotals } from "../../src/store/totals.ts";
+import { noSums } from "../../src/store/rollup.ts";
 
 export const now = Date.parse("2026-11-20T12:00:00Z");
 
@@ -127,7 +127,7 @@ export const status: GatewayStatus = {
       openings: 1,
     },
   ],
-  today: reportTotals({ ...noTotals, requests: 142, completed: 139, errors: 3, unpriced: 139 }, now),
+  today: reportTotals({ ...noSums, requests: 142, completed: 139, errors: 3, unpriced: 139 }, now),
   recent: [
     ended("mwoxzzzzeeeeee", { left: [{ target: "openrouter:vendor/one:free", kind: "rate-limit" }] }),
     ended("mwoxzzzyffffff", {

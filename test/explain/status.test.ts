@@ -7,7 +7,7 @@ import { reportTotals } from "../../src/gateway/day-totals.ts";
 import type { GatewayStatus } from "../../src/gateway/status-report.ts";
 import type { TierReport } from "../../src/gateway/tier-status.ts";
 import { isTroubled, type Member, type MemberState } from "../../src/lifecycle/chain/member.ts";
-import { noTotals } from "../../src/store/totals.ts";
+import { noSums } from "../../src/store/rollup.ts";
 
 const now = Date.parse("2026-11-20T12:00:00Z");
 const url = "http://127.0.0.1:8082";
@@ -178,7 +178,7 @@ const gatewayStatus: GatewayStatus = {
   ],
   today: reportTotals(
     {
-      ...noTotals,
+      ...noSums,
       requests: 142,
       completed: 137,
       errors: 3,
@@ -418,12 +418,12 @@ test("no line is longer than the terminal is wide, and none holds what a termina
 });
 
 test.each([
-  [{ priced: 2, unpriced: 0, costUsd: 0.5 }, 0.5, "cost $0.50"],
-  [{ priced: 2, unpriced: 1, costUsd: 0.0042 }, 0.0042, "cost $0.0042 and what 1 request without a price cost"],
-  [{ priced: 0, unpriced: 3, costUsd: 0 }, null, "cost unknown: nobody told a price"],
-  [{ priced: 3, unpriced: 0, costUsd: 0 }, 0, "cost $0.00"],
+  [{ unpriced: 0, costUsd: 0.5 }, 0.5, "cost $0.50"],
+  [{ unpriced: 1, costUsd: 0.0042 }, 0.0042, "cost $0.0042 and what 1 request without a price cost"],
+  [{ unpriced: 3, costUsd: 0 }, null, "cost unknown: nobody told a price"],
+  [{ free: 3, unpriced: 0, costUsd: 0 }, 0, "cost $0.00"],
 ])("a day's cost of %p", (totals, cost_usd, words) => {
-  const today = reportTotals({ ...noTotals, requests: 3, completed: 3, ...totals }, now);
+  const today = reportTotals({ ...noSums, requests: 3, completed: 3, ...totals }, now);
   expect(today.cost_usd).toBe(cost_usd);
   const gateway = { ok: true, status: { ...gatewayStatus, today } } as const;
   expect(renderStatus(buildStatus({ ...well, gateway }), view)).toContain(words);

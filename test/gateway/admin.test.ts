@@ -12,7 +12,7 @@ import type { Json, JsonObject } from "../../src/protocols/chat.ts";
 import { keyQueries } from "../../src/store/keys.ts";
 import { lookups } from "../../src/store/lookups.ts";
 import { openStore } from "../../src/store/open.ts";
-import { noTotals } from "../../src/store/totals.ts";
+import { noSums } from "../../src/store/rollup.ts";
 import { at, whole } from "../support/answers.ts";
 import { json } from "../support/fake-upstream.ts";
 import { type GatewaySetup, makeHome, startServe, startTestGateway, type TestGateway } from "../support/gateway.ts";
@@ -185,7 +185,7 @@ describe("who may use /admin", () => {
       flights: () => [],
       problems: () => [],
       tiers: () => [],
-      today: () => reportTotals(noTotals, 0),
+      today: () => reportTotals(noSums, 0),
     });
     const peers: [address: string | undefined, status: number][] = [
       ["127.0.0.1", 200],

@@ -245,6 +245,12 @@ describe("clutch keys", () => {
       // It cannot be asked at that port, and nobody writes behind its back.
       const beside = await runClutch(home, ["keys", "revoke", "ci"], { CLUTCH_PORT: "1" });
       expect([beside.code, beside.stderr]).toEqual([1, expect.stringContaining("a gateway runs, but cannot be asked")]);
+      // To look is no harm.
+      const listed = await runClutch(home, ["keys", "--json"], { CLUTCH_PORT: "1" });
+      expect((JSON.parse(listed.stdout) as KeyList).keys.map(({ name, state }) => [name, state])).toEqual([
+        ["ci", "valid"],
+        ["ci", "valid"],
+      ]);
     }
     rmSync(home, { recursive: true });
   });

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import type { ModelFacts } from "../../providers/model-facts.ts";
 import type { ModelBook } from "../../src/models/catalogue.ts";
 import type { JsonObject } from "../../src/protocols/chat.ts";
-import { ledgerUsage, whole } from "../support/answers.ts";
-import { json, type Reply } from "../support/fake-upstream.ts";
+import { ledgerUsage, whole, wireUsage } from "../support/answers.ts";
+import { json, type Reply, startFakeUpstream } from "../support/fake-upstream.ts";
 import { eventually, type Row, startTestGateway } from "../support/gateway.ts";
 
 const at = Date.parse("2026-11-20T10:00:00Z");
@@ -275,3 +275,80 @@ test("a launch tells where its requests come from, and its tier", async () => {
     { agent: "x", folder: "", tier: "BIG", requests: 1 },
   ]);
 });
+
+test("a compaction is on record with what it cost, and so is one that failed", async () => {
+  const book = bookOf({ responses: { m: priced(3, 15, 0.3, 3.75) } });
+  const compacted = { object: "response.compaction", output: [], usage: wireUsage.responses };
+  await using gateway = await startTestGateway({
+    replies: { m: [json(compacted), json({ error: { message: "busy" } }, 503)] },
+    modelBook: () => book,
+    cascade: ["responses:m"],
+  });
+  const compact = () =>
+    fetch(`${gateway.url}/v1/responses/compact`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "session-id": "s1" },
+      body: JSON.stringify({ model: "gpt-5.5", input: [] }),
+      keepalive: false,
+    });
+  const first = await compact();
+  expect([first.status, await first.json()]).toEqual([200, compacted]);
+  expect(await gateway.request(first.headers.get("x-clutch-request-id"))).toMatchObject({
+    ...ledgerUsage,
+    status: "completed",
+    rule: "compaction",
+    session: "s1",
+    model_requested: "gpt-5.5",
+    served_by: "responses:m",
+    attempts: 1,
+    cost_usd: cost(3, 15, 0.3, 3.75),
+    pricing: "list",
+  });
+  const second = await compact();
+  expect([second.status, (await second.json())["error"]["message"]]).toEqual([503, "busy"]);
+  await eventually(
+    "both rows",
+    () => look(gateway.home, "SELECT 1 FROM requests WHERE status <> 'pending'").length === 2,
+  );
+  expect(
+    look(
+      gateway.home,
+      "SELECT status, requests, completed, errors FROM requests, usage_days WHERE served_by IS NULL AND provider = ''",
+    ),
+  ).toEqual([{ status: "error", requests: 1, completed: 0, errors: 1 }]);
+});
+
+test.each([
+  [
+    "the login of a plan",
+    { authorization: "Bearer sk-ant-oat01-own" },
+    { cost_usd: 0, pricing: "plan", price_source: "own login" },
+  ],
+  [
+    "a key of the platform",
+    { "x-api-key": "sk-ant-api03-own" },
+    { cost_usd: cost(3, 15, 0.3, 3.75), pricing: "list", price_source: "models.dev" },
+  ],
+])("on route b %s says who pays", async (_, login, expected) => {
+  const book = bookOf({ anthropic: { "claude-x": priced(3, 15, 0.3, 3.75) } });
+  await using vendor = await startVendor();
+  await using gateway = await startTestGateway({
+    replies: {},
+    modelBook: () => book,
+    fetch: (url, init) => fetch(url.replace("https://api.anthropic.com", vendor.url), init),
+  });
+  const headers = { ...login, "x-clutch-launch": "xx-cib-launch1" };
+  const response = await gateway.ask("messages", "claude-x", false, { headers });
+  expect(response.status).toBe(200);
+  expect(await gateway.request(response.headers.get("x-clutch-request-id"))).toMatchObject({
+    ...expected,
+    served_by: "anthropic:claude-x",
+    code: "cib",
+    tier: null,
+  });
+});
+
+async function startVendor(): Promise<AsyncDisposable & { url: string }> {
+  const vendor = await startFakeUpstream({ "claude-x": json(whole.messages) });
+  return { url: `http://127.0.0.1:${vendor.port}`, [Symbol.asyncDispose]: () => vendor.stop() };
+}

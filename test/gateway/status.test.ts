@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { FlightReport } from "../../src/gateway/flights.ts";
 import type { GatewayStatus, LineStatus } from "../../src/gateway/status-report.ts";
 import type { TierReport } from "../../src/gateway/tier-status.ts";
-import { ledgerUsage, pieces, whole } from "../support/answers.ts";
+import { emptyWhole, ledgerUsage, pieces, whole } from "../support/answers.ts";
 import { json, type Reply, silent, sse } from "../support/fake-upstream.ts";
 import { eventually, startTestGateway, type TestGateway } from "../support/gateway.ts";
 
@@ -200,6 +200,25 @@ test("/admin/status counts today's requests, before a restart and after it", asy
   await gateway.stop(0);
   await using again = await startTestGateway({ ...setup, home: gateway.home });
   expect((await statusOf(again)).today).toEqual(today);
+});
+
+test("today's cost is what clutch usage says, answers that were left and are billed included, before a restart and after it", async () => {
+  const usage = { prompt_tokens: 40, completion_tokens: 2, total_tokens: 42, cost: 0.25 };
+  const empty = json({ ...emptyWhole.chat, usage });
+  const setup = {
+    replies: { empty, good: json({ ...whole.chat, usage: { ...usage, cost: 0.125 } }) },
+    cascade: ["chat:empty", "other:good"],
+  };
+  await using gateway = await startTestGateway(setup);
+  const response = await gateway.ask("chat", "clutch-big", false);
+  await gateway.request(response.headers.get("x-clutch-request-id"));
+  const sums = { requests: 1, input_tokens: 80, output_tokens: 4, cost_usd: 0.375, unpriced_requests: 0 };
+  const usageOfToday = async () => (await (await fetch(`${gateway.url}/admin/usage?period=today`)).json()) as unknown;
+  expect(await usageOfToday()).toMatchObject({ totals: sums });
+  expect((await statusOf(gateway)).today).toMatchObject(sums);
+  await gateway.stop(0);
+  await using again = await startTestGateway({ ...setup, home: gateway.home });
+  expect((await statusOf(again)).today).toMatchObject(sums);
 });
 
 test("/admin/line says what fits into a line, of one launch too", async () => {

@@ -296,6 +296,28 @@ describe("restoring", () => {
     expect(counts(database)[0]).toBe(2);
   });
 
+  test("beside the write-ahead log of a ledger that somebody has deleted: nothing of it gets into the restored one", async () => {
+    const { home, database, backup } = await prepare();
+    const store = openStore(database);
+    await requestQueries(store.db).save(
+      Array.from({ length: 300 }, () => rowOf(0)),
+      [],
+    );
+    const log = readFileSync(`${database}-wal`);
+    store.close();
+    rmSync(database);
+    writeFileSync(`${database}-wal`, log);
+    expect((await runClutch(home, ["db", "restore", backup])).code).toBe(0);
+    const restored = openStore(database);
+    const whole = restored.db.$client.query("PRAGMA integrity_check").values();
+    expect([restored.movedAside, whole]).toEqual([undefined, [["ok"]]]);
+    restored.close();
+    expect(counts(database)[0]).toBe(2);
+    // It may be all that is left of the other one.
+    const kept = readdirSync(home).filter((name) => /before-restore.*-wal$/.test(name));
+    expect(kept.map((name) => readFileSync(join(home, name)).equals(log))).toEqual([true]);
+  });
+
   test("is refused while a gateway serves", async () => {
     const { home, database, backup } = await prepare();
     const store = openStore(database);

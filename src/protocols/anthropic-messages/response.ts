@@ -1,6 +1,7 @@
 /** Whole answers in Anthropic's shape, both directions, and what streams share with them: usage and stop reasons. */
 
 import { normalizeArguments, parseArguments } from "../arguments.ts";
+import { readBill } from "../bill.ts";
 import type {
   AssistantPart,
   ChatRequest,
@@ -190,12 +191,14 @@ export function decodeUsage(value: Json | undefined, earlier?: Usage): Usage | u
   }
   const details = value.output_tokens_details;
   const reasoning = isObject(details) ? readCount(details.thinking_tokens) : undefined;
+  const costUsd = readBill(value) ?? earlier?.costUsd;
   return {
     input: input ?? earlier?.input ?? 0,
     cacheRead: cacheRead ?? earlier?.cacheRead ?? 0,
     cacheWrite: cacheWrite ?? earlier?.cacheWrite ?? 0,
     output: output ?? earlier?.output ?? 0,
     reasoning: reasoning ?? earlier?.reasoning ?? 0,
+    ...(costUsd !== undefined && { costUsd }),
   };
 }
 

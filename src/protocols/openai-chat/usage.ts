@@ -1,5 +1,6 @@
 /** Token counts: Chat counts cached input inside `prompt_tokens`, Clutch keeps the kinds apart. */
 
+import { readBill } from "../bill.ts";
 import type { Json, JsonObject, Usage } from "../chat.ts";
 import { isObject, readCount } from "../json.ts";
 
@@ -28,7 +29,7 @@ export function decodeUsage(usage: Json | undefined): Usage | undefined {
     cacheWrite,
     output: isReasoningApart ? written + reasoning : written,
     reasoning,
-    costUsd: readCost(usage["cost"]),
+    costUsd: readBill(usage),
   };
 }
 
@@ -41,9 +42,4 @@ export function encodeUsage(usage: Usage): JsonObject {
     prompt_tokens_details: { cached_tokens: usage.cacheRead, cache_write_tokens: usage.cacheWrite },
     completion_tokens_details: { reasoning_tokens: usage.reasoning },
   };
-}
-
-/** In US dollars. */
-function readCost(value: Json | undefined): number | undefined {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
 }

@@ -1,5 +1,6 @@
 /** Whole answers of the Responses protocol, and the parts of one that its stream repeats: items, usage, the object itself. */
 
+import { readBill } from "../bill.ts";
 import type {
   AssistantPart,
   ChatResponse,
@@ -139,12 +140,14 @@ export function readUsage(value: Json | undefined): Usage | undefined {
   const inputDetails = readObject(value["input_tokens_details"]);
   const cacheRead = readCount(inputDetails?.["cached_tokens"]) ?? 0;
   const cacheWrite = readCount(inputDetails?.["cache_write_tokens"]) ?? 0;
+  const costUsd = readBill(value);
   return {
     input: Math.max(0, (readCount(value["input_tokens"]) ?? 0) - cacheRead - cacheWrite),
     cacheRead,
     cacheWrite,
     output: readCount(value["output_tokens"]) ?? 0,
     reasoning: readCount(readObject(value["output_tokens_details"])?.["reasoning_tokens"]) ?? 0,
+    ...(costUsd !== undefined && { costUsd }),
   };
 }
 
