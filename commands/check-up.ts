@@ -8,7 +8,7 @@ import { readLauncherSettings, readTierLetters } from "../launcher/settings.ts";
 import { buildProviders, keyReader, type Providers } from "../providers/registry.ts";
 import { checkConfigText } from "../src/config/check.ts";
 import { readConfigFile } from "../src/config/file.ts";
-import { loadConfig } from "../src/config/load.ts";
+import { holdsLiteralKey, loadConfig } from "../src/config/load.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { type Config, parseConfig } from "../src/config/schema.ts";
 import { type GatewaySight, judgeChain, judgeGateway, judgeRtk, judgeTmux } from "../src/doctor/chain.ts";
@@ -142,7 +142,14 @@ function listChecks(basis: Basis, homes: Homes, env: Env): Check[] {
   const home = env["HOME"] ?? homedir();
   const gateway = askGateway(chain);
   return [
-    checkFiles({ stateDir, database, configPath: path, holdsKey: holdsKey(config), uid: process.getuid?.() ?? 0, now }),
+    checkFiles({
+      stateDir,
+      database,
+      configPath: path,
+      holdsKey: holdsLiteralKey(config),
+      uid: process.getuid?.() ?? 0,
+      now,
+    }),
     checkDatabase(database),
     checkPrices(cacheDir, listsOf(config, env), now),
     checkProviders({ config, providers, deps: { fetch, now: Date.now } }),
@@ -157,12 +164,6 @@ function listChecks(basis: Basis, homes: Homes, env: Env): Check[] {
     { area: "agents", look: () => lookAtAgents(homes, env) },
     { area: "leftovers", look: () => judgeLeftovers(findLeftovers(env), claudeOtherBackends, env) },
   ];
-}
-
-function holdsKey(config: Config): boolean {
-  return Object.values(config.providers).some(({ api_key, api_keys }) =>
-    [api_key ?? "", ...(api_keys ?? [])].some((key) => key !== "" && !/^(env|cmd):/.test(key)),
-  );
 }
 
 function listsOf(config: Config, env: Env): ("openrouter" | "models.dev")[] {

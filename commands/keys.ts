@@ -1,6 +1,7 @@
 /** `clutch keys`: who may use the gateway. Asked of the running one, which knows at once; without one, of the ledger. */
 
 import { existsSync } from "node:fs";
+import type { ZodType } from "zod";
 import { agentIds } from "../src/agent-roles.ts";
 import { type Env, type Homes, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
@@ -48,7 +49,7 @@ export async function createKey(name: string, flags: CreateKeyFlags, env: Env): 
     expires_at: flags.expires === undefined ? null : new Date(readTime(flags.expires, Date.now())).toISOString(),
   };
   const { body } = await answer<NewKeyReport>("/keys", request, env, async (office, keyring, schemas) =>
-    office.createKey(schemas.createKeyRequest.parse(request), keyring, Date.now()),
+    office.createKey(readRequest(schemas.createKeyRequest, request), keyring, Date.now()),
   );
   if (flags.json === true) print(body);
   else tellOnce(body);
@@ -69,8 +70,8 @@ export async function revokeKey(name: string, flags: { json?: boolean }, env: En
 export async function rotateKey(name: string, flags: RotateKeyFlags, env: Env): Promise<number> {
   const grace_seconds = flags.grace === undefined ? 0 : Math.round(readSpan(flags.grace) / 1000);
   const request = { key: name, grace_seconds };
-  const { body } = await answer<RotatedKeyReport>("/keys/rotate", request, env, async (office, keyring) =>
-    office.rotateKey(request, keyring),
+  const { body } = await answer<RotatedKeyReport>("/keys/rotate", request, env, async (office, keyring, schemas) =>
+    office.rotateKey(readRequest(schemas.rotateKeyRequest, request), keyring),
   );
   if (flags.json === true) print(body);
   else {
@@ -144,6 +145,15 @@ async function withKeyring<Report>(
 }
 
 const noKeys: KeyQueries = { load: async () => [], save: async () => {}, noteUses: async () => {} };
+
+/** What a gateway would refuse is refused without one. @throws {ClutchError} `usage` */
+function readRequest<Request>(schema: ZodType<Request>, request: Json): Request {
+  const read = schema.safeParse(request);
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  const message = `${issue?.path.join(".")}: ${issue?.message}`;
+  throw new ClutchError("usage", message, { hint: "see clutch keys --help" });
+}
 
 function openOwned<Store>(open: () => Store, reason: string): Store {
   try {

@@ -31,6 +31,7 @@ import { type LaunchCode, type Route, renderLaunchCode } from "../src/launch-cod
 import { ensureGateway } from "../src/lifecycle/auto-start.ts";
 import { chooseFront, type Front } from "../src/lifecycle/front.ts";
 import { type LaunchNote, launchNotePath } from "../src/lifecycle/launch-notes.ts";
+import { isStrangersPort } from "../src/lifecycle/port-owner.ts";
 import { type LaunchModels, readLaunchModels } from "../src/models/launch-models.ts";
 
 /** The system gives one argument 128 KiB; a prompt from stdin becomes one. */
@@ -247,6 +248,11 @@ async function reachGateway(
     chooseWay(request, settings, options, world),
     ensureGateway({ url, mayStart, startChain: () => startChain(url, homes, world.env), tell }),
   ]);
+  if (how === "running" && settings.requireKey && isStrangersPort(url)) {
+    throw new ClutchError("gateway-down", `what answers at ${url} is a program of another user, not your gateway`, {
+      hint: "give the gateway another port: server.port in the config, or CLUTCH_PORT",
+    });
+  }
   // Headroom is just being started with the chain: until it answers, the gateway goes on without it by itself.
   const front = how === "started" && way.isComing === true ? { url: `${url}/front` } : way;
   if (front.note !== undefined) tell(front.note);

@@ -26,8 +26,13 @@ export async function loadConfig(homes: Homes, env: Env, flags: ServerFlags = {}
   const notices: string[] = [];
   const idle = keysWithoutEffect(raw.value);
   if (idle.length > 0) notices.push(`${raw.path}: accepted but not in force in this version: ${idle.join(", ")}`);
-  if (raw.path !== undefined && holdsLiteralKey(config) && isReadableByOthers(raw.path)) {
+  const mode = raw.path === undefined ? 0 : modeOf(raw.path);
+  if (holdsLiteralKey(config) && (mode & 0o077) !== 0) {
     notices.push(`${raw.path} holds a key and others can read it: chmod 600 ${raw.path}`);
+  }
+  // The group is often the user's alone.
+  if ((mode & 0o002) !== 0) {
+    notices.push(`${raw.path} can be changed by everybody, who could name commands in it: chmod o-w ${raw.path}`);
   }
   const host = flags.host ?? nonEmpty(env["CLUTCH_HOST"]);
   const port = flags.port ?? nonEmpty(env["CLUTCH_PORT"]);
@@ -48,16 +53,21 @@ function parsePort(text: string, source: string): number {
   });
 }
 
-function holdsLiteralKey(config: Config): boolean {
-  return Object.values(config.providers).some((provider) =>
-    [provider.api_key ?? "", ...(provider.api_keys ?? [])].some((key) => key !== "" && !/^(env|cmd):/.test(key)),
-  );
+/** Rather than where a key is to be found. */
+export function holdsLiteralKey(config: Config): boolean {
+  return Object.values(config.providers).some(({ api_key = "", api_keys = [], headers, query = {}, base_url = "" }) => {
+    const named = Object.entries({ ...headers, ...query }).flatMap(([name, value]) =>
+      /key|token|secret|passw|credential|auth|cookie/i.test(name) ? value : [],
+    );
+    const isLiteral = (key: string) => key !== "" && !/^(env|cmd):/.test(key);
+    return [api_key, ...api_keys, ...named].some(isLiteral) || /^https?:\/\/[^/?#]+@/i.test(base_url);
+  });
 }
 
-function isReadableByOthers(path: string): boolean {
+function modeOf(path: string): number {
   try {
-    return (statSync(path).mode & 0o077) !== 0;
+    return statSync(path).mode & 0o777;
   } catch {
-    return false;
+    return 0;
   }
 }

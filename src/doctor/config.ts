@@ -28,8 +28,8 @@ export function judgeConfig({ config, path, isLegacy, notices, urls, routing }: 
         ? fail("config", line, "correct the name, or add that provider")
         : warn("config", line, "correct it in the file"),
     ),
-    // That others can read it is told where the other files are.
-    ...notices.filter((line) => !line.includes("others can read")).map((line) => warn("config", line, "take it out")),
+    // Who can read and change it is told where the other files are.
+    ...notices.filter((line) => !/: chmod [\w-]+ /.test(line)).map((line) => warn("config", line, "take it out")),
     ...(isLoopback(host) || requireKey
       ? []
       : [

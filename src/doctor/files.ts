@@ -9,6 +9,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   type Stats,
   statfsSync,
@@ -46,7 +47,7 @@ async function lookAtFiles(place: FilePlace): Promise<Finding[]> {
     ...quietly(() => readdirSync(dirname(database)), []).flatMap((name) =>
       name.startsWith(basename(database)) ? [`${dirname(database)}/${name}`] : [],
     ),
-    ...(configPath !== undefined && holdsKey ? [configPath] : []),
+    ...judgedConfig(configPath, holdsKey),
   ];
   const present = own.sort().flatMap((path) => {
     const facts = factsOf(path);
@@ -62,6 +63,14 @@ async function lookAtFiles(place: FilePlace): Promise<Finding[]> {
   if (findings.length > 0) return findings;
   if (present.length === 0) return [ok("files", "there are none yet")];
   return [ok("files", `${present.length} files and folders of Clutch's are closed to others`)];
+}
+
+/** What it is a link to, as many keep it; one without a key, and without commands of everybody's, may be open. */
+function judgedConfig(path: string | undefined, holdsKey: boolean): string[] {
+  if (path === undefined) return [];
+  const real = quietly(() => realpathSync(path), path);
+  const isOpenToAll = ((factsOf(real)?.mode ?? 0) & 0o002) !== 0;
+  return holdsKey || isOpenToAll ? [real] : [];
 }
 
 function factsOf(path: string): Stats | undefined {

@@ -15,6 +15,9 @@ export const maxBodyBytes = 32 * 1024 * 1024;
  */
 export const parseAtOnceBytes = 8 * 1024;
 
+/** Longer is no model's name, and names are remembered: of those that fail, for one. */
+const maxModelCharacters = 1_000;
+
 const nothing = Buffer.alloc(0);
 
 export class BodyTooLarge extends Error {
@@ -155,6 +158,9 @@ export class RequestBody {
       const value = this.object()["model"];
       if (typeof value !== "string" || value === "") throw missingModel();
       throw new ProtocolError("model: spell the key without escapes", { param: "model" });
+    }
+    if (name.length > maxModelCharacters) {
+      throw new ProtocolError(`model: longer than ${maxModelCharacters} characters`, { param: "model" });
     }
     this.#model = { name, span };
     return this.#model;

@@ -46,7 +46,9 @@ export type CaptureReport = z.infer<typeof captureReport>;
 
 /** One request's bodies while it is under way. */
 export class Capture {
-  readonly request: Buffer;
+  /** As it came; undefined where it is too large to keep, so that nothing holds it while an answer takes its time. */
+  readonly request: Buffer | undefined;
+  readonly requestBytes: number;
   readonly headers: Record<string, string>;
   readonly protocol: Protocol;
   readonly query: string;
@@ -56,7 +58,8 @@ export class Capture {
 
   constructor(protocol: Protocol, request: Buffer, headers: Headers, query: string, startedAt: number) {
     this.protocol = protocol;
-    this.request = request;
+    this.request = request.length > maxBodyBytes ? undefined : request;
+    this.requestBytes = request.length;
     this.query = query;
     this.startedAt = startedAt;
     this.headers = Object.fromEntries(
@@ -73,6 +76,11 @@ export class Capture {
     this.responseBytes += chunk.length;
     if (this.responseBytes > maxBodyBytes) this.#response = undefined;
     else this.#response?.push(chunk);
+  }
+
+  /** What it keeps in memory. */
+  get heldBytes(): number {
+    return (this.request?.length ?? 0) + (this.#response === undefined ? 0 : this.responseBytes);
   }
 
   /** Undefined where there was none, or too much. */
@@ -139,7 +147,7 @@ export class Captures {
     this.#open.delete(id);
     if (this.#mode?.what !== "all" && status !== "error") return;
     if (this.#waitingBytes > maxWaitingBytes) return;
-    this.#waitingBytes += capture.request.length;
+    this.#waitingBytes += capture.heldBytes;
     this.#waiting.push({ id, capture });
     this.#timer ??= setTimeout(() => void this.#write(), 100);
   }
@@ -186,8 +194,8 @@ export class Captures {
       protocol,
       query: hide(query),
       headers: Object.fromEntries(headers) as Record<string, string>,
-      request: request.length > maxBodyBytes ? undefined : hide(request.toString("utf8")),
-      requestBytes: request.length,
+      request: request === undefined ? undefined : hide(request.toString("utf8")),
+      requestBytes: capture.requestBytes,
       response: response === undefined ? undefined : hide(response),
       responseBytes: capture.responseBytes,
     };

@@ -11,7 +11,7 @@ import { toGatewayError } from "./cascade.ts";
 import type { Ledger } from "./ledger.ts";
 import { makeId, openEntry } from "./open-entry.ts";
 import type { Caller } from "./recognise.ts";
-import { sendError } from "./reply.ts";
+import { asHeader, sendError } from "./reply.ts";
 import type { Target } from "./router.ts";
 import { callBeside, canBeCalled } from "./side-call.ts";
 
@@ -80,7 +80,7 @@ export async function compactBeside(
     ...relayedHeaders(response.headers),
     "content-type": response.headers.get("content-type") ?? "application/json",
     "x-clutch-request-id": id,
-    ...(failed === undefined && { "x-clutch-served-by": servedBy }),
+    ...(failed === undefined && { "x-clutch-served-by": asHeader(servedBy) }),
   };
   return new Response(bytes, { status, headers });
 }

@@ -75,6 +75,9 @@ const shutPolicies = {
   account: { cooldownMs: 300_000, maxCooldownMs: 3_600_000 },
 } as const;
 
+/** Beyond it the models that were told of first are forgotten; what several models share is not. */
+export const maxCircuits = 2_000;
+
 export class Health {
   readonly #deps: HealthDeps;
   readonly #circuits = new Map<string, Circuit>();
@@ -206,9 +209,20 @@ export class Health {
 
   #set(id: string, circuit: Circuit): void {
     const isClosed = circuit.until === 0 && circuit.weight === 0;
+    if (!isClosed && !this.#circuits.has(id)) this.#makeRoom();
     if (isClosed) this.#circuits.delete(id);
     else this.#circuits.set(id, circuit);
     this.#deps.onChange(id, isClosed ? undefined : circuit);
+  }
+
+  /** Clients name models: those of one that makes names up must fill neither the memory nor the ledger. */
+  #makeRoom(): void {
+    for (const id of this.#circuits.keys()) {
+      if (this.#circuits.size < maxCircuits) return;
+      if (!id.startsWith("model:")) continue;
+      this.#circuits.delete(id);
+      this.#deps.onChange(id, undefined);
+    }
   }
 }
 

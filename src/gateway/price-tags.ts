@@ -11,6 +11,8 @@ export interface PriceSources {
   providers: Providers;
 }
 
+const maxKnown = 2_000;
+
 export class PriceTags {
   readonly #read: () => PriceSources;
   #sources: PriceSources | undefined;
@@ -18,6 +20,11 @@ export class PriceTags {
 
   constructor(read: () => PriceSources) {
     this.#read = read;
+  }
+
+  /** How many are remembered. */
+  get size(): number {
+    return this.#known.size;
   }
 
   /** @param reference `provider:model`. @returns undefined where nobody says what it costs */
@@ -30,6 +37,9 @@ export class PriceTags {
       return provider !== undefined && isUnpaid(provider);
     };
     const price = findPrice(reference, { book, overrides, isLocal });
+    // Clients name models, and may make names up.
+    const [oldest] = this.#known.size < maxKnown ? [] : this.#known.keys();
+    if (oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(reference, price);
     return price;
   }

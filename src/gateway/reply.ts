@@ -50,6 +50,6 @@ export function replyHeaders(exchange: Exchange, result: CascadeResult | undefin
 }
 
 /** A header holds visible ASCII only; anything else in a model's name is percent-encoded. */
-function asHeader(text: string): string {
+export function asHeader(text: string): string {
   return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }

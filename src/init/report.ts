@@ -2,6 +2,8 @@
 
 import { findRow } from "../../providers/catalog.ts";
 import type { Paint } from "../explain/table.ts";
+import type { LeftBehind } from "../migrate/draft.ts";
+import { asPlainLine } from "../plain-line.ts";
 import type { JsonObject } from "../protocols/chat.ts";
 import type { KeyVerdict } from "./key-check.ts";
 import type { KeyTest, SetUp } from "./set-up.ts";
@@ -41,11 +43,16 @@ export function describeSurvey(survey: Survey): string[] {
 
 export function describeVerdict(id: string, { kind, detail }: KeyVerdict): string {
   const said = { works: "the key works", refused: "the key was refused", unknown: "the key could not be tested" }[kind];
-  return `${findRow(id)?.name ?? id}: ${said} (${detail})`;
+  return asPlainLine(`${findRow(id)?.name ?? id}: ${said} (${detail})`);
 }
 
 export function describeTest(test: KeyTest): string {
   return describeVerdict(test.provider, test) + (test.saved ? "" : ", and is left out");
+}
+
+/** Names and values of the predecessors' files, which anybody may have written. */
+export function describeLeft({ from, reason }: Pick<LeftBehind, "from" | "reason">): string {
+  return asPlainLine(`${from}: ${reason}`);
 }
 
 export function describeAsJson({
@@ -97,14 +104,16 @@ export function describeAsJson({
 /** As lines, the difference aside. */
 export function describeOutcome({ survey, draft, files, tests, notes, kept }: Told, paint: Paint): string[] {
   const imported = Object.values(files).filter((file) => file !== undefined);
-  const carried = draft.carried.map(({ source, from, to }) => `  ${paint.dim(source)} ${from} -> ${to}`);
-  const left = draft.left.map(({ source, from, reason }) => `  ${paint.dim(source)} ${from}: ${reason}`);
+  const carried = draft.carried.map(
+    ({ source, from, to }) => `  ${paint.dim(source)} ${asPlainLine(`${from} -> ${to}`)}`,
+  );
+  const left = draft.left.map((row) => `  ${paint.dim(row.source)} ${describeLeft(row)}`);
   return [
     ...describeSurvey(survey),
     ...(imported.length === 0 ? [] : ["", `carried over from ${imported.join(", ")}:`, ...carried]),
     ...(left.length === 0 ? [] : ["not carried over:", ...left]),
     ...(tests.length === 0 ? [] : ["", ...tests.map(describeTest)]),
-    ...notes.map(paint.warn),
-    ...(kept.length === 0 ? [] : [`kept as they are: ${kept.join(", ")}`]),
+    ...notes.map((note) => paint.warn(asPlainLine(note))),
+    ...(kept.length === 0 ? [] : [asPlainLine(`kept as they are: ${kept.join(", ")}`)]),
   ];
 }

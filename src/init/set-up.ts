@@ -25,7 +25,7 @@ import { type Asker, Cancelled, type Choice } from "./ask.ts";
 import { inSchemaOrder, overlay } from "./compose.ts";
 import { importPredecessors } from "./import.ts";
 import { type KeyVerdict, testKey } from "./key-check.ts";
-import { describeSurvey, describeTest, describeVerdict } from "./report.ts";
+import { describeLeft, describeSurvey, describeTest, describeVerdict } from "./report.ts";
 import { findPredecessors, type Predecessors, type Survey, takeSurvey } from "./survey.ts";
 
 export interface SetUpFlags {
@@ -189,7 +189,7 @@ function showImport(draft: Draft, files: Predecessors, asker: Asker): void {
   if (draft.left.length === 0) return;
   asker.note(
     "Not carried over",
-    draft.left.map(({ source, from, reason }) => `${source} ${from}: ${reason}`),
+    draft.left.map((row) => `${row.source} ${describeLeft(row)}`),
   );
 }
 

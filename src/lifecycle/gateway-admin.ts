@@ -6,6 +6,7 @@ import type { Json } from "../protocols/chat.ts";
 import { isObject } from "../protocols/json.ts";
 import { readAdminSecret } from "./admin-secret.ts";
 import { probeGateway } from "./gateway-probe.ts";
+import { isStrangersPort } from "./port-owner.ts";
 
 export interface GatewayPlace {
   /** Without a trailing slash and without `/v1`. */
@@ -35,6 +36,7 @@ const slowLimitMs = 15_000;
 export async function askAdmin(place: GatewayPlace, path: string, body?: Json): Promise<AdminAnswer> {
   const { url, database } = place;
   const none = (reason: string) => ({ ok: false, reason }) as const;
+  if (place.requireKey && isStrangersPort(url)) return none(strangersPort(url));
   const state = await probeGateway(url);
   if (state.kind === "down") return none(`no gateway answers at ${url}`);
   if (state.kind !== "up" && state.kind !== "draining") return none(`${url} is no gateway (${state.answer})`);
@@ -59,6 +61,7 @@ export async function askAdmin(place: GatewayPlace, path: string, body?: Json): 
 export async function readAdmin(place: GatewayPlace, path: string, limitMs: number): Promise<AdminAnswer> {
   const { url, database } = place;
   const none = (reason: string) => ({ ok: false, reason }) as const;
+  if (place.requireKey && isStrangersPort(url)) return none(strangersPort(url));
   const answer = await fetchAdmin(place, path, undefined, limitMs);
   if (answer === undefined) return none(`no gateway answers at ${url}`);
   const its = isObject(answer.body) ? answer.body["database"] : undefined;
@@ -69,6 +72,11 @@ export async function readAdmin(place: GatewayPlace, path: string, limitMs: numb
     return { ...none(`the gateway at ${url} is another home's (${its})`), isForeign: true };
   }
   return { ok: true, body: answer.body as Json };
+}
+
+/** Whoever has taken the port while the gateway was down must not be shown its key. */
+function strangersPort(url: string): string {
+  return `what answers at ${url} is a program of another user, to whom the gateway's key is not shown`;
 }
 
 interface Fetched {

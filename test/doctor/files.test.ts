@@ -55,6 +55,19 @@ describe("checkFiles()", () => {
     expect(modeOf(path)).toBe(mended);
   });
 
+  test("judges the config, and what it is a link to: by its keys, and by who can name commands in it", async () => {
+    const config = write("config.json", 0o644);
+    const configPath = join(home, "link.json");
+    symlinkSync(config, configPath);
+    expect(await look({ configPath })).toMatchObject([{ level: "ok" }]);
+    const withKey = await look({ configPath, holdsKey: true });
+    expect(withKey).toMatchObject([{ level: "warn", text: `others can read ${config} (mode 644)` }]);
+    chmodSync(config, 0o606);
+    const open = await look({ configPath });
+    expect(open).toMatchObject([{ level: "warn", text: `others can change ${config} (mode 606)` }]);
+    expect([mendAll(open)[0]?.mended, modeOf(config)]).toEqual([`chmod 600 ${config}`, "600"]);
+  });
+
   test("mends no file that has taken another's place, and follows no link", async () => {
     const secret = write("elsewhere", 0o644);
     symlinkSync(secret, join(stateDir, "linked.json"));

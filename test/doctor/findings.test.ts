@@ -117,7 +117,16 @@ describe("judgeConfig()", () => {
 
   test("finds launches that look elsewhere, the predecessor's file, and settings without effect", () => {
     const urls = { serve: "http://127.0.0.1:8082", launch: "http://127.0.0.1:9000" };
-    expect(judge({}, { urls, isLegacy: true, notices: ["/c.json: not in force", "others can read it"] })).toEqual([
+    expect(
+      judge(
+        {},
+        {
+          urls,
+          isLegacy: true,
+          notices: ["/c.json: not in force", "/c.json holds a key and others can read it: chmod 600 /c.json"],
+        },
+      ),
+    ).toEqual([
       "warn /c.json is the predecessor's, read as it is",
       "warn /c.json: not in force",
       "warn launches look for the gateway at http://127.0.0.1:9000, and this config's listens on http://127.0.0.1:8082",

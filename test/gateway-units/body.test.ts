@@ -36,6 +36,7 @@ describe("RequestBody", () => {
     ["a number for a model", '"model":5', required],
     ["a list of models", '"model":["a","b"]', required],
     ["a model in another member only", '"metadata":{"model":"x"}', required],
+    ["a name that no model has", `"model":"${"m".repeat(1_001)}"`, "model: longer than 1000 characters"],
     ["a key that is spelt with escapes", '"\\u006dodel":"m"', "model: spell the key without escapes"],
   ];
   test.each(mistakes)("refuses %s, small and large", (_name, members, message) => {

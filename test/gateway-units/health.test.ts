@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { failure } from "../../providers/failure.ts";
 import type { Circuit } from "../../src/gateway/circuit.ts";
-import { type Candidate, Health } from "../../src/gateway/health.ts";
+import { type Candidate, Health, maxCircuits } from "../../src/gateway/health.ts";
 import type { QuotaRules } from "../../src/gateway/quota-windows.ts";
 
 const start = 1_000_000;
@@ -302,4 +302,15 @@ describe("what is known", () => {
     expect(shut()).toEqual({ "free:p": 3_600 });
     expect(isOpen(candidate({ pool: "free" }))).toBe(false);
   });
+});
+
+test("a client that makes up names of models fills no memory, and opens nothing that others share", () => {
+  const { health, fail, changes, isOpen } = setup({ failures: 1 });
+  fail(said("billing", { scope: "account" }), candidate({ provider: "broke", model: "x" }));
+  for (let at = 0; at < maxCircuits + 100; at++) fail(said("upstream"), candidate({ model: `made-up-${at}` }));
+  expect(health.list().length).toBe(maxCircuits);
+  expect([isOpen(candidate({ provider: "broke" })), isOpen(candidate({ model: "made-up-0" }))]).toEqual([false, true]);
+  expect(isOpen(candidate({ model: `made-up-${maxCircuits}` }))).toBe(false);
+  // What is forgotten goes from the ledger too.
+  expect([...changes.values()].filter((circuit) => circuit === undefined).length).toBe(101);
 });

@@ -257,6 +257,9 @@ describe("clutch keys", () => {
 
   test.each<[args: string[], says: string]>([
     [["create"], "missing required argument 'name'"],
+    [["create", "a\nb"], "clutch: name: must have no control characters: see clutch keys --help\n"],
+    [["create", "x".repeat(65)], "clutch: name: "],
+    [["rotate", "x", "--grace", "500d"], "clutch: grace_seconds: "],
     [["create", "x", "--agents", "claud"], '--agents has "claud", which is no agent: did you mean claude?'],
     [
       ["create", "x", "--budget", "5"],

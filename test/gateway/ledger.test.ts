@@ -276,6 +276,23 @@ test("a launch tells where its requests come from, and its tier", async () => {
   ]);
 });
 
+test("a compaction names whoever made it, whatever the name is written in", async () => {
+  await using gateway = await startTestGateway({
+    replies: { 模型: json({ object: "response.compaction", output: [] }) },
+    cascade: ["responses:模型"],
+  });
+  const response = await fetch(`${gateway.url}/v1/responses/compact`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: "gpt-5.5", input: [] }),
+    keepalive: false,
+  });
+  expect([response.status, decodeURIComponent(response.headers.get("x-clutch-served-by") ?? "")]).toEqual([
+    200,
+    "responses:模型",
+  ]);
+});
+
 test("a compaction is on record with what it cost, and so is one that failed", async () => {
   const book = bookOf({ responses: { m: priced(3, 15, 0.3, 3.75) } });
   const compacted = { object: "response.compaction", output: [], usage: wireUsage.responses };

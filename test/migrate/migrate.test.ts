@@ -1,7 +1,9 @@
 /** What the predecessors' files become: whole files, whole configs, and all that stays behind. */
 
 import { describe, expect, test } from "bun:test";
+import { renderDiff } from "../../commands/render-diff.ts";
 import { parseConfig } from "../../src/config/schema.ts";
+import { describeLeft } from "../../src/init/report.ts";
 import { parseDotenv } from "../../src/migrate/dotenv.ts";
 import { Draft } from "../../src/migrate/draft.ts";
 import { migrateChain } from "../../src/migrate/from-chain.ts";
@@ -589,4 +591,12 @@ describe("splitCommand()", () => {
   test.each(commands)("%s", (text, words) => {
     expect(splitCommand(text)).toEqual(words);
   });
+});
+
+test("what stays behind is told without what a terminal obeys", () => {
+  const draft = fromEnv('REASONING_EFFORT="a\u001b]0;title\u0007\u009b2J\\nb"\nBIG_MODEL=x/y\u001b[2J');
+  expect(draft.left.map(describeLeft)).toEqual([
+    'REASONING_EFFORT: "a ]0;title  2j b" is none of none, minimal, low, medium, high, xhigh, max',
+  ]);
+  expect(renderDiff(`+${JSON.stringify(draft.config)}\n+\t"\u009b2J\u202e"`)).toEndWith('\n+\t" 2J "');
 });
