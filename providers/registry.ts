@@ -97,6 +97,16 @@ export function speaks(provider: Provider, model: string, protocol: Protocol): b
   return own === undefined || own.protocol === protocol;
 }
 
+/** Names of headers and of parts of a query that hold what is nobody else's business. */
+export const secretName = /auth|key|token|secret|passw|credential|cookie/i;
+
+/** Nobody is paid there: it asks for no key, neither by that name nor in a header or the query. */
+export function isUnpaid({ keySource, headers, query }: Pick<Provider, "keySource" | "headers" | "query">): boolean {
+  if (keySource !== undefined) return false;
+  const names = [...Object.keys(headers), ...new URLSearchParams(query).keys()];
+  return !names.some((name) => secretName.test(name));
+}
+
 /** The group of models whose limit this one shares, if any. */
 export function poolOf(provider: Pick<Provider, "pools">, model: string): string | undefined {
   return provider.pools.find(({ endsWith }) => endsWith.some((end) => model.endsWith(end)))?.name;

@@ -67,6 +67,12 @@ export function reportAttempt(row: AttemptRow): AttemptReport {
     http_status: row.httpStatus ?? null,
     message: row.message ?? null,
     retry_after_ms: row.retryAfterMs ?? null,
+    input_tokens: row.inputTokens ?? null,
+    cache_read_tokens: row.cacheReadTokens ?? null,
+    cache_write_tokens: row.cacheWriteTokens ?? null,
+    output_tokens: row.outputTokens ?? null,
+    reasoning_tokens: row.reasoningTokens ?? null,
+    cost_usd: row.costUsd ?? null,
   };
 }
 
@@ -286,6 +292,7 @@ function renderAttempts(attempts: readonly AttemptReport[], paint: Paint): strin
     renderSpan(attempt.duration_ms),
     attempt.http_status === null ? "-" : String(attempt.http_status),
     attempt.failure_kind ?? "answered",
+    attempt.output_tokens === null ? "" : `${renderUsd(attempt.cost_usd)} more`,
     clip(attempt.message ?? "", 120),
   ]);
   return renderColumns(rows, [

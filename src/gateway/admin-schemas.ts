@@ -312,6 +312,14 @@ export const attemptReport = z.strictObject({
   http_status: count.nullable(),
   message: z.string().nullable(),
   retry_after_ms: span.nullable(),
+  input_tokens: count
+    .nullable()
+    .describe("of an answer that was left and is billed all the same: of one that served, the request tells"),
+  cache_read_tokens: count.nullable(),
+  cache_write_tokens: count.nullable(),
+  output_tokens: count.nullable(),
+  reasoning_tokens: count.nullable(),
+  cost_usd: usd.nullable().describe("beside the request's own; null is unknown, or nothing was counted"),
 });
 
 export const requestDetails = z.strictObject({ request: requestReport, attempts: z.array(attemptReport) });

@@ -165,14 +165,28 @@ export class Budgets {
 
   /** To be told of each attempt: one that was left may be billed all the same. */
   attempted(attempt: AttemptRow, request: RequestRow): void {
-    if (attempt.outputTokens == null) return;
+    if (attempt.outputTokens == null) {
+      // Its client has left before anybody had answered: somebody was asked all the same.
+      const isLate = attempt.number === 1 && request.status !== "pending";
+      if (isLate) this.#count(request, { usd: 0, tokens: 0, requests: 1 });
+      return;
+    }
     this.#count(request, { usd: attempt.costUsd ?? 0, tokens: tokensOf(attempt), requests: 0 });
   }
 
   /** To be told of a request whose cost was not known when it ended. Of another day it changes nothing that is still limited. */
   priced(row: RequestRow): void {
+    this.#addCost(row, row.costUsd);
+  }
+
+  /** The same of an answer that was left. */
+  pricedLeft(attempt: AttemptRow, request: RequestRow): void {
+    this.#addCost(request, attempt.costUsd);
+  }
+
+  #addCost(row: RequestRow, usd: number | null | undefined): void {
     const isToday = Math.floor(row.startedAt / dayMs) === this.#today();
-    if (isToday && row.costUsd != null) this.#count(row, { usd: row.costUsd, tokens: 0, requests: 0 });
+    if (isToday && usd != null) this.#count(row, { usd, tokens: 0, requests: 0 });
   }
 
   #count(row: RequestRow, spent: Record<Unit, number>): void {

@@ -2,7 +2,7 @@
 
 import { costOf, meanInputPrice, type Price } from "../models/prices.ts";
 import type { Usage } from "../protocols/chat.ts";
-import type { Pricing, RequestRow } from "../store/schema.ts";
+import type { AttemptRow, Pricing, RequestRow } from "../store/schema.ts";
 
 /** The price of `provider:model`; undefined where nobody tells it. */
 export type PriceOf = (reference: string) => Price | undefined;
@@ -36,7 +36,7 @@ export function costOfAnswer(price: Price | undefined, usage: Usage | undefined,
 export const ownLogin: Price = { kind: "plan", source: "own login", at: null };
 
 /** What a row says of its usage, as the upstream told it. */
-export function usageOf(row: RequestRow): Usage | undefined {
+export function usageOf(row: RequestRow | AttemptRow): Usage | undefined {
   if (row.outputTokens === null || row.outputTokens === undefined) return undefined;
   return {
     input: row.inputTokens ?? 0,

@@ -29,7 +29,7 @@ export class TodaysTotals {
 
   /** To be told of each attempt: one that was left may be billed all the same. */
   attempted(attempt: AttemptRow, request: RequestRow): void {
-    if (this.#isToday(request)) addAttempt(this.#totals, attempt);
+    if (this.#isToday(request)) addAttempt(this.#totals, attempt, 1);
   }
 
   /** To be told of a request whose cost was not known when it ended. */
@@ -37,6 +37,13 @@ export class TodaysTotals {
     if (!this.#isToday(row)) return;
     addRequest(this.#totals, { ...row, costUsd: null, pricing: null }, -1);
     addRequest(this.#totals, row, 1);
+  }
+
+  /** The same of an answer that was left. */
+  pricedLeft(attempt: AttemptRow, request: RequestRow): void {
+    if (!this.#isToday(request)) return;
+    addAttempt(this.#totals, { ...attempt, costUsd: null, pricing: null }, -1);
+    addAttempt(this.#totals, attempt, 1);
   }
 
   report(): DayTotals {

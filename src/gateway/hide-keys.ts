@@ -1,12 +1,11 @@
 /** Takes keys out of upstreams' words: some repeat what they were sent, and the words go to clients, logs and the ledger. Pure. */
 
 import type { Failure } from "../../providers/failure.ts";
+import { secretName } from "../../providers/registry.ts";
 import type { Target } from "./router.ts";
 
 /** Shorter ones would take words out of sentences. */
 const leastLength = 6;
-
-const secretHeader = /auth|key|token|secret|passw|credential|cookie/i;
 
 /** @param client the headers of the request that was answered so: its credential may have been passed on */
 export function hideKeys(text: string, { provider, credential }: Target, client: Headers): string {
@@ -15,7 +14,7 @@ export function hideKeys(text: string, { provider, credential }: Target, client:
     if (secret && secret.length >= leastLength && clean.includes(secret)) clean = clean.replaceAll(secret, name);
   };
   for (const { id, value } of provider.keys) hide(value, `(key ${id})`);
-  for (const [name, value] of Object.entries(provider.headers)) if (secretHeader.test(name)) hide(value, "(hidden)");
+  for (const [name, value] of Object.entries(provider.headers)) if (secretName.test(name)) hide(value, "(hidden)");
   if (credential === "client") {
     hide(client.get("authorization")?.replace(/^bearer\s+/i, ""), "(the client's key)");
     hide(client.get("x-api-key"), "(the client's key)");

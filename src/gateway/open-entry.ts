@@ -83,7 +83,7 @@ export function openEntry(
 }
 
 /** Of Anthropic's or OpenAI's platform, where tokens are billed; `sk-ant-oat` and anything else is the login of a plan. */
-function isApiKey(key: string | undefined): boolean {
+export function isApiKey(key: string | undefined): boolean {
   return key?.startsWith("sk-") === true && !key.startsWith("sk-ant-oat");
 }
 

@@ -1,6 +1,6 @@
 /** Prices as requests end: looked up once for each model, until the lists or the config are others. */
 
-import type { Providers } from "../../providers/registry.ts";
+import { isUnpaid, type Providers } from "../../providers/registry.ts";
 import type { ModelBook } from "../models/catalogue.ts";
 import { findPrice, type Price, type PriceOverride } from "../models/prices.ts";
 
@@ -34,7 +34,7 @@ export class PriceTags {
     const { book, overrides, providers } = this.#sources as PriceSources;
     const isLocal = (id: string) => {
       const provider = providers.get(id);
-      return provider !== undefined && provider.keySource === undefined;
+      return provider !== undefined && isUnpaid(provider);
     };
     const price = findPrice(reference, { book, overrides, isLocal });
     // Clients name models, and may make names up.

@@ -4,12 +4,15 @@
  */
 
 import type { RequestQueries } from "../store/requests.ts";
-import type { RequestRow } from "../store/schema.ts";
+import type { AttemptRow, RequestRow } from "../store/schema.ts";
 import { compareCosts, costOfAnswer, isOwnAnswer, usageOf } from "./costing.ts";
 import type { PriceTags } from "./price-tags.ts";
 
 export interface RepricingDeps {
-  queries: Pick<RequestQueries, "nextUnpriced" | "unpricedOf" | "setCosts">;
+  queries: Pick<
+    RequestQueries,
+    "nextUnpriced" | "unpricedOf" | "setCosts" | "nextUnpricedLeft" | "unpricedLeftOf" | "setLeftCosts"
+  >;
   tags: PriceTags;
   /** Milliseconds since 1970. */
   now(): number;
@@ -17,6 +20,8 @@ export interface RepricingDeps {
   flush(): Promise<void>;
   /** Told of each row whose cost is known from now on. */
   onPriced(row: RequestRow): void;
+  /** The same of an answer that was left. */
+  onLeftPriced(attempt: AttemptRow, request: RequestRow): void;
   log(line: string): void;
 }
 
@@ -56,7 +61,7 @@ export class Repricing {
     try {
       const count = await this.#priceAll();
       this.#edition = edition;
-      if (count > 0) this.#deps.log(`${count} requests without a price have one now`);
+      if (count > 0) this.#deps.log(`${count} answers without a price have one now`);
       return count;
     } catch {
       // A disk that refuses now is asked again with the next look.
@@ -73,6 +78,30 @@ export class Repricing {
     for (let model = await queries.nextUnpriced(""); model !== undefined; model = await queries.nextUnpriced(model)) {
       if (this.#isStopped) break;
       if (!isOwnAnswer(model) && tags.find(model) !== undefined) count += await this.#priceModel(model);
+    }
+    const { nextUnpricedLeft } = queries;
+    for (let model = await nextUnpricedLeft(""); model !== undefined; model = await nextUnpricedLeft(model)) {
+      if (this.#isStopped) break;
+      if (tags.find(model) !== undefined) count += await this.#priceLeft(model);
+    }
+    return count;
+  }
+
+  async #priceLeft(model: string): Promise<number> {
+    const { queries, tags, now, onLeftPriced } = this.#deps;
+    let count = 0;
+    while (!this.#isStopped) {
+      const rows = await queries.unpricedLeftOf(model, sliceRows);
+      const priced = rows.map((row) => {
+        const { costUsd, pricing } = costOfAnswer(tags.find(model), usageOf(row), now());
+        return { requestId: row.requestId, number: row.number, costUsd, pricing };
+      });
+      const done = await queries.setLeftCosts(priced);
+      for (const { attempt, request } of done) onLeftPriced(attempt, request);
+      count += done.length;
+      // Those that nothing came of would be found again.
+      if (done.length < sliceRows) break;
+      await Bun.sleep(restMs);
     }
     return count;
   }

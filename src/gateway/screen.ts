@@ -2,6 +2,8 @@
 
 import type { FailureKind } from "../../providers/failure.ts";
 import { isPaid, largestWindow, type ModelFacts } from "../../providers/model-facts.ts";
+import { isUnpaid } from "../../providers/registry.ts";
+import type { Price } from "../models/prices.ts";
 import type { Target } from "./router.ts";
 
 /** What a request asks of a model; each is found out only when a candidate makes it matter. */
@@ -17,6 +19,10 @@ export interface Purse {
   allowPaid: boolean;
   /** Why paid models may not be called now, although they are allowed, and when they may again (ms since 1970), if ever. */
   spent?: { reason: string; backAt?: number };
+  /** What the config says of a target's price, which comes before any list; undefined where it says nothing. */
+  configured?(target: Target): Price | undefined;
+  /** The agent's own login is a key whose tokens are billed. */
+  isLoginBilled?: boolean;
   /** Why whoever asks may not be served by this one; undefined where he may. */
   forbids?(target: Target): string | undefined;
 }
@@ -87,8 +93,9 @@ export function forbid(target: Target, facts: ModelFacts | undefined, purse: Pur
 /** An unknown price is not zero, except where nobody is paid: on this machine, or under a name that says free. */
 function refuseMoney(target: Target, facts: ModelFacts | undefined, purse: Purse): Skip | undefined {
   if (purse.allowPaid && purse.spent === undefined) return undefined;
-  if (isFree(target, facts)) return undefined;
-  const price = facts?.usd === undefined ? "its price is unknown" : "it costs money";
+  const isCosting = costs(target, facts, purse);
+  if (isCosting === false) return undefined;
+  const price = isCosting === undefined ? "its price is unknown" : "it costs money";
   if (!purse.allowPaid) return { target, reason: `${price}, and budgets.allow_paid is off`, kind: "billing" };
   const { spent } = purse;
   if (spent === undefined) return undefined;
@@ -97,8 +104,12 @@ function refuseMoney(target: Target, facts: ModelFacts | undefined, purse: Purse
   return { target, reason: `${price}, and ${reason}`, kind: "billing", isBudget: true, ...back };
 }
 
-function isFree({ provider, model, credential }: Target, facts: ModelFacts | undefined): boolean {
-  // The agent's own login is the user's own account.
-  if (credential === "client" || provider.keySource === undefined) return true;
-  return isPaid(model, facts) === false;
+/** By the token; undefined where nobody says. */
+function costs(target: Target, facts: ModelFacts | undefined, purse: Purse): boolean | undefined {
+  const { provider, model, credential } = target;
+  // The agent's own login is a plan; where it is a key, its tokens are billed and count like any others.
+  if (credential === "client" && purse.isLoginBilled !== true) return false;
+  const said = purse.configured?.(target);
+  if (said !== undefined) return said.kind === "list" && (said.rates.input > 0 || said.rates.output > 0);
+  return isUnpaid(provider) ? false : isPaid(model, facts);
 }

@@ -3,7 +3,7 @@
 import { dirname } from "node:path";
 import { Lessons } from "../../providers/lessons.ts";
 import { parseModelReference, renderModelReference } from "../../providers/model-reference.ts";
-import { buildProviders, keyReader, type Providers } from "../../providers/registry.ts";
+import { buildProviders, keyReader, type Providers, secretName } from "../../providers/registry.ts";
 import type { Fetch } from "../../providers/upstream.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Env } from "../config/paths.ts";
@@ -48,6 +48,7 @@ import { Housekeeping } from "./housekeeping.ts";
 import { describeKey, type Key, Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { Metrics } from "./metrics.ts";
+import { isApiKey } from "./open-entry.ts";
 import { OpenRouterAccount } from "./openrouter-account.ts";
 import { OverflowBrake } from "./overflow-brake.ts";
 import { PriceTags } from "./price-tags.ts";
@@ -236,12 +237,14 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     keyOf: (id) => keyring.get(id),
     log: (line) => input.log(line, { level: "warn" }),
   });
-  /** What was used before, where anybody is limited: nothing is counted where nobody is. */
-  const lookUpSpent = async ({ budgets: limits }: Config) => {
+  /** What was used before, where anybody is limited: nothing is counted where nobody is. @param before what was limited until now */
+  const lookUpSpent = async ({ budgets: limits }: Config, before?: Config["budgets"]) => {
     const { db } = input.store;
+    // What has been counted stands: the ledger may be off, or its disk full.
+    const isCounted = before !== undefined && hasLimits(before);
     const isWanted = hasLimits(limits) || keyring.list().some(({ budget }) => budget !== undefined);
-    if (isWanted) budgets.restoreDay(await spentSince(db, startOfDay(now())));
-    if (hasLimit(limits.per_session)) {
+    if (isWanted && !isCounted) budgets.restoreDay(await spentSince(db, startOfDay(now())));
+    if (hasLimit(limits.per_session) && !(isCounted && hasLimit(before.per_session))) {
       budgets.restoreSessions(await sessionsSince(db, now() - sessionMemoryMs, maxSessions));
     }
   };
@@ -291,6 +294,10 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       today.priced(row);
       budgets.priced(row);
     },
+    onLeftPriced: (attempt, request) => {
+      today.pricedLeft(attempt, request);
+      budgets.pricedLeft(attempt, request);
+    },
     log: input.log,
   });
   repricing.start();
@@ -299,7 +306,16 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
     const { allow_paid: allowPaid } = routing.config.budgets;
     const spent = caller === undefined ? budgets.judge(undefined).spent : caller.spent;
     const key = caller?.grant;
-    return { allowPaid, ...(spent !== undefined && { spent }), ...(key?.models !== undefined && forbidBy(key)) };
+    return {
+      allowPaid,
+      isLoginBilled: isApiKey(caller?.key),
+      configured: ({ provider, model }) => {
+        const reference = renderModelReference({ provider: provider.id, model });
+        return Object.hasOwn(routing.config.prices, reference) ? priceOf(reference) : undefined;
+      },
+      ...(spent !== undefined && { spent }),
+      ...(key?.models !== undefined && forbidBy(key)),
+    };
   };
   const listProblems = () => [
     ...problems,
@@ -441,7 +457,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       takeRules(loaded);
       if (Bun.deepEquals(before.config.budgets, loaded.config.budgets)) return;
       await ledger.flush();
-      await lookUpSpent(loaded.config);
+      await lookUpSpent(loaded.config, before.config.budgets);
     },
     providers: () => routing.providers,
     ruleHits: () => hits.list(),
@@ -472,9 +488,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
 function listSecrets(providers: Providers): string[] {
   return [...providers.values()].flatMap(({ keys, headers }) => [
     ...keys.map(({ value }) => value),
-    ...Object.entries(headers).flatMap(([name, value]) =>
-      /auth|key|token|secret|passw|credential|cookie/i.test(name) ? [value] : [],
-    ),
+    ...Object.entries(headers).flatMap(([name, value]) => (secretName.test(name) ? [value] : [])),
   ]);
 }
 

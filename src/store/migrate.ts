@@ -8,6 +8,7 @@ import compression from "../../migrations/0002_compression.sql" with { type: "te
 import usage from "../../migrations/0003_usage.sql" with { type: "text" };
 import keys from "../../migrations/0004_keys.sql" with { type: "text" };
 import captures from "../../migrations/0005_captures.sql" with { type: "text" };
+import left from "../../migrations/0006_left.sql" with { type: "text" };
 import journal from "../../migrations/meta/_journal.json";
 
 /** The text of each migration by its tag in drizzle-kit's journal. */
@@ -18,6 +19,7 @@ const texts: Readonly<Record<string, string>> = {
   "0003_usage": usage,
   "0004_keys": keys,
   "0005_captures": captures,
+  "0006_left": left,
 };
 
 function embeddedMigrations(): MigrationMeta[] {

@@ -3,7 +3,7 @@
  * database fits later. A row and its part of the sums are written in one transaction.
  */
 
-import { and, desc, eq, gt, isNotNull, isNull, lt } from "drizzle-orm";
+import { and, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { Additions } from "./rollup.ts";
 import { type AttemptRow, attempts, type RequestRow, requests } from "./schema.ts";
@@ -31,6 +31,20 @@ export interface RequestQueries {
   unpricedOf(servedBy: string, before: string, limit: number): Promise<RequestRow[]>;
   /** Puts costs into rows that have none. @returns those that it was told to, and did */
   setCosts(rows: readonly PricedRow[]): Promise<RequestRow[]>;
+  /** As `nextUnpriced`, of answers that were left and that their upstream has counted. */
+  nextUnpricedLeft(after: string): Promise<string | undefined>;
+  /** Those of it, the newest first, up to so many. */
+  unpricedLeftOf(reference: string, limit: number): Promise<AttemptRow[]>;
+  /** As `setCosts`; each with its request. */
+  setLeftCosts(rows: readonly PricedAttempt[]): Promise<PricedLeft[]>;
+}
+
+/** An attempt's columns that tell its cost. */
+export type PricedAttempt = Pick<AttemptRow, "requestId" | "number" | "costUsd" | "pricing">;
+
+export interface PricedLeft {
+  attempt: AttemptRow;
+  request: RequestRow;
 }
 
 /** A request's columns that tell its cost. */
@@ -141,8 +155,50 @@ export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
         return done;
       });
     },
+    async nextUnpricedLeft(after) {
+      const row = db
+        .select({ reference: answeredBy })
+        .from(attempts)
+        .where(and(isLeftUnpriced, gt(answeredBy, after)))
+        .orderBy(answeredBy)
+        .limit(1)
+        .get();
+      return row?.reference;
+    },
+    async unpricedLeftOf(reference, limit) {
+      return db
+        .select()
+        .from(attempts)
+        .where(and(isLeftUnpriced, eq(answeredBy, reference)))
+        .orderBy(desc(attempts.requestId), desc(attempts.number))
+        .limit(limit)
+        .all();
+    },
+    async setLeftCosts(rows) {
+      const { write } = await prepared();
+      return db.transaction(() => {
+        const additions = new Additions();
+        const done: PricedLeft[] = [];
+        for (const { requestId, number, ...cost } of rows) {
+          const isIt = and(eq(attempts.requestId, requestId), eq(attempts.number, number));
+          const before = db.select().from(attempts).where(and(isIt, isLeftUnpriced)).get();
+          const request = findRequest(requestId);
+          if (before === undefined || request === undefined) continue;
+          db.update(attempts).set(cost).where(isIt).run();
+          const attempt = { ...before, ...cost };
+          additions.replaceLeft(request, before, attempt);
+          done.push({ attempt, request });
+        }
+        write(additions);
+        return done;
+      });
+    },
   };
 }
 
 /** In the words of the index on these rows. */
 const isUnpriced = and(isNotNull(requests.servedBy), isNull(requests.costUsd));
+
+/** In the words of the index on these attempts. */
+const answeredBy = sql<string>`"provider" || ':' || "model"`;
+const isLeftUnpriced = and(isNotNull(attempts.outputTokens), isNull(attempts.costUsd));

@@ -98,7 +98,15 @@ export class Additions {
   addLeft(row: RequestRow, attempt: AttemptRow): void {
     if (!isKnown(attempt.outputTokens)) return;
     for (const sums of [this.#usageOf(row, `${attempt.provider}:${attempt.model}`), this.#sessionOf(row)]) {
-      addAttempt(sums, attempt);
+      addAttempt(sums, attempt, 1);
+    }
+  }
+
+  /** The same answer, whose cost has become known. */
+  replaceLeft(row: RequestRow, before: AttemptRow, after: AttemptRow): void {
+    for (const sums of [this.#usageOf(row, `${after.provider}:${after.model}`), this.#sessionOf(row)]) {
+      addAttempt(sums, before, -1);
+      addAttempt(sums, after, 1);
     }
   }
 
@@ -148,13 +156,14 @@ export class Additions {
   }
 }
 
-/** An attempt whose answer was left, if its upstream has counted it. */
-export function addAttempt(sums: Sums, attempt: AttemptRow): void {
+/** An attempt whose answer was left, if its upstream has counted it. @param sign -1 takes it away again */
+export function addAttempt(sums: Sums, attempt: AttemptRow, sign: 1 | -1): void {
   if (!isKnown(attempt.outputTokens)) return;
-  addTokens(sums, attempt, 1);
-  sums.costUsd += attempt.costUsd ?? 0;
-  sums.leftUsd += attempt.costUsd ?? 0;
-  if (!isKnown(attempt.costUsd)) sums.unpriced++;
+  addTokens(sums, attempt, sign);
+  if (isKnown(attempt.costUsd)) {
+    sums.costUsd += sign * attempt.costUsd;
+    sums.leftUsd += sign * attempt.costUsd;
+  } else sums.unpriced += sign;
 }
 
 /** Spelt out, since it is done several times for every request. @param sign -1 takes it away again */

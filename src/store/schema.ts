@@ -120,7 +120,13 @@ export const attempts = sqliteTable(
     costUsd: real("cost_usd"),
     pricing: text({ enum: pricings }),
   },
-  (table) => [primaryKey({ columns: [table.requestId, table.number] })],
+  (table) => [
+    primaryKey({ columns: [table.requestId, table.number] }),
+    // Those that a price is waited for.
+    index("attempts_unpriced")
+      .on(sql`("provider" || ':' || "model")`)
+      .where(sql`${table.outputTokens} is not null and ${table.costUsd} is null`),
+  ],
 );
 
 /** What is out of order, so that a restart changes nothing: models, keys, accounts, providers, shared pools. */

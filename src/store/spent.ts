@@ -15,7 +15,7 @@ export interface Spent {
   lastAt: number;
 }
 
-/** Those that were begun since then (ms since 1970) and have ended, by agent and key; several rows may be of the same. */
+/** Of those that were begun since then (ms since 1970), what is over, by agent and key; several rows may be of the same. */
 export async function spentSince(db: BunSQLiteDatabase, since: number): Promise<Spent[]> {
   const by = { agent: requests.agent, keyId: requests.keyId };
   const asked = db
@@ -79,13 +79,9 @@ function hasAsked(since: number): SQL | undefined {
   return and(gte(requests.id, firstIdOf(since)), ne(requests.status, "pending"), gt(requests.attempts, 0));
 }
 
-/** Tokens stand only in attempts that were left and are billed all the same. */
+/** Tokens stand only in attempts that were left and are billed all the same, at once, however long the request goes on. */
 function isLeft(since: number): SQL | undefined {
-  return and(
-    gte(attempts.requestId, firstIdOf(since)),
-    isNotNull(attempts.outputTokens),
-    ne(requests.status, "pending"),
-  );
+  return and(gte(attempts.requestId, firstIdOf(since)), isNotNull(attempts.outputTokens));
 }
 
 function firstIdOf(since: number): string {

@@ -169,26 +169,32 @@ function compareSums(client: Database): string[] {
   const rows = client
     .query(
       `WITH ended AS (
-         SELECT started_at / 86400000 AS day, count(*) AS requests, coalesce(sum(output_tokens), 0) AS output
+         SELECT started_at / 86400000 AS day, count(*) AS requests, coalesce(sum(output_tokens), 0) AS output,
+           coalesce(sum(cost_usd), 0.0) AS usd
          FROM requests WHERE status <> 'pending' GROUP BY day
        ), left_over AS (
-         SELECT r.started_at / 86400000 AS day, coalesce(sum(a.output_tokens), 0) AS output
+         SELECT r.started_at / 86400000 AS day, coalesce(sum(a.output_tokens), 0) AS output,
+           coalesce(sum(a.cost_usd), 0.0) AS usd
          FROM attempts a JOIN requests r ON r.id = a.request_id GROUP BY day
        ), sums AS (
-         SELECT day, sum(requests) AS requests, sum(output_tokens) AS output FROM usage_days GROUP BY day
+         SELECT day, sum(requests) AS requests, sum(output_tokens) AS output, sum(cost_usd) AS usd
+         FROM usage_days GROUP BY day
        )
        SELECT ended.day, ended.requests, coalesce(sums.requests, 0),
-         ended.output + coalesce(left_over.output, 0), coalesce(sums.output, 0)
+         ended.output + coalesce(left_over.output, 0), coalesce(sums.output, 0),
+         ended.usd + coalesce(left_over.usd, 0), coalesce(sums.usd, 0)
        FROM ended LEFT JOIN sums USING (day) LEFT JOIN left_over USING (day)
        WHERE ended.day > (SELECT min(started_at) / 86400000 FROM requests)`,
     )
-    .values() as [number, number, number, number, number][];
-  return rows.flatMap(([day, requests, summed, output, summedOutput]) => {
-    if (requests === summed && output === summedOutput) return [];
+    .values() as [number, number, number, number, number, number, number][];
+  return rows.flatMap(([day, requests, summed, output, summedOutput, usd, summedUsd]) => {
     const date = new Date(day * 86_400_000).toISOString().slice(0, 10);
-    return [
-      `${date}: ${requests} requests and ${output} output tokens, but the sums say ${summed} and ${summedOutput}`,
-    ];
+    const isSame = requests === summed && output === summedOutput;
+    const counts = `${requests} requests and ${output} output tokens, but the sums say ${summed} and ${summedOutput}`;
+    // Added up in another order, parts of a cent differ in their last digits.
+    const costsSame = Math.abs(usd - summedUsd) <= 1e-9 * Math.max(1, usd, requests);
+    const costs = `requests and left answers cost $${usd.toFixed(6)}, but the sums say $${summedUsd.toFixed(6)}`;
+    return [...(isSame ? [] : [`${date}: ${counts}`]), ...(costsSame ? [] : [`${date}: ${costs}`])];
   });
 }
 

@@ -211,7 +211,7 @@ describe("Budgets", () => {
     const row: RequestRow = {
       id: "r",
       startedAt: clock.now,
-      status: "completed",
+      status: "pending",
       protocol: "chat",
       streamed: false,
       modelRequested: "m",
@@ -230,10 +230,43 @@ describe("Budgets", () => {
     budgets.attempted({ ...attempt, inputTokens: 1, outputTokens: 2, costUsd: 0.25 }, row);
     expect(budgets.list()).toMatchObject([{ used: { usd: 0.25, tokens: 3, requests: 0 } }]);
     expect(budgets.judge(anybody).note).toMatch(/^soft; tokens 3 of 3; /);
+    row.status = "completed";
     budgets.ended(row);
     budgets.priced({ ...row, costUsd: 0.75, inputTokens: 9 });
     expect(budgets.list()).toMatchObject([{ used: { usd: 1, tokens: 3, requests: 1 } }]);
     expect(budgets.judge(anybody).refusal?.message).toContain("$1.00 of $1");
+  });
+
+  test("a request counts whose client left while the first model was being asked", () => {
+    const { budgets } = setUp({ per_day: { hard_requests: 1 } });
+    const row: RequestRow = {
+      id: "r",
+      startedAt: midnight,
+      status: "aborted",
+      protocol: "chat",
+      streamed: true,
+      modelRequested: "m",
+      attempts: 0,
+    };
+    const attempt: AttemptRow = {
+      requestId: "r",
+      number: 1,
+      provider: "p",
+      model: "m",
+      protocol: "chat",
+      startedAt: midnight,
+      durationMs: 1,
+      failureKind: "aborted",
+    };
+    const used = () => budgets.list()[0]?.used.requests;
+    budgets.ended(row);
+    expect(used()).toBe(0);
+    row.attempts = 1;
+    budgets.attempted(attempt, row);
+    // A second one of the same request, and what the first has cost, are no other requests.
+    budgets.attempted({ ...attempt, number: 2 }, row);
+    budgets.attempted({ ...attempt, outputTokens: 1 }, row);
+    expect(used()).toBe(1);
   });
 
   test("goes on from what the ledger says", () => {

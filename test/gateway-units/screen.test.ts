@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { ModelFacts } from "../../providers/model-facts.ts";
+import type { Target } from "../../src/gateway/router.ts";
 import { type Facts, type Needs, type Purse, screen } from "../../src/gateway/screen.ts";
+import type { Price } from "../../src/models/prices.ts";
 import { referenceOf, targetOf } from "./targets.ts";
 
 const known: Record<string, ModelFacts> = {
@@ -40,6 +42,13 @@ function run(names: readonly string[], ask: Ask, purse = open) {
     skipped: Object.fromEntries(skipped.map(({ target, reason }) => [target.model, reason])),
   };
 }
+
+const listed = (input: number, output: number): Price => ({
+  kind: "list",
+  source: "config",
+  at: null,
+  rates: { input, output, cacheRead: null, cacheWrite: null },
+});
 
 describe("what a request needs", () => {
   test.each<[name: string, ask: Ask, candidates: string[], asked: string[], skipped: Record<string, string>]>([
@@ -124,6 +133,28 @@ describe("money", () => {
   test("is no matter for the agent's own login", () => {
     const own = targetOf("anthropic:claude", { credential: "client" });
     expect(screen([own], needsOf({}), factsOf, noPaid).asked).toEqual([own]);
+  });
+
+  test("is one where that login is a key whose tokens are billed", () => {
+    const [dear, free] = ["openrouter:small", "openrouter:free:free"].map((name) =>
+      targetOf(name, { credential: "client" }),
+    ) as [Target, Target];
+    const { asked, skipped } = screen([dear, free], needsOf({}), factsOf, { ...spent, isLoginBilled: true });
+    expect([asked, skipped.map(({ reason }) => reason)]).toEqual([
+      [free],
+      ["it costs money, and today's budget is spent"],
+    ]);
+  });
+
+  test.each<[candidate: string, price: Price, reason: string | undefined]>([
+    ["small", { kind: "free", source: "config", at: null }, undefined],
+    ["unheard-of", { kind: "plan", source: "config", at: null }, undefined],
+    ["unheard-of", listed(0, 0), undefined],
+    ["unheard-of", listed(0, 1), "it costs money, and budgets.allow_paid is off"],
+    ["mybox:m", listed(1, 0), "it costs money, and budgets.allow_paid is off"],
+  ])("goes by the config's price before any list: %s, %p", (candidate, price, reason) => {
+    const { skipped } = run([candidate], {}, { ...noPaid, configured: () => price });
+    expect(Object.values(skipped)[0]).toBe(reason as string);
   });
 
   test("is never spent to have somebody to ask, and tells when it may be again", () => {

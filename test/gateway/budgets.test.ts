@@ -163,6 +163,22 @@ describe("beyond a hard limit", () => {
     expect(servedBy(await ask(gateway))).toBe("openrouter:v/free:free");
   });
 
+  test("another limit forgets nothing of what was counted, where the ledger is off too", async () => {
+    const off = (budgets: JsonObject) => ({ ...setup(budgets), config: { budgets, ledger: { enabled: false } } });
+    const limits = { per_day: { hard_requests: 1 }, per_session: { hard_requests: 5 } };
+    await using gateway = await startTestGateway(off(limits));
+    const session = { "session-id": "s1" };
+    expect((await ask(gateway, "chat", session)).status).toBe(200);
+    const reload = async (budgets: JsonObject) => {
+      const config = parseConfig(buildConfig(gateway.upstream.port, off(budgets)), "test");
+      await gateway.gateway.reload({ config, path: undefined, notices: [] }, { tierLetters: {} });
+    };
+    await reload({ ...limits, per_day: { hard_requests: 1, hard_tokens: 1e9 } });
+    expect((await ask(gateway, "chat", session)).text).toContain("today's budget is used up: 1 of 1 requests");
+    await reload({ per_session: { hard_requests: 1 } });
+    expect((await ask(gateway, "chat", session)).text).toContain("this session's budget is used up: 1 of 1 requests");
+  });
+
   test("one session's end is no other's, whether a launch or the agent names it", async () => {
     await using gateway = await startTestGateway(setup({ per_session: { hard_requests: 1 } }));
     const launch = (id: string) => ({ authorization: `Bearer xx-xip-${id}` });

@@ -243,7 +243,7 @@ test("a price that appears later is put on what was answered before, in the rows
   }
   const status = (await (await fetch(`${gateway.url}/admin/status`)).json()) as { today: JsonObject };
   expect(status.today).toMatchObject({ requests: 3, cost_usd: total, unpriced_requests: 0 });
-  await eventually("a word", () => gateway.lines.includes("3 requests without a price have one now"));
+  await eventually("a word", () => gateway.lines.includes("3 answers without a price have one now"));
 }, 15_000);
 
 test("a launch tells where its requests come from, and its tier", async () => {

@@ -50,10 +50,13 @@ test("adds up what was used, by agent and key and by session, with what was left
     },
     { ...attempt, requestId: first.id, number: 2 },
   ];
+  const underWay = request(5, day + 5, { agent: "x", status: "pending" });
+  attempts.push({ ...attempt, requestId: underWay.id, number: 1, failureKind: "empty", costUsd: 1, outputTokens: 7 });
   await requestQueries(db).save(rows, attempts);
   const none = { usd: 0, tokens: 0, requests: 0 };
   expect(await spentSince(db, day)).toEqual([
     { ...none, agent: "c", keyId: "k1", usd: 0.125, tokens: 3, lastAt: day + 1 },
+    { ...none, agent: "x", keyId: null, usd: 1, tokens: 7, lastAt: day + 5 },
     { agent: null, keyId: null, usd: 0, tokens: 0, requests: 1, lastAt: day + 6 },
     { agent: "c", keyId: "k1", usd: 0.5, tokens: 30, requests: 2, lastAt: day + 2 },
     { agent: "x", keyId: null, usd: 0.25, tokens: 0, requests: 1, lastAt: day + 3 },

@@ -367,6 +367,17 @@ describe("clutch db check", () => {
     expect((await runClutch(home, ["db", "check"])).stdout).toContain("\nok");
   });
 
+  test("finds a cost that the sums do not have, of a left answer too", async () => {
+    const { home, database } = makeHome();
+    const rows = Array.from({ length: 300 }, (_, at) => rowOf(at % 3, { costUsd: 0.1 + at / 7e5 }));
+    await fill(database, rows);
+    const check = async () => JSON.parse((await runClutch(home, ["db", "check", "--json"])).stdout).problems;
+    expect(await check()).toEqual([]);
+    const left = rows.find(({ startedAt }) => startedAt > now - 1.5 * dayMs)?.id;
+    look(database, `UPDATE attempts SET cost_usd = 0.01 WHERE request_id = '${left}'`);
+    expect(await check()).toEqual([expect.stringMatching(/cost \$10\.\d+, but the sums say \$10\.\d+$/)]);
+  });
+
   test("finds sums that are not those of the requests, and a file that is damaged", async () => {
     const { home, database } = makeHome();
     await fill(

@@ -19,18 +19,36 @@ export function decodeUsage(usage: Json | undefined): Usage | undefined {
     readCount(usage["cached_tokens"]) ??
     0;
   const cacheWrite = readCount(inputDetails["cache_write_tokens"]) ?? 0;
-  const reasoning = readCount(outputDetails["reasoning_tokens"]) ?? 0;
   const written = completion ?? 0;
-  // xAI leaves reasoning out of completion_tokens; only its total shows that (32 + 9 + 94 = 135).
-  const isReasoningApart = reasoning > 0 && usage["total_tokens"] === (prompt ?? 0) + written + reasoning;
+  const told = readCount(outputDetails["reasoning_tokens"]);
+  const apart = countApart(usage, prompt, written, cacheRead + cacheWrite, told);
   return {
     input: Math.max(0, (prompt ?? 0) - cacheRead - cacheWrite),
     cacheRead,
     cacheWrite,
-    output: isReasoningApart ? written + reasoning : written,
-    reasoning,
+    output: written + apart,
+    reasoning: told ?? apart,
     costUsd: readBill(usage),
   };
+}
+
+/**
+ * Reasoning that `completion_tokens` leaves out, although it is billed as output; only the total shows that. xAI names it
+ * beside (32 + 9 + 94 = 135); Gemini does not name it at all (9 + 1 = 103: {@link https://discuss.ai.google.dev/t/127400}).
+ * @param cached what a server could have left out of `prompt_tokens` in the same way
+ */
+function countApart(
+  usage: JsonObject,
+  prompt: number | undefined,
+  written: number,
+  cached: number,
+  told: number | undefined,
+): number {
+  const total = readCount(usage["total_tokens"]);
+  if (total === undefined || prompt === undefined) return 0;
+  const rest = total - prompt - written;
+  const isReasoning = told === undefined ? rest !== cached : rest === told;
+  return rest > 0 && isReasoning ? rest : 0;
 }
 
 export function encodeUsage(usage: Usage): JsonObject {

@@ -136,6 +136,38 @@ describe("decodeResponse()", () => {
       },
       { input: 32, output: 103, reasoning: 94 },
     ],
+    [
+      "Gemini's thoughts, which only the total has",
+      { prompt_tokens: 9, completion_tokens: 3, total_tokens: 105 },
+      { input: 9, output: 96, reasoning: 93 },
+    ],
+    ["Gemini's thoughts alone", { prompt_tokens: 9, total_tokens: 103 }, { input: 9, output: 94, reasoning: 94 }],
+    [
+      "Gemini's thoughts beside its cache",
+      {
+        prompt_tokens: 90,
+        completion_tokens: 3,
+        total_tokens: 193,
+        prompt_tokens_details: { cached_tokens: 80 },
+      },
+      { input: 10, cacheRead: 80, output: 103, reasoning: 100 },
+    ],
+    [
+      "a total that has the cache once more",
+      { prompt_tokens: 90, completion_tokens: 3, total_tokens: 173, prompt_tokens_details: { cached_tokens: 80 } },
+      { input: 10, cacheRead: 80, output: 3 },
+    ],
+    [
+      "a total that is more than its parts, of which reasoning is none",
+      {
+        prompt_tokens: 9,
+        completion_tokens: 3,
+        total_tokens: 20,
+        completion_tokens_details: { reasoning_tokens: 0 },
+      },
+      { input: 9, output: 3 },
+    ],
+    ["a total that is too small", { prompt_tokens: 9, completion_tokens: 3, total_tokens: 3 }, { input: 9, output: 3 }],
     ["nulls", { prompt_tokens: 7, completion_tokens: null, prompt_tokens_details: null }, { input: 7 }],
   ];
   test.each(usages)("usage: %s", (_, usage, expected) => {

@@ -1,0 +1,1 @@
+CREATE INDEX `attempts_unpriced` ON `attempts` (("provider" || ':' || "model")) WHERE "attempts"."output_tokens" is not null and "attempts"."cost_usd" is null;
