@@ -7,6 +7,7 @@ import { ClutchError } from "../src/errors.ts";
 import { type BreakerReport, renderBreakers, reportBreakers } from "../src/explain/breakers.ts";
 import { matchCircuits, nameCircuit } from "../src/explain/circuit-names.ts";
 import { fromRow } from "../src/gateway/circuit-saver.ts";
+import { asPlainLine } from "../src/plain-line.ts";
 import type { CircuitRow } from "../src/store/schema.ts";
 import { paint } from "./paint.ts";
 import { askGateway, describeSource } from "./running-gateway.ts";
@@ -34,7 +35,7 @@ export async function resetBreakers(match: string, flags: BreakersFlags, env: En
     : await resetInLedger(match, homes, env, answer.reason);
   const isMissed = reset.length === 0 && left.length > 0;
   if (flags.json === true) console.log(JSON.stringify({ reset, breakers: left }, null, 2));
-  else if (reset.length > 0) console.log(`will be tried again: ${reset.map(nameCircuit).join(", ")}`);
+  else if (reset.length > 0) console.log(asPlainLine(`will be tried again: ${reset.map(nameCircuit).join(", ")}`));
   else if (isMissed) {
     const names = left.map(({ what }) => what).join(", ");
     throw new ClutchError("failed", `nothing that is out of order matches ${JSON.stringify(match)}`, {

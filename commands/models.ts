@@ -7,6 +7,7 @@ import type { ModelFacts } from "../providers/model-facts.ts";
 import { buildProviders, keyReader } from "../providers/registry.ts";
 import { readConfigFile } from "../src/config/file.ts";
 import { loadConfig } from "../src/config/load.ts";
+import { maskValue } from "../src/config/mask.ts";
 import { type Env, resolveHomes } from "../src/config/paths.ts";
 import { ClutchError } from "../src/errors.ts";
 import { exemptLoopback, fetchDirectly } from "../src/loopback-direct.ts";
@@ -29,6 +30,7 @@ import { type Measured, type MeasuredModels, measuredMs, type RankedModel, rankM
 import { scanPath } from "../src/models/scan.ts";
 import { describeWorld, type ModelWorld } from "../src/models/world.ts";
 import { nearest } from "../src/nearest.ts";
+import { asPlainLine } from "../src/plain-line.ts";
 import { readMeasured } from "../src/store/measured.ts";
 
 export interface ModelsFlags {
@@ -119,7 +121,7 @@ async function refresh(place: ModelPlace, world: ModelWorld): Promise<string[]> 
     return ["none of the configured providers has a list that can be fetched: using the list of this version"];
   }
   const startedAtMs = Date.now();
-  for (const url of Object.values(wanted)) console.error(`fetching ${url} ...`);
+  for (const url of Object.values(wanted)) console.error(`fetching ${maskValue(url)} ...`);
   const refreshed = await refreshLists(place.cacheDir, wanted, world.listed, fetch, Date.now);
   const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(1);
   for (const { list, outcome } of refreshed) {
@@ -211,7 +213,8 @@ function modelJson(rank: number, row: RankedModel, { lists }: Knowledge, { refer
 
 function renderTable(rows: readonly Ranked[], total: number, { known, world, tiers, notes }: Scene): string {
   const head = ["#", "model", "window", "output", "tools", "vision", "$ in/out per M", "success", "listed"];
-  const cells = rows.map(({ rank, provider, model, facts, measured }) => [
+  // Names are as their lists have them, which anybody may have written.
+  const rowsOfCells = rows.map(({ rank, provider, model, facts, measured }) => [
     String(rank),
     world.reference(provider, model) + (facts.expires === undefined ? "" : ` (until ${facts.expires})`),
     renderWindow(facts),
@@ -222,6 +225,7 @@ function renderTable(rows: readonly Ranked[], total: number, { known, world, tie
     measured === undefined ? "-" : `${Math.round(successOf(measured) * 100)}% of ${measured.served + measured.failed}`,
     renderAge(known.lists[provider]),
   ]);
+  const cells = rowsOfCells.map((row) => row.map(asPlainLine));
   const widths = [...head.keys()].map((column) => Math.max(...[head, ...cells].map((row) => row[column]?.length ?? 0)));
   const isNumber = (column: number) => column === 0 || column === 2 || column === 3;
   const line = (row: readonly string[]) =>
@@ -233,9 +237,9 @@ function renderTable(rows: readonly Ranked[], total: number, { known, world, tie
   const more = rows.length < total ? [`${rows.length} of ${total}: --limit ${total} shows all`] : [];
   const letters = (["m", "f"] as const).map((letter) => {
     const { model, reason = "by launcher.tiers" } = tiers[letter];
-    return `tier ${letter}  ${model} (${reason})`;
+    return asPlainLine(`tier ${letter}  ${model} (${reason})`);
   });
-  return [...table, ...more, "", ...letters, ...notes.map((note) => pc.yellow(note))].join("\n");
+  return [...table, ...more, "", ...letters, ...notes.map((note) => pc.yellow(asPlainLine(note)))].join("\n");
 }
 
 function successOf({ served, failed }: Measured): number {
@@ -292,9 +296,9 @@ function check(scene: Scene, isJson: boolean): number {
   } else {
     const unchecked = world.pins.length - checked;
     const rest = unchecked === 0 ? "" : `, ${unchecked} more are of providers without a fresh list`;
-    for (const drift of drifts) console.log(pc.yellow(renderDrift(drift)));
+    for (const drift of drifts) console.log(pc.yellow(asPlainLine(renderDrift(drift))));
     console.log(`${checked} models of the config checked, ${drifts.length} changed${rest}`);
-    for (const note of notes) console.log(pc.yellow(note));
+    for (const note of notes) console.log(pc.yellow(asPlainLine(note)));
   }
   return drifts.length > 0 ? driftStatus : 0;
 }

@@ -42,6 +42,7 @@ import {
   renderLaunches,
   renderLaunchesJson,
 } from "../src/lifecycle/resume.ts";
+import { asPlainLine } from "../src/plain-line.ts";
 import { becomeCommand, becomeShowing, hasTerminal, isInsideTmux } from "./run.ts";
 
 export interface ResumeFlags {
@@ -195,7 +196,7 @@ async function bringOneBack({ record, state }: JudgedLaunch, context: Context): 
 
 async function bringAllBack(launches: readonly JudgedLaunch[], context: Context): Promise<number> {
   const { returns, obstacles } = await planAll(launches, context.world);
-  for (const line of obstacles) console.error(`clutch: ${line}`);
+  for (const line of obstacles) console.error(`clutch: ${asPlainLine(line)}`);
   if (returns.length === 0) {
     if (obstacles.length === 0) console.log("nothing died");
     return obstacles.length === 0 ? 0 : 1;
@@ -260,7 +261,7 @@ async function startDetached(
       throw error;
     }
     opened.push(record);
-    console.log(`${record.id}  ${describeAgent(record)} in ${record.cwd}: ${plan.runs.join(" ")}`);
+    console.log(asPlainLine(`${record.id}  ${describeAgent(record)} in ${record.cwd}: ${plan.runs.join(" ")}`));
   }
   await Bun.sleep(firstMomentMs);
   const started = opened.filter((record) => !hasFailedAtOnce(record, guard));

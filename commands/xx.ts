@@ -33,6 +33,7 @@ import { chooseFront, type Front } from "../src/lifecycle/front.ts";
 import { type LaunchNote, launchNotePath } from "../src/lifecycle/launch-notes.ts";
 import { isStrangersPort } from "../src/lifecycle/port-owner.ts";
 import { type LaunchModels, readLaunchModels } from "../src/models/launch-models.ts";
+import { asPlainLine } from "../src/plain-line.ts";
 
 /** The system gives one argument 128 KiB; a prompt from stdin becomes one. */
 const maxPromptBytes = 128_000;
@@ -284,7 +285,7 @@ async function startChain(url: string, homes: Homes, env: Env): Promise<void> {
 
 /** To stderr: stdout is the agent's. */
 function tell(line: string): void {
-  console.error(`xx: ${line}`);
+  console.error(`xx: ${asPlainLine(line)}`);
 }
 
 async function readSettings(homes: Homes, env: Env, known: LaunchModels | undefined): Promise<LauncherSettings> {

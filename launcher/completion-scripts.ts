@@ -6,6 +6,7 @@
  * ends in a space, and one that more letters may follow does not. Fish adds spaces by rules of its own, so it gets none.
  */
 
+import { asPlainLine } from "../src/plain-line.ts";
 import type { Candidate } from "./completion.ts";
 import type { Shell } from "./shells.ts";
 
@@ -18,7 +19,7 @@ export function renderCandidates(candidates: readonly Candidate[], shell: Shell)
     .filter(({ value }) => plainWord.test(value))
     .map(({ value, description, isOpen }) => {
       const space = shell === "fish" || isOpen === true ? "" : " ";
-      const told = shell === "bash" ? "" : `\t${description.replace(/\s+/g, " ")}`;
+      const told = shell === "bash" ? "" : `\t${asPlainLine(description).replace(/\s+/g, " ")}`;
       return `${value}${space}${told}\n`;
     })
     .join("");

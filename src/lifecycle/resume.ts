@@ -2,6 +2,7 @@
 
 import { ClutchError, renderError } from "../errors.ts";
 import { agentNames, isAgentLetter } from "../launch-code.ts";
+import { asPlainLine } from "../plain-line.ts";
 import { renderElapsed } from "./elapsed.ts";
 import { judgeLaunch, type Launch, type LaunchRecord, type LaunchState, type Surroundings } from "./launches.ts";
 
@@ -143,7 +144,9 @@ function shortenCommand(command: readonly string[]): string {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
-function renderTable(rows: readonly (readonly string[])[]): string[] {
+/** Folders and prompts may hold what terminals obey. */
+function renderTable(cells: readonly (readonly string[])[]): string[] {
+  const rows = cells.map((row) => row.map(asPlainLine));
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return rows.map((row) =>
     row

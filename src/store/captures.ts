@@ -1,5 +1,6 @@
 /** The queries on captured bodies; there is no SQL elsewhere. */
 
+import { zstdDecompressSync } from "node:zlib";
 import { desc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Protocol } from "../protocols/chat.ts";
@@ -103,6 +104,15 @@ function pack(text: string | undefined): Buffer | null {
   return text === undefined ? null : Buffer.from(Bun.zstdCompressSync(Buffer.from(text)));
 }
 
+/** Much more than any that is kept: a ledger that somebody else has made may hold a few bytes that expand to all memory. */
+const maxUnpackedBytes = 64 * 1024 * 1024;
+
+/** Undefined also for what is none of ours. */
 function unpack(bytes: Buffer | null): string | undefined {
-  return bytes === null ? undefined : Buffer.from(Bun.zstdDecompressSync(bytes)).toString("utf8");
+  if (bytes === null) return undefined;
+  try {
+    return zstdDecompressSync(bytes, { maxOutputLength: maxUnpackedBytes }).toString("utf8");
+  } catch {
+    return undefined;
+  }
 }

@@ -252,14 +252,14 @@ describe("listModels()", () => {
 describe("renderCandidates()", () => {
   const candidates = [
     { value: "ci", description: "new\tsession\n", isOpen: true },
-    { value: "cid", description: "direct" },
+    { value: "cid", description: "direct\x1b[2J" },
     { value: "$(reboot)", description: "from a config" },
     { value: "two words", description: "" },
   ];
 
   test.each([
-    ["zsh", "ci\tnew session \ncid \tdirect\n"],
-    ["fish", "ci\tnew session \ncid\tdirect\n"],
+    ["zsh", "ci\tnew session \ncid \tdirect [2J\n"],
+    ["fish", "ci\tnew session \ncid\tdirect [2J\n"],
     ["bash", "ci\ncid \n"],
   ] as const)("for %s, without what a shell would execute", (shell, expected) => {
     expect(renderCandidates(candidates, shell)).toBe(expected);

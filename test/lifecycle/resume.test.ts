@@ -97,13 +97,13 @@ describe("renderLaunches()", () => {
       judged(
         "dddddd",
         { kind: "died", how: "tmux ended" },
-        { command: ["make", "x".repeat(80)], agent: undefined, cwd: "/w" },
+        { command: ["make", "x".repeat(80)], agent: undefined, cwd: "/w\x1b[2J" },
       ),
     ];
     expect(`\n${renderLaunches(launches, nowMs, "/home/someone")}\n`).toBe(`
 id      state                    started      agent        folder     session  command
 bbbbbb  died, machine restarted  2 hours ago  Claude Code  ~/project  0f3a     xx cif
-dddddd  died, tmux ended         2 hours ago  make         /w         -        make ${"x".repeat(54)}…
+dddddd  died, tmux ended         2 hours ago  make         /w [2J     -        make ${"x".repeat(54)}…
 aaaaaa  without a terminal       2 hours ago  Codex        ~/project  -        xx xip -p a b c
 
 clutch resume --all brings back what died; clutch resume <id> one of them

@@ -129,6 +129,17 @@ describe("clutch models", () => {
     expect(asked).toHaveLength(2);
   });
 
+  test("shows neither what a terminal would obey in a list's names, nor the login of its address", async () => {
+    const name = "v/evil\u001b]0;title\u0007\u009b2J\u202e";
+    list = openRouterList(openRouterModel(name, { scores: scores(60) }));
+    const base_url = `http://me:pw@127.0.0.1:${server.port}/api/v1`;
+    configure({ providers: { ...nobodyHere, openrouter: { base_url, api_key: "k" } } });
+    const { status, stdout, stderr } = await clutch("--refresh");
+    expect(stderr).toStartWith("fetching http://(hidden)@127.0.0.1:PORT/api/v1/models ...\n");
+    expect([status, stdout.includes("v/evil ]0;title  2J ")]).toEqual([0, true]);
+    expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u);
+  });
+
   test("chooses by what is asked for", async () => {
     await clutch("--refresh");
     expect(await listed("--free")).toEqual(["v/free:free", "v/pinned:free"]);
