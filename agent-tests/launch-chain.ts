@@ -270,8 +270,23 @@ function literally(text: string): string {
 
 /** Does one step of a row's answers. */
 export async function take(terminal: Terminal, step: Step): Promise<void> {
-  if ("press" in step) terminal.press(...step.press);
-  else await sayIn(terminal, step.say);
+  if ("say" in step) return sayIn(terminal, step.say);
+  terminal.press(...step.press);
+  const { until } = step;
+  if (until === undefined) return;
+  let pressedAt = Date.now();
+  await eventually(
+    `an answer to ${step.press.join(" ")}`,
+    () => {
+      if (until.test(terminal.screen())) return true;
+      if (Date.now() - pressedAt > 3_000) {
+        terminal.press(...step.press);
+        pressedAt = Date.now();
+      }
+      return false;
+    },
+    screenLimitMs,
+  );
 }
 
 /** Types and sends it. What follows too fast is taken for the rest of a pasted text, so Enter waits for the text. */

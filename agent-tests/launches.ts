@@ -16,7 +16,8 @@ export interface OwnSettings {
 }
 
 /** Keys as tmux names them, or a text that is typed and sent. */
-export type Step = { press: readonly string[] } | { say: string };
+/** With `until`, the keys are pressed again while it is not shown: a program that has just drawn may not listen yet. */
+export type Step = { press: readonly string[]; until?: RegExp } | { say: string };
 
 export interface Question {
   shows: RegExp;
@@ -99,9 +100,9 @@ const claude: LaunchedAgent = {
   questions: [
     { shows: /Choose the text style/, answer: [{ press: ["Enter"] }] },
     { shows: /Press Enter to continue/, answer: [{ press: ["Enter"] }] },
-    { shows: /Yes, I trust this folder/, answer: [{ press: ["Down"] }, { press: ["Enter"] }] },
+    { shows: /Yes, I trust this folder/, answer: [{ press: ["Down"], until: /❯ Yes, I trust/ }, { press: ["Enter"] }] },
     // on route d only: elsewhere a launch answers it
-    { shows: /Yes, I accept/, answer: [{ press: ["Down"] }, { press: ["Enter"] }] },
+    { shows: /Yes, I accept/, answer: [{ press: ["Down"], until: /❯ .*Yes, I accept/ }, { press: ["Enter"] }] },
   ],
   ready: /bypass permissions on/,
   leave: [{ say: "/exit" }],
