@@ -8,9 +8,10 @@ export function renderCount(count: number): string {
   return `${scaled < 100 ? scaled.toFixed(1) : Math.round(scaled)} ${unit}`;
 }
 
-/** `$0.0042`, `$1.25`; null is unknown, not zero. */
+/** `$0.0042`, `$1.25`, `<$0.0001`, since what is paid is never shown as nothing; null is unknown, not zero. */
 export function renderUsd(usd: number | null): string {
   if (usd === null) return "unknown";
+  if (usd > 0 && usd < 0.000_05) return "<$0.0001";
   return `$${usd > 0 && usd < 0.01 ? usd.toFixed(4) : usd.toFixed(2)}`;
 }
 
