@@ -108,6 +108,11 @@ function judgeMode(path: string, facts: Stats): Finding[] {
   return [
     warn("files", `others can ${can} ${path} (mode ${octal(mode)})`, `chmod ${octal(wanted)} ${quote(path)}`, () => {
       restrict(path, facts);
+      // Whoever looks into an open ledger makes open files beside it, the doctor too.
+      for (const suffix of ["-wal", "-shm"]) {
+        const beside = factsOf(path + suffix);
+        if (beside?.isFile() === true) restrict(path + suffix, beside);
+      }
       return `chmod ${octal(wanted)} ${path}`;
     }),
   ];
