@@ -54,19 +54,27 @@ export class Counter {
   readonly #values = new Map<string, Sample & { value: number }>();
   readonly #labels: readonly string[];
 
-  /** @param labels names, in the order in which `add` is given their values */
+  /** @param labels names, in the order in which `cell` is given their values */
   constructor(...labels: string[]) {
     this.#labels = labels;
   }
 
-  add(amount: number, ...values: string[]): void {
-    const key = values.length === 1 ? (values[0] as string) : values.join("\n");
+  /** The number of these labels, to be added to: whoever counts often keeps it. */
+  cell(...values: string[]): { value: number } {
+    const key = values.join("\n");
     const known = this.#values.get(key);
+    if (known !== undefined) return known;
+    const labels = Object.fromEntries(this.#labels.map((name, at) => [name, values[at] ?? ""]));
+    const cell = { labels, value: 0 };
+    this.#values.set(key, cell);
+    return cell;
+  }
+
+  /** Of one label at most. */
+  add(amount: number, value = ""): void {
+    const known = this.#values.get(value);
     if (known !== undefined) known.value += amount;
-    else {
-      const labels = Object.fromEntries(this.#labels.map((name, at) => [name, values[at] ?? ""]));
-      this.#values.set(key, { labels, value: amount });
-    }
+    else this.cell(...(this.#labels.length === 0 ? [] : [value])).value += amount;
   }
 
   /** One that has no labels counts from zero. */

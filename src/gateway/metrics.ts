@@ -40,7 +40,16 @@ export class Metrics {
   readonly #byAgent = new Counter("agent");
   readonly #refused = new Counter("kind");
   readonly #attempts = new Counter("outcome");
+  /** What the last request was counted as: most of a moment are alike. */
+  #last = { protocol: "", status: "", httpStatus: undefined as number | null | undefined, cell: { value: 0 } };
   readonly #tokens = new Counter("kind");
+  readonly #tokenCells = {
+    input: this.#tokens.cell("input"),
+    cacheRead: this.#tokens.cell("cache_read"),
+    cacheWrite: this.#tokens.cell("cache_write"),
+    output: this.#tokens.cell("output"),
+    reasoning: this.#tokens.cell("reasoning"),
+  };
   readonly #cost = new Counter();
   readonly #unpriced = new Counter();
   readonly #durations = new Histogram("protocol", durationBounds);
@@ -48,8 +57,13 @@ export class Metrics {
 
   /** To be told of each request once, as it ends. */
   ended(row: RequestRow): void {
-    const { protocol } = row;
-    this.#requests.add(1, protocol, row.status, codeOf(row.httpStatus));
+    const { protocol, status, httpStatus } = row;
+    const last = this.#last;
+    if (last.protocol !== protocol || last.status !== status || last.httpStatus !== httpStatus) {
+      const cell = this.#requests.cell(protocol, status, codeOf(httpStatus));
+      this.#last = { protocol, status, httpStatus, cell };
+    }
+    this.#last.cell.value++;
     this.#byAgent.add(1, agentOf.get(row.agent ?? "") ?? "unknown");
     if (row.durationMs != null) this.#durations.observe(protocol, row.durationMs / 1000);
     if (row.firstTokenMs != null) this.#firstTokens.observe(protocol, row.firstTokenMs / 1000);
@@ -60,11 +74,12 @@ export class Metrics {
   #used(row: RequestRow | AttemptRow): void {
     if (row.costUsd != null) this.#cost.add(row.costUsd);
     if (row.outputTokens == null) return;
-    this.#tokens.add(row.inputTokens ?? 0, "input");
-    this.#tokens.add(row.cacheReadTokens ?? 0, "cache_read");
-    this.#tokens.add(row.cacheWriteTokens ?? 0, "cache_write");
-    this.#tokens.add(row.outputTokens, "output");
-    this.#tokens.add(row.reasoningTokens ?? 0, "reasoning");
+    const { input, cacheRead, cacheWrite, output, reasoning } = this.#tokenCells;
+    input.value += row.inputTokens ?? 0;
+    cacheRead.value += row.cacheReadTokens ?? 0;
+    cacheWrite.value += row.cacheWriteTokens ?? 0;
+    output.value += row.outputTokens;
+    reasoning.value += row.reasoningTokens ?? 0;
   }
 
   /** Told a second time, it is one that was left and is billed all the same. */

@@ -68,7 +68,6 @@ export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
         statements ?? (await prepared());
       db.transaction(() => {
         const additions = new Additions();
-        const rows = new Map(requestRows.map((row) => [row.id, row]));
         for (const launch of besides?.launches ?? []) saveLaunch(launch);
         const folders = new Map<string, string | null>();
         const folderIn = (launchId: string) => {
@@ -85,7 +84,8 @@ export function requestQueries(db: BunSQLiteDatabase): RequestQueries {
         }
         for (const attempt of attemptRows) {
           if (saveAttempt(attempt) === 0 || attempt.outputTokens == null) continue;
-          const row = rows.get(attempt.requestId) ?? findRequest(attempt.requestId);
+          // Few answers are left with a bill.
+          const row = requestRows.find(({ id }) => id === attempt.requestId) ?? findRequest(attempt.requestId);
           if (row !== undefined) additions.addLeft(row, attempt);
         }
         for (const price of besides?.prices ?? []) if (!isPriceKnown(price)) savePrice(price);

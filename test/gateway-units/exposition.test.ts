@@ -3,9 +3,9 @@ import { Counter, Histogram, renderFamilies } from "../../src/gateway/exposition
 
 test("writes families as Prometheus reads them", () => {
   const requests = new Counter("protocol", "code");
-  requests.add(1, "chat", "200");
-  requests.add(2, "chat", "200");
-  requests.add(1, 'a "quoted"\\\n\ud800 one', "500");
+  requests.cell("chat", "200").value += 1;
+  requests.cell("chat", "200").value += 2;
+  requests.cell('a "quoted"\\\n\ud800 one', "500").value += 1;
   const durations = new Histogram("protocol", [0.5, 1]);
   for (const seconds of [0.1, 0.5, 0.7, 30]) durations.observe("chat", seconds);
   const text = renderFamilies([
