@@ -340,7 +340,8 @@ export class LedgerEntry {
 
 /** SQLite takes the row amiss, whatever the state of the disk: it would do so for ever. */
 function isOfTheRow(error: unknown): boolean {
-  return /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/.test(String((error as { code?: unknown } | null)?.code));
+  // A trigger is none of ours: what it refuses may be taken when whoever put it there has taken it away.
+  return /^SQLITE_(CONSTRAINT(?!_TRIGGER)|MISMATCH|TOOBIG)/.test(String((error as { code?: unknown } | null)?.code));
 }
 
 /** Of a request, or of an attempt that was left. One by one, so that a row keeps its shape. */
