@@ -96,7 +96,6 @@ export class Captures {
   readonly #open = new Map<string, Capture>();
   #waiting: { id: string; capture: Capture }[] = [];
   #waitingBytes = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #sinceTended = 0;
   #isFailing = false;
 
@@ -113,7 +112,7 @@ export class Captures {
   }
 
   async report(): Promise<CaptureReport> {
-    await this.#write();
+    await this.flush();
     const mode = this.#current(this.#deps.now());
     const { count, bytes } = await this.#deps.queries.sum();
     return {
@@ -149,11 +148,6 @@ export class Captures {
     if (this.#waitingBytes > maxWaitingBytes) return;
     this.#waitingBytes += capture.heldBytes;
     this.#waiting.push({ id, capture });
-    this.#timer ??= setTimeout(() => void this.#write(), 100);
-  }
-
-  async close(): Promise<void> {
-    await this.#write();
   }
 
   #current(now: number): CaptureMode | undefined {
@@ -161,9 +155,8 @@ export class Captures {
     return this.#mode;
   }
 
-  async #write(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+  /** Writes what waits: ahead of the rows that tell of the requests' ends, so that who sees such a row finds the bodies. */
+  async flush(): Promise<void> {
     const waiting = this.#waiting;
     if (waiting.length === 0) return;
     this.#waiting = [];

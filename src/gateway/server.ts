@@ -176,6 +176,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   }));
   const priceOf = (reference: string) => priceTags.find(reference);
   const save: typeof queries.save = async (...rows) => {
+    await captures.flush();
     if (!routing.config.ledger.enabled) return;
     await queries.save(...rows);
     housekeeping.wrote(rows[0].length + rows[1].length);
@@ -477,7 +478,7 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
       script.close();
       await hits.close();
       const lost = await ledger.close();
-      await captures.close();
+      await captures.flush();
       if (lost > 0) input.log(`${lost} ledger rows could not be written`, { level: "error" });
       input.store.close();
     },

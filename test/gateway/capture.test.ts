@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -91,6 +92,17 @@ describe("bodies", () => {
       expect(bodies.responseBytes).toBe(Buffer.byteLength(got));
     },
   );
+
+  test("are there for whoever sees in the ledger that the request has ended", async () => {
+    await using gateway = await startTestGateway({ replies: { chat: json(whole.chat) } });
+    await capture(gateway.url, { what: "all", until: inAnHour() });
+    const response = await gateway.ask("chat", "chat:chat", false);
+    await response.text();
+    const id = response.headers.get("x-clutch-request-id") ?? "";
+    await gateway.request(id);
+    using ledger = new Database(join(gateway.home, "clutch.db"), { readonly: true });
+    expect(ledger.query("SELECT request_id FROM captures").all()).toEqual([{ request_id: id }]);
+  });
 
   test("of failures alone, where only these are asked for", async () => {
     await using gateway = await startTestGateway({
@@ -195,7 +207,7 @@ describe("Captures", () => {
     for (let chunk = 0; chunk < 50; chunk++) large?.write(Buffer.alloc(100_000));
     captures.ended({ id: "large", status: "completed" });
     captures.ended({ id: "never-begun", status: "completed" });
-    await captures.close();
+    await captures.flush();
     expect(await queries.find("large")).toMatchObject({
       request: undefined,
       requestBytes: 5 * 1024 * 1024,

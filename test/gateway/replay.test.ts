@@ -278,7 +278,8 @@ test("a gateway that requires a key lets a replay of its own home in", async () 
     const id = response.headers.get("x-clutch-request-id") ?? "";
     await readLedger(join(home, "clutch.db")).request(id);
     const asked = await runClutch(home, ["replay", id, "--against", "chat:alike", "--json"], running);
-    expect([asked.code, (JSON.parse(asked.stdout) as ReplayReport).runs[0]?.verdict]).toEqual([0, "same"]);
+    expect(asked).toMatchObject({ code: 0, stderr: "" });
+    expect((JSON.parse(asked.stdout) as ReplayReport).runs[0]?.verdict).toBe("same");
     expect(asked.stdout).not.toContain("secret-of-this-home");
   } finally {
     serving.kill("SIGTERM");
