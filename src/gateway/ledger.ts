@@ -79,7 +79,13 @@ export class Ledger {
         this.#note(entry);
       },
       finished: (entry) => {
-        deps.onFinish(entry.row);
+        const { row } = entry;
+        const last = this.#attempts.at(-1);
+        if (last !== undefined && isTheRequest(last, row)) {
+          row.servedProtocol = last.protocol;
+          this.#attempts.pop();
+        }
+        deps.onFinish(row);
         this.#note(entry);
       },
     };
@@ -336,6 +342,22 @@ export class LedgerEntry {
   #renderTrail(): void {
     if (this.#trail !== undefined) this.row.trail = this.#trail.render();
   }
+}
+
+/** By so much (ms) the times of a request and its only attempt may differ, and still be told as the same. */
+const sameMs = 5;
+
+/** It served, nobody else was asked, and it says nothing that the request's row does not say. */
+function isTheRequest(attempt: AttemptRow, row: RequestRow): boolean {
+  return (
+    attempt.requestId === row.id &&
+    row.attempts === 1 &&
+    attempt.failureKind === null &&
+    attempt.outputTokens === undefined &&
+    row.servedBy !== null &&
+    attempt.startedAt - row.startedAt <= sameMs &&
+    (row.durationMs ?? 0) - attempt.durationMs <= sameMs
+  );
 }
 
 /** SQLite takes the row amiss, whatever the state of the disk: it would do so for ever. */

@@ -4,7 +4,7 @@ import { and, desc, eq, gte, inArray, isNotNull, lt, ne, sql } from "drizzle-orm
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { readBeside } from "./beside.ts";
 import { noSums, type Sums } from "./rollup.ts";
-import { type AttemptRow, attempts, type CircuitRow, circuits, type RequestRow, requests } from "./schema.ts";
+import { type AttemptRow, type CircuitRow, circuits, type RequestRow, requests } from "./schema.ts";
 import { sumColumns } from "./usage.ts";
 
 export interface Lookups {
@@ -45,27 +45,32 @@ export function lookups(db: BunSQLiteDatabase): Lookups {
       return db.select().from(requests).orderBy(desc(requests.id)).limit(1).get();
     },
     async attemptsOf(id) {
-      return db.select().from(attempts).where(eq(attempts.requestId, id)).orderBy(attempts.number).all();
+      const { everyAttempt } = await import("./attempts-schema.ts");
+      const { requestId, number } = everyAttempt;
+      return db.select().from(everyAttempt).where(eq(requestId, id)).orderBy(number).all();
     },
     async circuits() {
       return hasTable(db, "circuits") ? db.select().from(circuits).all() : [];
     },
     async countAttempts(since, provider) {
-      // An id begins with its request's time, so this reads the end of the table alone.
-      const isRecent = gte(attempts.requestId, firstIdOf(since));
-      const { model, failureKind } = attempts;
+      const { everyAttempt } = await import("./attempts-schema.ts");
+      // An id begins with its request's time, so this reads the ends of the tables alone.
+      const isRecent = gte(everyAttempt.requestId, firstIdOf(since));
+      const { model, failureKind } = everyAttempt;
       return db
-        .select({ provider: attempts.provider, model, failureKind, count: sql<number>`count(*)` })
-        .from(attempts)
-        .where(provider === undefined ? isRecent : and(isRecent, eq(attempts.provider, provider)))
-        .groupBy(attempts.provider, model, failureKind)
+        .select({ provider: everyAttempt.provider, model, failureKind, count: sql<number>`count(*)` })
+        .from(everyAttempt)
+        .where(provider === undefined ? isRecent : and(isRecent, eq(everyAttempt.provider, provider)))
+        .groupBy(everyAttempt.provider, model, failureKind)
         .all();
     },
     async recentRequests(limit) {
       const ended = ne(requests.status, "pending");
       const rows = db.select().from(requests).where(ended).orderBy(desc(requests.id)).limit(limit).all();
       const ids = rows.map(({ id }) => id);
-      const made = db.select().from(attempts).where(inArray(attempts.requestId, ids)).orderBy(attempts.number).all();
+      const { everyAttempt } = await import("./attempts-schema.ts");
+      const { requestId, number } = everyAttempt;
+      const made = db.select().from(everyAttempt).where(inArray(requestId, ids)).orderBy(number).all();
       return rows.map((request) => ({
         request,
         attempts: made.filter(({ requestId }) => requestId === request.id),

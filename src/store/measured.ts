@@ -23,7 +23,7 @@ export function readMeasured(path: string, sinceMs: number): Map<string, { serve
     const rows = db
       .query(
         `SELECT provider, model, sum(failure_kind IS NULL) AS served, sum(failure_kind IS NOT NULL) AS failed
-         FROM (SELECT provider, model, failure_kind FROM attempts
+         FROM (SELECT provider, model, failure_kind FROM every_attempt
                WHERE request_id >= ? AND (failure_kind IS NULL OR failure_kind NOT IN (${marks}))
                ORDER BY request_id DESC LIMIT ?)
          GROUP BY provider, model`,

@@ -9,6 +9,7 @@ import usage from "../../migrations/0003_usage.sql" with { type: "text" };
 import keys from "../../migrations/0004_keys.sql" with { type: "text" };
 import captures from "../../migrations/0005_captures.sql" with { type: "text" };
 import left from "../../migrations/0006_left.sql" with { type: "text" };
+import served from "../../migrations/0007_served.sql" with { type: "text" };
 import journal from "../../migrations/meta/_journal.json";
 
 /** The text of each migration by its tag in drizzle-kit's journal. */
@@ -20,6 +21,7 @@ const texts: Readonly<Record<string, string>> = {
   "0004_keys": keys,
   "0005_captures": captures,
   "0006_left": left,
+  "0007_served": served,
 };
 
 function embeddedMigrations(): MigrationMeta[] {

@@ -49,6 +49,11 @@ export const requests = sqliteTable(
     trail: text(),
     /** `provider:model` that answered. */
     servedBy: text("served_by"),
+    /**
+     * The protocol that it was asked in, where it was the only one asked and took as long as the request: `attempts` has no
+     * row of it then, which saves the ledger a third of its work. `every_attempt` tells of it like of any other.
+     */
+    servedProtocol: text("served_protocol", { enum: ["messages", "chat", "responses"] }),
     attempts: integer().notNull(),
     /** The HTTP status the client got. */
     httpStatus: integer("http_status"),
@@ -94,6 +99,7 @@ export const requests = sqliteTable(
   ],
 );
 
+/** Those that failed, were left, or served after others; `everyAttempt` has all. */
 export const attempts = sqliteTable(
   "attempts",
   {

@@ -143,6 +143,7 @@ function requestValues(row: RequestRow): Value[] {
     row.rule,
     row.trail,
     row.servedBy,
+    row.servedProtocol,
     row.attempts,
     row.httpStatus,
     row.error,

@@ -89,8 +89,8 @@ describe.each(programs.map(({ name, argv }) => [name, argv] as const))("clutch s
     expect(refused.status).toBe(503);
     expect(at(await refused.json(), "error", "message")).toContain("shutting down");
     release();
-    expect(await within(2000, "the rest of the stream", response.text())).toBe(opening + rest);
-    expect(await within(2000, "the end", server.exited)).toBe(0);
+    expect(await within(5000, "the rest of the stream", response.text())).toBe(opening + rest);
+    expect(await within(5000, "the end", server.exited)).toBe(0);
     const row = await ledgerOf(server).request(response.headers.get("x-clutch-request-id"));
     expect(row).toMatchObject({ status: "completed", output_tokens: 50 });
     expect(server.output()).not.toMatch(/ at .*\.ts/);
@@ -142,16 +142,16 @@ describe("signals", () => {
     await eventually("the drain", async () => (await fetch(`${server.url}/health`)).status === 503);
     expect(server.output()).toContain(`${signal}: no new requests; 1 under way`);
     server.kill(signal);
-    expect(await within(1000, "the end", server.exited)).toBe(status);
+    expect(await within(5000, "the end", server.exited)).toBe(status);
     await response.text().catch(() => "");
-    await within(1000, "closing the upstream's connection", upstream.quiet());
+    await within(5000, "closing the upstream's connection", upstream.quiet());
   });
 
   test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("%s ends an idle gateway with status 0", async (signal) => {
     const server = await serve();
     await (await ask(server.url, "chat", "chat:good", false)).text();
     server.kill(signal);
-    expect(await within(1000, "the end", server.exited)).toBe(0);
+    expect(await within(5000, "the end", server.exited)).toBe(0);
     expect(ledgerOf(server).requests()).toMatchObject([{ status: "completed" }]);
   });
 
@@ -164,7 +164,7 @@ describe("signals", () => {
     );
     expect(upstream.unfinished()).toBe(100);
     leaving.abort();
-    await within(2000, "closing the upstream's connections", upstream.quiet());
+    await within(5000, "closing the upstream's connections", upstream.quiet());
     await eventually("the end of the requests", async () => (await livez(server)).in_flight === 0);
     const response = await ask(server.url, "messages", "messages:good-stream", true);
     expect(await response.text()).toBe(streamed("messages"));
@@ -351,7 +351,7 @@ describe("a ledger that cannot be written", () => {
     db.run("BEGIN IMMEDIATE");
     try {
       for (let turn = 0; turn < 3; turn++) {
-        const response = await within(1000, "a request", ask(server.url, "chat", "chat:good", false));
+        const response = await within(5000, "a request", ask(server.url, "chat", "chat:good", false));
         expect(response.status).toBe(200);
         // Over the time in which the rows are written.
         await Bun.sleep(40);

@@ -44,7 +44,7 @@ test.each(protocols)(
     expect(response.headers.get("x-clutch-served-by")).toBe("other:second");
     const stream = await response.text();
     expect(summarise(client, stream)).toMatchObject({ text: answerText, openings: 1, successes: 1, errors: [] });
-    await within(1000, "closing the first's connection", gateway.upstream.quiet());
+    await within(5000, "closing the first's connection", gateway.upstream.quiet());
     expect(await attemptsOf(gateway, response)).toEqual(["first: aborted", "second: served"]);
     await gateway.stop(0);
     expect(gateway.circuits()).toEqual({});
@@ -78,7 +78,7 @@ test("a first that wins after all ends the second", async () => {
   const response = await asked;
   expect(response.headers.get("x-clutch-served-by")).toBe("chat:first");
   await response.text();
-  await within(1000, "closing the second's connection", gateway.upstream.quiet());
+  await within(5000, "closing the second's connection", gateway.upstream.quiet());
   expect(await attemptsOf(gateway, response)).toEqual(["second: aborted", "first: served"]);
 });
 
@@ -109,7 +109,7 @@ test("the client's own mistake ends both, each on record once", async () => {
   const response = await asked;
   expect(response.status).toBe(400);
   expect(await attemptsOf(gateway, response)).toEqual(["first: bad-request", "second: aborted"]);
-  await within(1000, "closing the second's connection", gateway.upstream.quiet());
+  await within(5000, "closing the second's connection", gateway.upstream.quiet());
 });
 
 test("a client that leaves takes both with it", async () => {
@@ -120,7 +120,7 @@ test("a client that leaves takes both with it", async () => {
   await Bun.sleep(40);
   leaving.abort();
   await asked.catch(() => {});
-  await within(1000, "closing both connections", gateway.upstream.quiet());
+  await within(5000, "closing both connections", gateway.upstream.quiet());
   const { id } = await gateway.onlyRequest();
   expect((await gateway.attempts(String(id))).map(({ failure_kind: kind }) => kind)).toEqual(["aborted", "aborted"]);
 });

@@ -245,7 +245,7 @@ describe.each(leavings)("%s the client leaves", (moment, play, isWholeToo) => {
       ),
     );
     expect(ends).toEqual(cells.map(() => "left"));
-    await within(1000, "closing the upstream's connections", gateway.upstream.quiet());
+    await within(5000, "closing the upstream's connections", gateway.upstream.quiet());
     await eventually("the end of every request", () => gateway.gateway.inFlight() === 0);
     await gateway.stop(0);
     expect(gateway.requests().map(({ status, attempts }) => `${status} ${attempts}`)).toEqual(

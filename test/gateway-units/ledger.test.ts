@@ -228,6 +228,33 @@ describe("the ledger", () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
+  const served = { ...attempt, failureKind: null, httpStatus: null };
+  const failed = { ...attempt, failureKind: "network" };
+
+  test.each([
+    ["the only one, as long as the request", [served], 1005, { attempts: 1, servedProtocol: "chat", made: [] }],
+    ["one that ended before the request", [served], 1020, { attempts: 1, made: [1] }],
+    ["one that began late", [{ ...served, startedAt: 1006 }], 1010, { attempts: 1, made: [1] }],
+    ["one behind another", [failed, served], 1005, { attempts: 2, made: [1, 2] }],
+    ["one that was left", [{ ...served, failureKind: "aborted" }], 1005, { attempts: 1, made: [1] }],
+  ] as const)("an attempt has a row unless the request's tells all of it: %s", async (_name, all, now, expected) => {
+    const { ledger, saved, disk } = setUp();
+    const [entry, other] = [ledger.begin(pending("a")), ledger.begin(pending("b"))];
+    disk.now = now;
+    for (const one of all) entry.attempt(one);
+    entry.finish({ status: "completed", httpStatus: 200, servedBy: "openai:m" });
+    other.finish({ status: "completed", httpStatus: 200, servedBy: "clutch:gateway" });
+    await ledger.flush();
+    const { rows, attempts } = saved[0] ?? { rows: [], attempts: [] };
+    const { made, ...row } = expected;
+    expect(rows[0]).toMatchObject(row);
+    expect([rows[0]?.servedProtocol, rows[1]?.servedProtocol]).toEqual([
+      "servedProtocol" in expected ? "chat" : undefined,
+      undefined,
+    ]);
+    expect(attempts.map(({ number }) => number)).toEqual([...made]);
+  });
+
   test("writes at its close what still waits", async () => {
     const { ledger, saved } = setUp();
     ledger.begin(pending("a"));

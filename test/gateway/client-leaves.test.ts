@@ -25,7 +25,7 @@ describe.each(protocols)("a %s client that leaves", (client) => {
     leaving.abort();
     expect(await asked.catch((error: Error) => error.name)).toBe("AbortError");
 
-    await within(1000, "closing the upstream's connection", gateway.upstream.quiet());
+    await within(5000, "closing the upstream's connection", gateway.upstream.quiet());
     await eventually("the end of the request", () => gateway.gateway.inFlight() === 0);
     const row = await gateway.onlyRequest();
     expect(row).toMatchObject({ status: "aborted", attempts: 1 });
@@ -44,7 +44,7 @@ describe.each(protocols)("a %s client that leaves", (client) => {
       const id = response.headers.get("x-clutch-request-id");
       expect(gateway.upstream.unfinished()).toBe(1);
       leaving.abort();
-      await within(1000, "closing the upstream's connection", gateway.upstream.quiet());
+      await within(5000, "closing the upstream's connection", gateway.upstream.quiet());
       expect(await gateway.request(id)).toMatchObject({ status: "aborted", attempts: 1 });
       expect(await gateway.attempts(id)).toMatchObject([{ failure_kind: "aborted" }]);
       expect(gateway.gateway.inFlight()).toBe(0);
@@ -89,7 +89,7 @@ test("a hundred clients that leave at once leave nothing behind", async () => {
   expect(gateway.upstream.unfinished()).toBe(100);
   expect(gateway.gateway.inFlight()).toBe(100);
   leaving.abort();
-  await within(2000, "closing the upstream's connections", gateway.upstream.quiet());
+  await within(5000, "closing the upstream's connections", gateway.upstream.quiet());
   await eventually("the end of the requests", () => gateway.gateway.inFlight() === 0);
   for (const id of ids) expect(await gateway.request(id)).toMatchObject({ status: "aborted" });
   const after = await gateway.ask("messages", "messages:good", true);

@@ -27,7 +27,7 @@ describe.each(protocols)("a gateway that is stopped while a %s client", (client)
       const stream = await within(3000, "the rest of the stream", response.text());
       expect(summarise(client, stream)).toMatchObject({ successes: 1, errors: [] });
       expect(summarise(client, stream).text).toBe(`Grüße ${"x".repeat(2_000_000)}`);
-      await within(1000, "the stop", stopped);
+      await within(5000, "the stop", stopped);
       expect(await gateway.request(response.headers.get("x-clutch-request-id"))).toMatchObject({ status: "completed" });
     },
   );
@@ -43,10 +43,10 @@ describe.each(protocols)("a gateway that is stopped while a %s client", (client)
     const stopped = gateway.stop(noLimit);
     await eventually("the drain", () => isDraining(gateway.url));
     gate.resolve();
-    const response = await within(2000, "the answer", asked);
+    const response = await within(5000, "the answer", asked);
     expect(response.status).toBe(200);
     expect(((await response.json()) as { padding: string }).padding).toHaveLength(3_000_000);
-    await within(1000, "the stop", stopped);
+    await within(5000, "the stop", stopped);
   });
 
   test("asks for something new: it is refused in its protocol", async () => {
@@ -63,7 +63,7 @@ describe.each(protocols)("a gateway that is stopped while a %s client", (client)
     expect(at(await refused.json(), "error", "message")).toContain("the gateway is shutting down");
     expect(gateway.upstream.requests).toHaveLength(1);
     leaving.abort();
-    await within(1000, "the stop", stopped);
+    await within(5000, "the stop", stopped);
   });
 
   test.each([
@@ -86,13 +86,13 @@ describe.each(protocols)("a gateway that is stopped while a %s client", (client)
       });
       const response = await gateway.ask(client, `${client}:one`, true);
       const stopped = gateway.stop(40);
-      const stream = await within(2000, "the end of the stream", response.text());
+      const stream = await within(5000, "the end of the stream", response.text());
       const summary = summarise(client, stream);
       expect(summary).toMatchObject({ openings: 1, successes: 0, endsInError: true });
       expect(summary.errors).toEqual(["connection lost: the gateway was stopped (server error)"]);
-      await within(1000, "the stop", stopped);
+      await within(5000, "the stop", stopped);
       expect(await gateway.request(response.headers.get("x-clutch-request-id"))).toMatchObject({ status: "aborted" });
-      await within(1000, "closing the upstream's connection", gateway.upstream.quiet());
+      await within(5000, "closing the upstream's connection", gateway.upstream.quiet());
     },
   );
 
@@ -101,11 +101,11 @@ describe.each(protocols)("a gateway that is stopped while a %s client", (client)
     const asked = gateway.ask(client, `${client}:one`, stream);
     await gateway.upstream.received(1);
     const stopped = gateway.stop(40);
-    const response = await within(2000, "the answer", asked);
+    const response = await within(5000, "the answer", asked);
     expect(response.status).toBeGreaterThanOrEqual(500);
     const body: unknown = await response.json();
     expect(at(body, "error", "message")).toContain("the gateway was stopped");
-    await within(1000, "the stop", stopped);
+    await within(5000, "the stop", stopped);
     expect(await gateway.onlyRequest()).toMatchObject({ status: "aborted" });
   });
 });
@@ -128,11 +128,11 @@ test("a request whose body is still on its way is waited for", async () => {
   const stopped = gateway.stop(noLimit);
   await Bun.sleep(30);
   gate.resolve();
-  const response = await within(1000, "the answer", asked);
+  const response = await within(5000, "the answer", asked);
   // Served or refused, but answered.
   expect([200, 503]).toContain(response.status);
   await response.text();
-  await within(1000, "the stop", stopped);
+  await within(5000, "the stop", stopped);
 });
 
 test("an idle gateway stops at once", async () => {

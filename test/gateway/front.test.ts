@@ -195,7 +195,7 @@ describe("a request through Headroom", () => {
     const response = await world.send("messages", true, { model: "messages:endless", signal: leaving.signal });
     await response.body?.getReader().read();
     leaving.abort();
-    await within(2000, "the upstream's end", world.gateway.upstream.quiet());
+    await within(5000, "the upstream's end", world.gateway.upstream.quiet());
     expect(await world.gateway.onlyRequest()).toMatchObject({ status: "aborted" });
   });
 

@@ -306,6 +306,6 @@ describe("a running gateway", () => {
     serving = await startServe({ home, args: ["--port", "0"] });
     await eventually("the question", () => asked.length === 1);
     serving.kill("SIGTERM");
-    expect(await within(1500, "the end", serving.exited)).toBe(0);
+    expect(await within(5000, "the end", serving.exited)).toBe(0);
   });
 });

@@ -768,7 +768,7 @@ pain(24, "the stream dies without a terminal event", async () => {
     if (client !== upstream || client !== "chat")
       expect([client, upstream, bare.ending]).toEqual([client, upstream, "success"]);
     expect(await gateway.request(bare.requestId)).toMatchObject({ status: "completed" });
-    const held = await within(2000, "a stream that is over", listen(gateway, client, `${upstream}:held`));
+    const held = await within(5000, "a stream that is over", listen(gateway, client, `${upstream}:held`));
     expect([client, upstream, held.text, held.ending]).toEqual([client, upstream, answerText, "success"]);
     // When the client leaves, nobody goes on generating for it.
     await using left = await startTestGateway({ replies: { endless: sse([begun], "open") } });
@@ -776,7 +776,7 @@ pain(24, "the stream dies without a terminal event", async () => {
     const response = await left.ask(client, `${upstream}:endless`, true, { signal: leaving.signal });
     await response.body?.getReader().read();
     leaving.abort();
-    await within(2000, "the abort of the upstream", left.upstream.quiet());
+    await within(5000, "the abort of the upstream", left.upstream.quiet());
   }
 });
 

@@ -196,7 +196,7 @@ export function readLedger(database: string): LedgerView {
     request,
     async attempts(id) {
       await request(id);
-      return query("SELECT * FROM attempts WHERE request_id = ? ORDER BY number", id ?? "");
+      return query("SELECT * FROM every_attempt WHERE request_id = ? ORDER BY number", id ?? "");
     },
     async onlyRequest() {
       await eventually("a request in the ledger", () => all().length > 0);
@@ -208,7 +208,11 @@ export function readLedger(database: string): LedgerView {
 }
 
 /** For what nothing announces: looks again every few milliseconds. */
-export async function eventually(what: string, isSo: () => boolean | Promise<boolean>, limitMs = 3000): Promise<void> {
+export async function eventually(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  limitMs = 10_000,
+): Promise<void> {
   const deadline = Date.now() + limitMs;
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(`waited ${limitMs} ms for ${what}`);
