@@ -6,8 +6,20 @@ import type { Provider } from "./registry.ts";
 export interface UpstreamRequest {
   url: string;
   headers: Record<string, string>;
-  /** Text, bytes, or bytes in pieces that follow each other. */
-  body: string | Buffer | readonly Buffer[];
+  body: string | Buffer | Patched;
+}
+
+/** Bytes of which some ranges are sent as others. */
+export interface Patched {
+  bytes: Buffer;
+  /** In their order; none overlaps another. */
+  patches: readonly Patch[];
+}
+
+export interface Patch {
+  start: number;
+  end: number;
+  put: Buffer;
 }
 
 /** The client's headers that an upstream of the same protocol may see; everything else stays here. */

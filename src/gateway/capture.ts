@@ -58,7 +58,8 @@ export class Capture {
 
   constructor(protocol: Protocol, request: Buffer, headers: Headers, query: string, startedAt: number) {
     this.protocol = protocol;
-    this.request = request.length > maxBodyBytes ? undefined : request;
+    // The request's own bytes are let go of before it ends.
+    this.request = request.length > maxBodyBytes ? undefined : Buffer.from(request);
     this.requestBytes = request.length;
     this.query = query;
     this.startedAt = startedAt;

@@ -112,7 +112,10 @@ export async function converse(
     exchange.input.entry.finish({ status: "error", httpStatus: 502, error: "the gateway failed on this request" });
     return sendError(protocol, { kind: "upstream", message: "the gateway failed on this request: see its log" });
   } finally {
-    if (!underWay.leavesLater) clearTimeout(watch);
+    if (!underWay.leavesLater) {
+      clearTimeout(watch);
+      exchange.release();
+    }
   }
 }
 

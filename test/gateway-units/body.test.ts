@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { brotliCompressSync, constants, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
+import type { Patched } from "../../providers/request.ts";
 import { BodyTooLarge, maxBodyBytes, parseAtOnceBytes, RequestBody, readBody } from "../../src/gateway/body.ts";
 import { ProtocolError } from "../../src/protocols/codec.ts";
 
@@ -80,9 +81,29 @@ describe("RequestBody", () => {
 
   test("shares the bytes around another model", () => {
     const bytes = Buffer.from('{"a":1,"model":"m","b":2}');
-    const pieces = new RequestBody(bytes).withModel("v/n") as Buffer[];
-    expect(pieces.map(String)).toEqual(['{"a":1,"model":', '"v/n"', ',"b":2}']);
-    expect([pieces[0]?.buffer === bytes.buffer, pieces[2]?.buffer === bytes.buffer]).toEqual([true, true]);
+    const patched = new RequestBody(bytes).withModel("v/n", { start: 18, end: 24 }) as Patched;
+    expect(patched.bytes).toBe(bytes);
+    expect(patched.patches.map(({ start, end, put }) => [start, end, String(put)])).toEqual([
+      [15, 18, '"v/n"'],
+      [18, 24, ""],
+    ]);
+  });
+
+  test("gives its memory back at once when it is let go of, but none that others share", () => {
+    const large = Buffer.alloc(parseAtOnceBytes + 1, 0x20);
+    large.write('{"model":"m"');
+    large.write("}", large.length - 1);
+    const body = new RequestBody(large);
+    body.release();
+    expect([large.length, body.size, body.bytes.length]).toEqual([0, parseAtOnceBytes + 1, 0]);
+    body.release();
+    const shared = Buffer.from(`{"model":"m","p":"${padding}"}   `).subarray(0, -1);
+    const small = Buffer.from('{"model":"m"}');
+    for (const bytes of [shared, small]) {
+      const before = String(bytes);
+      new RequestBody(bytes).release();
+      expect(String(bytes)).toBe(before);
+    }
   });
 });
 

@@ -1,5 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Failure } from "../../providers/failure.ts";
+import type { Patched } from "../../providers/request.ts";
 import {
   ClientLeft,
   classifyThrown,
@@ -9,6 +13,7 @@ import {
   readStart,
   sendUpstream,
 } from "../../providers/upstream.ts";
+import { RequestBody } from "../../src/gateway/body.ts";
 
 const quiet = new AbortController().signal;
 
@@ -30,28 +35,86 @@ const left = { countsForBreaker: "no", spendsQuota: true } as const;
 
 describe("sendUpstream()", () => {
   const mebibyte = 1024 * 1024;
-  const bodies: [name: string, body: string | Buffer | Buffer[], text: string][] = [
+  const patched = (text: string, ...patches: [start: number, end: number, put: string][]): Patched => ({
+    bytes: Buffer.from(text),
+    patches: patches.map(([start, end, put]) => ({ start, end, put: Buffer.from(put) })),
+  });
+  const long = "a".repeat(3 * mebibyte);
+  const bodies: [name: string, body: string | Buffer | Patched, text: string][] = [
     ["text", "{}", "{}"],
     ["bytes", Buffer.from("{}"), "{}"],
-    ["pieces", [Buffer.from("{"), Buffer.from('"a":1'), Buffer.from("}")], '{"a":1}'],
-    ["shorter pieces afterwards", [Buffer.from("["), Buffer.from("]")], "[]"],
-    ["no pieces", [], ""],
+    ["a value as long as before", patched('{"a":123,"b":2}', [5, 8, '"x"']), '{"a":"x","b":2}'],
+    ["a shorter value", patched('{"a":123,"b":2}', [5, 8, "4"]), '{"a":4,"b":2}'],
     [
-      "pieces above the limit of reuse",
-      [Buffer.alloc(3 * mebibyte, "a"), Buffer.alloc(2 * mebibyte, "b")],
-      "a".repeat(3 * mebibyte) + "b".repeat(2 * mebibyte),
+      "a shorter value far behind",
+      patched(`{"p":"${"p".repeat(1200)}","a":123}`, [1212, 1215, "4"]),
+      `{"p":"${"p".repeat(1200)}","a":4}`,
     ],
+    ["a longer value", patched('{"a":1,"b":2}', [5, 6, "1234"]), '{"a":1234,"b":2}'],
+    ["a range that is left out", patched('{"a":1,"b":2}', [6, 12, ""]), '{"a":1}'],
+    ["two ranges", patched('{"a":1,"b":2,"c":3}', [5, 6, "[4]"], [7, 13, ""]), '{"a":[4],"c":3}'],
+    ["two ranges that are no longer", patched('{"a":123,"b":2}', [5, 8, "4"], [13, 14, "5"]), '{"a":4,"b":5}'],
+    ["less than before", patched("[1]", [1, 2, "22"]), "[22]"],
+    ["no ranges", patched("[]"), "[]"],
+    ["more than is kept", patched(`["${long}",1]`, [1, long.length + 3, `"${long}${long}"`]), `["${long}${long}",1]`],
   ];
   test.each(bodies)("sends %s whole", async (_name, body, text) => {
     const { fetch, sent } = recorder();
+    const before = typeof body === "string" ? body : Buffer.from(Buffer.isBuffer(body) ? body : body.bytes);
     const result = await sendUpstream(fetch, { url: "http://h/", headers: { a: "b" }, body }, quiet);
     expect(result.ok).toBe(true);
+    // Another candidate may need them.
+    expect(Bun.deepEquals(before, typeof body === "string" || Buffer.isBuffer(body) ? body : body.bytes)).toBe(true);
     expect(sent).toHaveLength(1);
     expect(sent[0]?.body === text).toBe(true);
     expect(sent[0]).toMatchObject({
       url: "http://h/",
       init: { method: "POST", headers: { a: "b" }, redirect: "manual" },
     });
+  });
+
+  test("leaves the bytes as they were when fetch throws at once", async () => {
+    const body = patched('{"a":123}', [5, 8, "4"]);
+    const fetch: Fetch = () => {
+      throw new TypeError("no url");
+    };
+    expect((await sendUpstream(fetch, { url: "h", headers: {}, body }, quiet)).ok).toBe(false);
+    expect(String(body.bytes)).toBe('{"a":123}');
+  });
+
+  test("has copied the bytes when it returns, however slowly the upstream reads", async () => {
+    const { promise: reads, resolve: read } = Promise.withResolvers<void>();
+    const upstream = createServer(async (request, response) => {
+      await reads;
+      const hash = new Bun.CryptoHasher("sha256");
+      for await (const chunk of request) hash.update(chunk as Buffer);
+      response.end(hash.digest("hex"));
+    });
+    await once(upstream.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/`;
+    const texts = ["p", "q"].map((letter) => `{"model":"before","p":"${letter.repeat(24 * mebibyte)}"}`);
+    try {
+      const answers = texts.map((text) => {
+        const body = new RequestBody(Buffer.from(text));
+        const sending = sendUpstream(fetch, { url, headers: {}, body: body.withModel("new") }, quiet);
+        body.release();
+        return sending;
+      });
+      // What was let go of is used again.
+      const others = Array.from({ length: 4 }, () => Buffer.alloc(24 * mebibyte, "z"));
+      await Bun.sleep(100);
+      read();
+      const hashes = await Promise.all(
+        answers.map(async (sent) => ((await sent).ok ? ((await sent) as { response: Response }).response.text() : "")),
+      );
+      const wanted = texts.map((text) =>
+        new Bun.CryptoHasher("sha256").update(text.replace('"before"', '"new"')).digest("hex"),
+      );
+      expect(hashes).toEqual(wanted);
+      expect(others.length).toBe(4);
+    } finally {
+      upstream.close();
+    }
   });
 
   test("turns what fetch throws into a failure", async () => {
