@@ -35,7 +35,7 @@ const drainLimitMs = 30_000;
 
 export async function serve(flags: ServerFlags, env: Env): Promise<number> {
   const secrets = new Secrets();
-  const { log } = createLogger({
+  const { log, isOn } = createLogger({
     ...parseLogSettings(env["CLUTCH_LOG"], process.stderr.isTTY === true),
     write: (line) => console.error(line),
     now: Date.now,
@@ -98,7 +98,8 @@ export async function serve(flags: ServerFlags, env: Env): Promise<number> {
         duration_ms: durationMs,
       });
     },
-    onEnded: (row) => tellEnd(row, log),
+    // Nearly every request: the words for it are put together only where they are read.
+    onEnded: (row) => (row.status === "completed" && !isOn("debug") ? undefined : tellEnd(row, log)),
   }).catch((error: unknown) => {
     store.close();
     throw error;

@@ -104,7 +104,7 @@ export function buildUpstreamHeaders(input: UpstreamHeadersInput): Record<string
   headers["accept"] = input.stream ? "text/event-stream" : "application/json";
   // An upstream that compresses a stream holds its events back; bodies this small gain nothing.
   headers["accept-encoding"] = "identity";
-  for (const [name, value] of Object.entries(input.provider.headers)) headers[name.toLowerCase()] = value;
+  for (const name in input.provider.headers) headers[name.toLowerCase()] = input.provider.headers[name] ?? "";
   if (headers[hopHeader] !== undefined) {
     const before = input.client.get(hopHeader);
     if (before !== null) headers[hopHeader] = `${before}, ${headers[hopHeader]}`;

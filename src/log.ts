@@ -75,8 +75,9 @@ export function createLogger(deps: LoggerDeps): Logger {
   const isOn = (level: LogLevel) => logLevels.indexOf(level) >= logLevels.indexOf(least);
   return {
     isOn,
-    log(message, { level = "info", request, error, ...facts } = {}) {
-      if (!isOn(level)) return;
+    log(message, details = {}) {
+      if (!isOn(details.level ?? "info")) return;
+      const { level = "info", request, error, ...facts } = details;
       const time = new Date(now()).toISOString();
       const line = { time, level, message, request, error: describeError(error), ...facts };
       // Each text by itself first: inside the line's JSON its quotes would be spelt otherwise.

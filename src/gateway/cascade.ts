@@ -503,18 +503,8 @@ export function recordAttempt(
   usage?: Usage,
 ): AttemptRow {
   const { entry } = exchange.input;
-  const attempt = entry.attempt({
-    provider: target.provider.id,
-    model: target.model,
-    protocol: target.protocol,
-    startedAt,
-    durationMs,
-    failureKind: why?.kind ?? null,
-    failureScope: why?.scope ?? null,
-    httpStatus: why?.status ?? null,
-    message: why?.message.slice(0, 500) ?? null,
-    retryAfterMs: why?.retryAfterMs ?? null,
-  });
+  const { provider, model, protocol } = target;
+  const attempt = entry.attempt({ provider: provider.id, model, protocol, startedAt, durationMs }, why);
   if (usage !== undefined) entry.countLeft(attempt, usage);
   return attempt;
 }

@@ -54,18 +54,8 @@ export async function compactBeside(
   const servedBy = renderModelReference({ provider: provider.id, model });
   const answer = sent.ok ? await readAll(sent.response) : sent;
   const failed = answer.ok ? failureOf(answer, target, now()) : answer.failure;
-  entry.attempt({
-    provider: provider.id,
-    model,
-    protocol: target.protocol,
-    startedAt,
-    durationMs: now() - startedAt,
-    failureKind: failed?.kind ?? null,
-    failureScope: failed?.scope ?? null,
-    httpStatus: failed?.status ?? null,
-    message: failed?.message.slice(0, 500) ?? null,
-    retryAfterMs: failed?.retryAfterMs ?? null,
-  });
+  const asked = { provider: provider.id, model, protocol: target.protocol, startedAt, durationMs: now() - startedAt };
+  entry.attempt(asked, failed);
   if (!answer.ok) {
     const response = sendError(protocol, toGatewayError(answer.failure, id));
     entry.finish({ status: "error", httpStatus: response.status, error: answer.failure.message });

@@ -3,6 +3,7 @@
  * its attempts, and its end exactly once. Rows reach the disk within `flushMs`, many in one transaction.
  */
 
+import type { Failure } from "../../providers/failure.ts";
 import { type Price, splitReference } from "../models/prices.ts";
 import type { Usage } from "../protocols/chat.ts";
 import type { Besides, RequestQueries } from "../store/requests.ts";
@@ -12,7 +13,7 @@ import { type Compressed, estimateTokens } from "./compression.ts";
 import { compareCosts, costOfAnswer, isOwnAnswer, ownLogin, type PriceOf } from "./costing.ts";
 import { startOfDay } from "./spending.ts";
 
-/** Longest time a row waits in memory, in ms. */
+/** Longest time that an end waits in memory, in ms. A request's beginning may wait twice as long: most are over by then. */
 export const flushMs = 25;
 
 /** Rows kept while the disk refuses them; beyond it the oldest are lost and counted. */
@@ -76,6 +77,7 @@ export class Ledger {
         deps.onAttempt?.(attempt, entry.row);
         // One that is counted a moment later is written again, if it was written at all.
         if (this.#attempts.at(-1) !== attempt) this.#attempts.push(attempt);
+        entry.isDue = true;
         this.#note(entry);
       },
       finished: (entry) => {
@@ -86,6 +88,7 @@ export class Ledger {
           this.#attempts.pop();
         }
         deps.onFinish(row);
+        entry.isDue = true;
         this.#note(entry);
       },
     };
@@ -119,21 +122,32 @@ export class Ledger {
 
   /** Writes everything that waits; resolves when it is on disk or has been refused. */
   async flush(): Promise<void> {
+    await this.#flush(true);
+  }
+
+  /** @param isAll with what has only just begun: most of it is over before the next flush, and need not be written twice */
+  async #flush(isAll: boolean): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     // What the flush under way has taken is on disk only when that one is done.
     while (this.#writing !== undefined) await this.#writing;
     if (this.#waiting.length === 0 && this.#attempts.length === 0) return;
-    this.#writing = this.#write().finally(() => {
+    this.#writing = this.#write(isAll).finally(() => {
       this.#writing = undefined;
     });
     await this.#writing;
   }
 
-  async #write(): Promise<void> {
-    const entries = this.#waiting;
+  async #write(isAll: boolean): Promise<void> {
+    const entries: LedgerEntry[] = [];
+    const begun: LedgerEntry[] = [];
+    for (const entry of this.#waiting) {
+      if (isAll || entry.isDue) entries.push(entry);
+      else begun.push(entry);
+      entry.isDue = true;
+    }
     const attempts = this.#attempts;
-    this.#waiting = [];
+    this.#waiting = begun;
     this.#attempts = [];
     const rows = entries.map((entry) => entry.toWrite());
     const launches = this.#newLaunches(rows);
@@ -151,6 +165,7 @@ export class Ledger {
         this.#prices.delete(key);
         this.#written.add(key);
       }
+      if (this.#waiting.length > 0) this.#schedule(flushMs);
     } catch (error) {
       this.#keep(entries, attempts);
       if (!this.#isFailing) this.#deps.onWriteError(error, this.#waiting.length);
@@ -216,7 +231,7 @@ export class Ledger {
 
   #schedule(ms: number): void {
     if (this.#isClosed) return;
-    this.#timer ??= setTimeout(() => void this.flush(), this.#isFailing ? Math.max(ms, 1000) : ms);
+    this.#timer ??= setTimeout(() => void this.#flush(false), this.#isFailing ? Math.max(ms, 1000) : ms);
   }
 
   #keep(entries: LedgerEntry[], attempts: AttemptRow[]): void {
@@ -240,6 +255,9 @@ interface Book {
   finished(entry: LedgerEntry): void;
 }
 
+/** A call of an upstream that is over. */
+export type Asked = Pick<AttemptRow, "provider" | "model" | "protocol" | "startedAt" | "durationMs">;
+
 /** One request's row while it is under way. */
 export class LedgerEntry {
   readonly row: RequestRow;
@@ -247,8 +265,10 @@ export class LedgerEntry {
   compressed: Compressed | undefined;
   /** The agent's own login pays. */
   isOwnLogin = false;
-  /** For the ledger alone: it is among those that the next flush writes. */
+  /** For the ledger alone: it is among those that a flush will write. */
   isWaiting = false;
+  /** For the ledger alone: more is known of it than that it has begun, or it has been passed over once. */
+  isDue = false;
   readonly #book: Book;
   /** Let go of at the end, so that a row that waits for the disk holds nothing of its request. */
   #trail: TrailSource | undefined;
@@ -260,9 +280,30 @@ export class LedgerEntry {
     this.#trail = trail;
   }
 
-  attempt(attempt: Omit<AttemptRow, "requestId" | "number">): AttemptRow {
+  /** @param why it failed, or was left; undefined where it served */
+  attempt({ provider, model, protocol, startedAt, durationMs }: Asked, why?: Failure): AttemptRow {
     this.row.attempts += 1;
-    const made: AttemptRow = { ...attempt, requestId: this.row.id, number: this.row.attempts };
+    const made: AttemptRow = {
+      requestId: this.row.id,
+      number: this.row.attempts,
+      provider,
+      model,
+      protocol,
+      startedAt,
+      durationMs,
+      failureKind: why?.kind ?? null,
+      failureScope: why?.scope ?? null,
+      httpStatus: why?.status ?? null,
+      message: why?.message.slice(0, 500) ?? null,
+      retryAfterMs: why?.retryAfterMs ?? null,
+      inputTokens: null,
+      cacheReadTokens: null,
+      cacheWriteTokens: null,
+      outputTokens: null,
+      reasoningTokens: null,
+      costUsd: null,
+      pricing: null,
+    };
     this.#book.attempted(this, made);
     return made;
   }
@@ -353,7 +394,7 @@ function isTheRequest(attempt: AttemptRow, row: RequestRow): boolean {
     attempt.requestId === row.id &&
     row.attempts === 1 &&
     attempt.failureKind === null &&
-    attempt.outputTokens === undefined &&
+    attempt.outputTokens === null &&
     row.servedBy !== null &&
     attempt.startedAt - row.startedAt <= sameMs &&
     (row.durationMs ?? 0) - attempt.durationMs <= sameMs

@@ -2,41 +2,9 @@
 
 import { renderModelReference } from "../../providers/model-reference.ts";
 import type { Protocol } from "../protocols/chat.ts";
-import type { RequestRow } from "../store/schema.ts";
 import type { Ledger, LedgerEntry, TrailSource } from "./ledger.ts";
 import type { Caller } from "./recognise.ts";
 import type { RoutePlan } from "./router.ts";
-
-/** What is not known of a request that has just come. Every column stands in it, so that a row never changes its shape. */
-const nothingYet = {
-  status: "pending",
-  folder: null,
-  tier: null,
-  keyId: null,
-  trail: null,
-  servedBy: null,
-  attempts: 0,
-  httpStatus: null,
-  error: null,
-  inputTokens: null,
-  cacheReadTokens: null,
-  cacheWriteTokens: null,
-  outputTokens: null,
-  reasoningTokens: null,
-  usageEstimated: null,
-  costUsd: null,
-  pricing: null,
-  priceSource: null,
-  priceAt: null,
-  firstChoice: null,
-  firstChoiceUsd: null,
-  compressionUsd: null,
-  durationMs: null,
-  firstTokenMs: null,
-  compression: null,
-  tokensBefore: null,
-  tokensAfter: null,
-} as const satisfies Partial<RequestRow>;
 
 export interface Opening {
   id: string;
@@ -50,6 +18,7 @@ export interface Opening {
   now: number;
 }
 
+/** Every column stands in the row from its beginning, in one literal: a row that changes its shape is written into memory twice. */
 export function openEntry(
   { id, protocol, stream, model, caller, plan, now }: Opening,
   ledger: Ledger,
@@ -60,21 +29,45 @@ export function openEntry(
   const [first] = plan.targets;
   const entry = ledger.begin(
     {
-      ...nothingYet,
       id,
       startedAt: now,
+      status: "pending",
       protocol,
       streamed: stream,
       agent: caller.agent ?? null,
       code: launch?.code ?? null,
       launchId: launch?.launchId ?? null,
       session: caller.session ?? null,
+      folder: null,
       tier: launch?.tier ?? tier ?? null,
-      firstChoice:
-        first === undefined ? null : renderModelReference({ provider: first.provider.id, model: first.model }),
       keyId: caller.grant?.id ?? null,
       modelRequested: model.slice(0, 256),
       rule,
+      trail: null,
+      servedBy: null,
+      servedProtocol: null,
+      attempts: 0,
+      httpStatus: null,
+      error: null,
+      inputTokens: null,
+      cacheReadTokens: null,
+      cacheWriteTokens: null,
+      outputTokens: null,
+      reasoningTokens: null,
+      usageEstimated: null,
+      costUsd: null,
+      pricing: null,
+      priceSource: null,
+      priceAt: null,
+      firstChoice:
+        first === undefined ? null : renderModelReference({ provider: first.provider.id, model: first.model }),
+      firstChoiceUsd: null,
+      compressionUsd: null,
+      durationMs: null,
+      firstTokenMs: null,
+      compression: null,
+      tokensBefore: null,
+      tokensAfter: null,
     },
     trail,
   );

@@ -56,7 +56,7 @@ import type { QuotaRules } from "./quota-windows.ts";
 import { type Loop, Readiness } from "./ready.ts";
 import type { Caller } from "./recognise.ts";
 import { Repricing } from "./repricing.ts";
-import { type Routing, targetsOf } from "./router.ts";
+import { type Routing, type Target, targetsOf } from "./router.ts";
 import { configuredRules, type HitStore, hitFile, type RuleHit, RuleHits } from "./rule-hits.ts";
 import { ruleProblems } from "./rules-check.ts";
 import type { Purse } from "./screen.ts";
@@ -303,20 +303,17 @@ export async function startGateway(input: GatewayInput): Promise<Gateway> {
   });
   repricing.start();
   housekeeping.start();
+  const configured = ({ provider, model }: Target) => {
+    const reference = renderModelReference({ provider: provider.id, model });
+    return Object.hasOwn(routing.config.prices, reference) ? priceOf(reference) : undefined;
+  };
   const purse = (caller?: Caller): Purse => {
     const { allow_paid: allowPaid } = routing.config.budgets;
     const spent = caller === undefined ? budgets.judge(undefined).spent : caller.spent;
     const key = caller?.grant;
-    return {
-      allowPaid,
-      isLoginBilled: isApiKey(caller?.key),
-      configured: ({ provider, model }) => {
-        const reference = renderModelReference({ provider: provider.id, model });
-        return Object.hasOwn(routing.config.prices, reference) ? priceOf(reference) : undefined;
-      },
-      ...(spent !== undefined && { spent }),
-      ...(key?.models !== undefined && forbidBy(key)),
-    };
+    const open: Purse = { allowPaid, isLoginBilled: isApiKey(caller?.key), configured };
+    if (spent !== undefined) open.spent = spent;
+    return key?.models === undefined ? open : { ...open, ...forbidBy(key) };
   };
   const listProblems = () => [
     ...problems,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { failure } from "../../providers/failure.ts";
 import { flushMs, Ledger } from "../../src/gateway/ledger.ts";
 import type { RequestQueries } from "../../src/store/requests.ts";
 import type { AttemptRow, RequestRow } from "../../src/store/schema.ts";
@@ -43,6 +44,25 @@ const pending = (id: string): RequestRow => ({
 });
 
 const attempt = { provider: "openai", model: "m", protocol: "chat", startedAt: 1000, durationMs: 5 } as const;
+
+/** As a row of the first one. */
+const made = {
+  ...attempt,
+  requestId: "a",
+  number: 1,
+  failureKind: null,
+  failureScope: null,
+  httpStatus: null,
+  message: null,
+  retryAfterMs: null,
+  inputTokens: null,
+  cacheReadTokens: null,
+  cacheWriteTokens: null,
+  outputTokens: null,
+  reasoningTokens: null,
+  costUsd: null,
+  pricing: null,
+};
 
 const ended = { durationMs: 0, httpStatus: null, servedBy: null, error: null, firstTokenMs: null, firstChoice: null };
 
@@ -112,7 +132,7 @@ describe("the ledger", () => {
     const [a, b] = [ledger.begin(pending("a")), ledger.begin(pending("b"))];
     a.attempt(attempt);
     b.attempt(attempt);
-    a.attempt({ ...attempt, failureKind: "timeout" });
+    a.attempt(attempt, failure("timeout", "no answer within 60 s"));
     await ledger.flush();
     expect(saved).toEqual([
       {
@@ -121,9 +141,9 @@ describe("the ledger", () => {
           { ...pending("b"), attempts: 1 },
         ],
         attempts: [
-          { ...attempt, requestId: "a", number: 1 },
-          { ...attempt, requestId: "b", number: 1 },
-          { ...attempt, requestId: "a", number: 2, failureKind: "timeout" },
+          made,
+          { ...made, requestId: "b" },
+          { ...made, number: 2, failureKind: "timeout", failureScope: "model", message: "no answer within 60 s" },
         ],
       },
     ]);
@@ -151,9 +171,24 @@ describe("the ledger", () => {
     entry.finish({ status: "completed" });
     ledger.begin(pending("b"));
     await pass(1);
-    expect(saved.map(({ rows, attempts }) => [rows.length, attempts.length])).toEqual([[2, 1]]);
+    const written = () => saved.map(({ rows, attempts }) => [rows.map(({ id }) => id).join(), attempts.length]);
+    expect(written()).toEqual([["a", 1]]);
+    await pass(flushMs);
+    // What has only just begun is passed over once.
+    expect(written()).toEqual([
+      ["a", 1],
+      ["b", 0],
+    ]);
     await pass(10 * flushMs);
-    expect(saved).toHaveLength(1);
+    expect(saved).toHaveLength(2);
+  });
+
+  test("writes a request that goes on with the attempt that it has behind it", async () => {
+    const { ledger, saved } = setUp();
+    ledger.begin(pending("a")).attempt(attempt, failure("network", "connection refused"));
+    ledger.begin(pending("b"));
+    await pass(flushMs);
+    expect(saved.map(({ rows, attempts }) => [rows.map(({ id }) => id), attempts.length])).toEqual([[["a"], 1]]);
   });
 
   test("writes nothing when nothing waits", async () => {
@@ -176,7 +211,7 @@ describe("the ledger", () => {
     disk.refuses = false;
     await pass(1000);
     const done = { ...pending("a"), ...ended, attempts: 1, status: "completed" as const };
-    expect(saved).toEqual([{ rows: [done, pending("b")], attempts: [{ ...attempt, requestId: "a", number: 1 }] }]);
+    expect(saved).toEqual([{ rows: [done, pending("b")], attempts: [made] }]);
     disk.refuses = true;
     ledger.begin(pending("c"));
     await pass(flushMs);
@@ -228,20 +263,25 @@ describe("the ledger", () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  const served = { ...attempt, failureKind: null, httpStatus: null };
-  const failed = { ...attempt, failureKind: "network" };
+  const served = { ...attempt, why: undefined };
+  const failed = { ...attempt, why: failure("network", "connection refused") };
 
   test.each([
     ["the only one, as long as the request", [served], 1005, { attempts: 1, servedProtocol: "chat", made: [] }],
     ["one that ended before the request", [served], 1020, { attempts: 1, made: [1] }],
     ["one that began late", [{ ...served, startedAt: 1006 }], 1010, { attempts: 1, made: [1] }],
     ["one behind another", [failed, served], 1005, { attempts: 2, made: [1, 2] }],
-    ["one that was left", [{ ...served, failureKind: "aborted" }], 1005, { attempts: 1, made: [1] }],
+    [
+      "one that was left",
+      [{ ...attempt, why: failure("aborted", "another candidate was faster") }],
+      1005,
+      { attempts: 1, made: [1] },
+    ],
   ] as const)("an attempt has a row unless the request's tells all of it: %s", async (_name, all, now, expected) => {
     const { ledger, saved, disk } = setUp();
     const [entry, other] = [ledger.begin(pending("a")), ledger.begin(pending("b"))];
     disk.now = now;
-    for (const one of all) entry.attempt(one);
+    for (const { why, ...one } of all) entry.attempt(one, why);
     entry.finish({ status: "completed", httpStatus: 200, servedBy: "openai:m" });
     other.finish({ status: "completed", httpStatus: 200, servedBy: "clutch:gateway" });
     await ledger.flush();

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { failure } from "../../providers/failure.ts";
 import { Ledger } from "../../src/gateway/ledger.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { type RequestQueries, requestQueries } from "../../src/store/requests.ts";
@@ -307,8 +308,7 @@ describe("requestQueries()", () => {
     await ledger.flush();
     expect((await queries.find("a"))?.request.status).toBe("pending");
     now += 80;
-    const { requestId: _, number: __, ...made } = attempt(1);
-    entry.attempt(made);
+    entry.attempt(attempt(1), failure("rate-limit", "slow down", { status: 429 }));
     entry.finish({ status: "completed", httpStatus: 200, servedBy: "openrouter:a/b:free" });
     expect(await ledger.close()).toBe(0);
     expect(await queries.find("a")).toEqual({
@@ -321,7 +321,15 @@ describe("requestQueries()", () => {
         httpStatus: 200,
         servedBy: "openrouter:a/b:free",
       },
-      attempts: [attempt(1, { requestId: "a" })],
+      attempts: [
+        attempt(1, {
+          requestId: "a",
+          failureKind: "rate-limit",
+          failureScope: "model",
+          httpStatus: 429,
+          message: "slow down",
+        }),
+      ],
     });
     expect(failures).toEqual([]);
   });
