@@ -7,6 +7,7 @@ import { version } from "../version.ts";
 import type { createAdmin } from "./admin.ts";
 import { RequestBody, readBody } from "./body.ts";
 import type { Budgets } from "./budgets.ts";
+import { ClientWatch } from "./client-watch.ts";
 import { compactBeside } from "./compaction.ts";
 import { type Compress, type ConversationDeps, converse, type UnderWay } from "./conversation.ts";
 import type { TokenCounter } from "./count-endpoint.ts";
@@ -96,6 +97,7 @@ interface Bindings {
 export function createApp(deps: AppDeps): App {
   const startedAt = deps.now();
   const underWay = new Roster<UnderWay>();
+  const clients = new ClientWatch();
   let draining = false;
   let allEnded: (() => void) | undefined;
   const inFlight = () => underWay.size;
@@ -374,7 +376,21 @@ export function createApp(deps: AppDeps): App {
     const { ledger, log, captures, calibration, brake, now, helpers, hits, isHarmful } = deps;
     const routing = deps.routing();
     const cascade = deps.cascade(caller);
-    return { routing, cascade, ledger, log, captures, calibration, brake, now, helpers, hits, isHarmful, compress };
+    return {
+      routing,
+      cascade,
+      ledger,
+      log,
+      captures,
+      calibration,
+      brake,
+      clients,
+      now,
+      helpers,
+      hits,
+      isHarmful,
+      compress,
+    };
   }
 
   /** `/front/...`: model requests go through Headroom, all else is answered as it is without the prefix. */

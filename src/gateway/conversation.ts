@@ -10,6 +10,7 @@ import type { GatewayError } from "../protocols/codec.ts";
 import type { RequestBody } from "./body.ts";
 import type { Captures } from "./capture.ts";
 import { type CascadeDeps, type CascadeResult, recordAttempt, runCascade } from "./cascade.ts";
+import type { ClientWatch } from "./client-watch.ts";
 import type { Compressed } from "./compression.ts";
 import { Exchange } from "./exchange.ts";
 import { renderAll } from "./lane.ts";
@@ -36,6 +37,7 @@ export interface ConversationDeps {
   calibration: Calibration;
   cascade: CascadeDeps;
   brake: OverflowBrake;
+  clients: ClientWatch;
   /** Milliseconds since 1970. */
   now(): number;
   /** Undefined where requests go on as they came. */
@@ -99,8 +101,7 @@ export async function converse(
   );
   underWay.exchange = exchange;
   underWay.stop = (error) => exchange.cancel(new GatewayStopped(error.message));
-  // Asking Bun for a request's signal costs as much as routing it, and an answer that comes at once needs none.
-  const watch = setTimeout(watchClient, unwatchedMs, raw, exchange);
+  const watch = deps.clients.watch(raw, exchange);
   try {
     const cascade = runSafely(exchange, targets, caller, deps);
     if (!exchange.input.stream) return answerWhole(exchange, await cascade, deps);
@@ -113,7 +114,7 @@ export async function converse(
     return sendError(protocol, { kind: "upstream", message: "the gateway failed on this request: see its log" });
   } finally {
     if (!underWay.leavesLater) {
-      clearTimeout(watch);
+      watch.end();
       exchange.release();
     }
   }
@@ -131,15 +132,6 @@ async function compress(
   if (targets.length === 0 || targets[0]?.provider.isAnthropic === true) return undefined;
   if (session !== undefined && deps.isHarmful(session)) return undefined;
   return deps.compress?.(protocol, body, session);
-}
-
-/** How long nobody looks whether the client has left (ms). Its signal remembers. */
-const unwatchedMs = 20;
-
-function watchClient(raw: Request, exchange: Exchange): void {
-  const onAbort = () => exchange.cancel(new ClientLeft());
-  if (raw.signal.aborted) onAbort();
-  else raw.signal.addEventListener("abort", onAbort);
 }
 
 function begin(
