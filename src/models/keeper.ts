@@ -111,11 +111,12 @@ export class ModelKeeper {
 
   /** Lines for /health: what has become of pinned models, and lists that are old because they cannot be fetched. */
   problems(): string[] {
-    const { scan } = this.#known;
+    // What has not been read yet has none: a gateway that starts answers before it reads all that is known of models.
+    const scan = this.#gathered?.scan;
     return [
       ...this.#drifts.map(renderDrift),
       ...this.#failures,
-      ...(scan.kind === "refused" || scan.kind === "invalid" ? [`${scan.line}: not used`] : []),
+      ...(scan?.kind === "refused" || scan?.kind === "invalid" ? [`${scan.line}: not used`] : []),
     ];
   }
 
