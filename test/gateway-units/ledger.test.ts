@@ -3,6 +3,7 @@ import { failure } from "../../providers/failure.ts";
 import { flushMs, Ledger } from "../../src/gateway/ledger.ts";
 import type { RequestQueries } from "../../src/store/requests.ts";
 import type { AttemptRow, RequestRow } from "../../src/store/schema.ts";
+import { nothingToTell } from "../support/ledger-rows.ts";
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -46,23 +47,7 @@ const pending = (id: string): RequestRow => ({
 const attempt = { provider: "openai", model: "m", protocol: "chat", startedAt: 1000, durationMs: 5 } as const;
 
 /** As a row of the first one. */
-const made = {
-  ...attempt,
-  requestId: "a",
-  number: 1,
-  failureKind: null,
-  failureScope: null,
-  httpStatus: null,
-  message: null,
-  retryAfterMs: null,
-  inputTokens: null,
-  cacheReadTokens: null,
-  cacheWriteTokens: null,
-  outputTokens: null,
-  reasoningTokens: null,
-  costUsd: null,
-  pricing: null,
-};
+const made = { ...attempt, requestId: "a", number: 1, ...nothingToTell };
 
 const ended = { durationMs: 0, httpStatus: null, servedBy: null, error: null, firstTokenMs: null, firstChoice: null };
 

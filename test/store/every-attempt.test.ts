@@ -7,6 +7,7 @@ import { openStore } from "../../src/store/open.ts";
 import { requestQueries } from "../../src/store/requests.ts";
 import type { AttemptRow, RequestRow } from "../../src/store/schema.ts";
 import { makeHome } from "../support/gateway.ts";
+import { nothingToTell } from "../support/ledger-rows.ts";
 
 const startedAt = 1_763_600_000_000;
 const id = (name: string) => `${startedAt.toString(36)}${name}`;
@@ -35,22 +36,6 @@ const attempt = (name: string, number: number, fields: Partial<AttemptRow>): Att
   ...fields,
 });
 
-/** All of a row's columns. */
-const unsaid = {
-  failureKind: null,
-  failureScope: null,
-  httpStatus: null,
-  message: null,
-  retryAfterMs: null,
-  inputTokens: null,
-  cacheReadTokens: null,
-  cacheWriteTokens: null,
-  outputTokens: null,
-  reasoningTokens: null,
-  costUsd: null,
-  pricing: null,
-};
-
 test("an attempt that only its request's row tells of is found like one with a row of its own", async () => {
   const home = makeHome();
   const path = join(home, "clutch.db");
@@ -70,11 +55,11 @@ test("an attempt that only its request's row tells of is found like one with a r
       [failed, second, attempt("c", 2, { provider: "rival", failureKind: "aborted" })],
     );
     const look = lookups(store.db);
-    const told = attempt("a", 1, { ...unsaid, durationMs: 250 });
+    const told = attempt("a", 1, { ...nothingToTell, durationMs: 250 });
     expect(await look.attemptsOf(id("a"))).toEqual([told]);
     expect(await look.attemptsOf(id("b"))).toEqual([
-      { ...unsaid, ...failed },
-      { ...unsaid, ...second },
+      { ...nothingToTell, ...failed },
+      { ...nothingToTell, ...second },
     ]);
     expect((await look.attemptsOf(id("c"))).map(({ number, provider }) => [number, provider])).toEqual([
       [1, "ollama"],

@@ -8,6 +8,7 @@ import { openStore, type Store } from "../../src/store/open.ts";
 import { type RequestQueries, requestQueries } from "../../src/store/requests.ts";
 import type { AttemptRow, RequestRow } from "../../src/store/schema.ts";
 import { sessionDays, usageDays } from "../../src/store/sums-schema.ts";
+import { nothingToTell } from "../support/ledger-rows.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "clutch-requests-"));
 const stores: Store[] = [];
@@ -112,18 +113,7 @@ const attempt = (number: number, changes: Partial<AttemptRow> = {}): AttemptRow 
   protocol: "chat",
   startedAt: 1_763_600_000_001,
   durationMs: 12,
-  failureKind: null,
-  failureScope: null,
-  httpStatus: null,
-  message: null,
-  retryAfterMs: null,
-  inputTokens: null,
-  cacheReadTokens: null,
-  cacheWriteTokens: null,
-  outputTokens: null,
-  reasoningTokens: null,
-  costUsd: null,
-  pricing: null,
+  ...nothingToTell,
   ...changes,
 });
 

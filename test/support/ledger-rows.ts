@@ -20,6 +20,22 @@ export function madeRow(startedAt: number, suffix: string, fields: Partial<Reque
   };
 }
 
+/** What the row of an attempt that served says beside whom and when. */
+export const nothingToTell = {
+  failureKind: null,
+  failureScope: null,
+  httpStatus: null,
+  message: null,
+  retryAfterMs: null,
+  inputTokens: null,
+  cacheReadTokens: null,
+  cacheWriteTokens: null,
+  outputTokens: null,
+  reasoningTokens: null,
+  costUsd: null,
+  pricing: null,
+} as const satisfies Partial<AttemptRow>;
+
 /** Into the ledger of that CLUTCH_HOME, which no gateway may be using. */
 export async function writeLedger(
   home: string,
