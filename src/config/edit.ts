@@ -15,7 +15,6 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   type Stats,
@@ -25,6 +24,7 @@ import {
 import { dirname } from "node:path";
 import { ClutchError, renderError } from "../errors.ts";
 import type { Json } from "../protocols/chat.ts";
+import { realPath } from "../real-path.ts";
 import { parseJsonc } from "./jsonc.ts";
 import { applyChanges, type Change } from "./jsonc-edit.ts";
 import { maskEdit } from "./mask.ts";
@@ -193,7 +193,7 @@ function writeWhole(path: string, text: string): void {
   let draft: string | undefined;
   try {
     if (!hadFolder) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const target = isThere(path) ? realpathSync(path) : path;
+    const target = isThere(path) ? realPath(path) : path;
     const known = statSync(target, { throwIfNoEntry: false });
     if (known !== undefined) accessSync(target, constants.W_OK);
     draft = `${target}.clutch-${process.pid}`;
@@ -231,7 +231,7 @@ function dropQuietly(path: string): void {
 
 /** Beside the file that is really written, so that two homes with one config meet. @returns how to let go of it */
 async function takeLock(path: string): Promise<() => void> {
-  const target = isThere(path) ? realPath(path) : path;
+  const target = isThere(path) ? whereItLeads(path) : path;
   const lock = `${target}.lock`;
   const folder = dirname(target);
   const own = `${process.pid}\n`;
@@ -253,9 +253,9 @@ async function takeLock(path: string): Promise<() => void> {
   });
 }
 
-function realPath(path: string): string {
+function whereItLeads(path: string): string {
   try {
-    return realpathSync(path);
+    return realPath(path);
   } catch (cause) {
     throw failure("read", path, cause);
   }

@@ -4,11 +4,12 @@
  * leaves the request to the next rule: told once, until the file changes.
  */
 
-import { realpathSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, resolve, sep } from "node:path";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { Json } from "../protocols/chat.ts";
+import { realPath } from "../real-path.ts";
 import type { ScriptAnswer } from "./router.ts";
 
 /** What a script is given. */
@@ -76,8 +77,8 @@ export function locateScript(path: string, folder: string): { file: string } | {
   if (!isInside(wanted, folder)) return { problem: `it leaves the config's folder ${folder}` };
   if (!extensions.includes(extname(wanted))) return { problem: `its name must end in one of ${extensions.join(" ")}` };
   try {
-    const file = realpathSync(wanted);
-    if (!isInside(file, realpathSync(folder))) return { problem: `it is a link out of the config's folder ${folder}` };
+    const file = realPath(wanted);
+    if (!isInside(file, realPath(folder))) return { problem: `it is a link out of the config's folder ${folder}` };
     const found = statSync(file);
     if (!found.isFile()) return { problem: "it is no file" };
     if ((found.mode & 0o002) !== 0) return { problem: `everybody may write to it: chmod o-w ${file}` };
