@@ -76,7 +76,7 @@ const shutPolicies = {
 } as const;
 
 /** Beyond it the models that were told of first are forgotten; what several models share is not. */
-export const maxCircuits = 2_000;
+export const maxCircuits = 5_000;
 
 export class Health {
   readonly #deps: HealthDeps;
