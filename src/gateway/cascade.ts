@@ -473,6 +473,25 @@ const minWaitMs = 50;
 /** What a second try a moment later may mend. */
 const mayRecover: ReadonlySet<Failure["kind"]> = new Set(["rate-limit", "ramp-up"]);
 
+/** What may be another time at any moment, and nobody can tell when. */
+const mayPass: ReadonlySet<Failure["kind"]> = new Set([
+  "network",
+  "timeout",
+  "overloaded",
+  "upstream",
+  "malformed",
+  "empty",
+  "truncated",
+  "no-tool-call",
+  "bad-tool-call",
+]);
+
+/**
+ * How long a client is told to wait at most (ms) where a candidate has only failed: Codex 0.169 and OpenCode 1.18 sleep for as
+ * long as they are told, minutes for an account without credits.
+ */
+const longestPauseMs = 10_000;
+
 /** What its health is looked up by. */
 export function candidateOf({ provider, model, key }: Target): Candidate {
   return {
@@ -533,11 +552,13 @@ function explain(
   }
   const waits = [
     ...left.flatMap(({ failure: { retryAfterMs } }) => retryAfterMs ?? []),
-    // Codex 0.169 and OpenCode 1.18 sleep for as long as they are told, and a budget begins anew at midnight.
+    // A budget begins anew at midnight.
     ...skipped.flatMap(({ backAt, isBudget }) =>
       backAt === undefined || isBudget === true ? [] : [Math.max(0, backAt - now)],
     ),
   ];
+  const hasOnlyFailed = left.some(({ failure: why }) => mayPass.has(why.kind) && why.retryAfterMs === undefined);
+  if (hasOnlyFailed && waits.length > 0) waits.push(longestPauseMs);
   const soonest = waits.length === 0 ? {} : { retryAfterMs: Math.min(...waits) };
   const reasons = [
     ...left.map(({ target, failure: why }) => `${nameOf(target)}: ${describeFailure(why)}`),

@@ -29,13 +29,37 @@ describe.each(protocols)("a %s client whom nobody answers", (client) => {
     // Something in it is worth a retry, so the whole is.
     expect(`${first.status}`).toBe(clientErrors.overloaded[client].slice(0, 3));
     expect(first.headers.get("content-type")).toBe("application/json");
-    expect(Number(first.headers.get("retry-after"))).toBe(40);
+    // The last one has only failed: an agent that sleeps as long as it is told should not sleep for the others' rest.
+    expect(Number(first.headers.get("retry-after"))).toBe(10);
 
     const second = await gateway.ask(client, "any-model", stream);
     const message = at(await second.json(), "error", "message");
     expect(message).toMatch(/chat:limited: not asked, limited is resting: slow down \(back in (40|39) s\)/);
     expect(message).toMatch(/other:unpaid: not asked, the account at other is resting: no credits \(back in 5 min\)/);
     expect(gateway.upstream.models()).toEqual(["limited", "unpaid", "gone", "busy", "gone", "busy"]);
+  });
+
+  test.each([
+    ["an account without credits and one that limits", { one: replies.unpaid, two: replies.limited }, "40"],
+    ["an account without credits and one that failed", { one: replies.unpaid, two: html }, "10"],
+    [
+      "a short limit and one that failed",
+      { one: json(said("slow down"), 429, { "retry-after": "6" }), two: html },
+      "6",
+    ],
+    ["two that failed", { one: html, two: replies.busy }, null],
+    ["an account without credits and a model that is gone", { one: replies.unpaid, two: replies.gone }, "300"],
+  ])("is told to wait for the first that may answer: %s", async (_name, both, wait) => {
+    await using gateway = await startTestGateway({
+      replies: both,
+      cascade: ["chat:one", "other:two"],
+      timeouts: { patience_ms: 1_000 },
+    });
+    // How long an account rests is known the second time.
+    await (await gateway.ask(client, "any-model", false)).text();
+    const response = await gateway.ask(client, "any-model", false);
+    expect(at(await response.json(), "error", "message")).toStartWith("no model answered.");
+    expect(response.headers.get("retry-after")).toBe(wait);
   });
 
   test("of one kind of reason is told that kind, so that its agent does what it should", async () => {

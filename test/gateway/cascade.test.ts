@@ -280,7 +280,8 @@ describe.each(protocols)("to a %s client", (client) => {
     });
     const response = await gateway.ask(client, "any-model", stream);
     expect(response.status).toBe(client === "messages" ? 529 : 503);
-    expect(response.headers.get("retry-after")).toBe("40");
+    // The third has only failed: it may be another time at any moment.
+    expect(response.headers.get("retry-after")).toBe("10");
     expect(response.headers.get("content-type")).toBe("application/json");
     const body: unknown = await response.json();
     const message = at(body, "error", "message");
