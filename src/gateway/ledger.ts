@@ -388,7 +388,7 @@ export class LedgerEntry {
 /** By so much (ms) the times of a request and its only attempt may differ, and still be told as the same. */
 const sameMs = 5;
 
-/** It served, nobody else was asked, and it says nothing that the request's row does not say. */
+/** It served, nobody else was asked, and it says nothing that the request's row does not say. A trail tells of calls by their times. */
 function isTheRequest(attempt: AttemptRow, row: RequestRow): boolean {
   return (
     attempt.requestId === row.id &&
@@ -396,6 +396,7 @@ function isTheRequest(attempt: AttemptRow, row: RequestRow): boolean {
     attempt.failureKind === null &&
     attempt.outputTokens === null &&
     row.servedBy !== null &&
+    row.trail == null &&
     attempt.startedAt - row.startedAt <= sameMs &&
     (row.durationMs ?? 0) - attempt.durationMs <= sameMs
   );

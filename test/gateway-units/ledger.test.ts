@@ -280,6 +280,15 @@ describe("the ledger", () => {
     expect(attempts.map(({ number }) => number)).toEqual([...made]);
   });
 
+  test("an attempt whose request has a trail has a row, since the trail tells of calls by their times", async () => {
+    const { ledger, saved } = setUp();
+    const entry = ledger.begin(pending("a"), { render: () => '{"calls":[{"target":"openai:m","at":0}]}' });
+    entry.attempt({ ...attempt, durationMs: 0 });
+    entry.finish({ status: "completed", httpStatus: 200, servedBy: "openai:m" });
+    await ledger.flush();
+    expect([saved[0]?.rows[0]?.servedProtocol, saved[0]?.attempts.length]).toEqual([undefined, 1]);
+  });
+
   test("writes at its close what still waits", async () => {
     const { ledger, saved } = setUp();
     ledger.begin(pending("a"));
