@@ -30,8 +30,8 @@ export async function sendUpstream(fetch: Fetch, request: UpstreamRequest, signa
 
 /**
  * Sends the bytes as they are to be, and leaves them as they were: `fetch` copies a body before it returns (Fetch standard,
- * "extract a body"; tried on Bun 1.4). An agent's body is large, each copy costs more than all other work on it, and nearly
- * all name their model first: where the new name is no longer, what stands before it moves up, and the rest stays in place.
+ * "extract a body"; tried on Bun 1.4). An agent's body is large, each copy of it counts, and nearly all name their model
+ * first: where the new name is no longer, what stands before it moves up, and the rest stays in place.
  */
 function sendPatched<Sent>({ bytes, patches }: Patched, send: (bytes: Buffer) => Sent): Sent {
   const [patch] = patches;

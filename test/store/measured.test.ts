@@ -6,6 +6,7 @@ import { readMeasured } from "../../src/store/measured.ts";
 import { openStore } from "../../src/store/open.ts";
 import { requestQueries } from "../../src/store/requests.ts";
 import type { AttemptRow } from "../../src/store/schema.ts";
+import { madeRow } from "../support/ledger-rows.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "clutch-measured-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -45,6 +46,18 @@ describe("readMeasured()", () => {
     expect(Object.fromEntries(readMeasured(path, nowMs - 7 * day))).toEqual(expected);
     store.close();
     expect(Object.fromEntries(readMeasured(path, nowMs - 7 * day))).toEqual(expected);
+  });
+
+  test("of many requests counts the newest alone, those that failed as those that were served", async () => {
+    const path = join(folder, "many.db");
+    const store = openStore(path);
+    const alone = { servedBy: "p:m", servedProtocol: "chat" } as const;
+    // The first five lie beyond the span that is counted.
+    const requests = Array.from({ length: 20_005 }, (_, at) => madeRow(nowMs + at, "a", at % 10 === 0 ? {} : alone));
+    const failed = requests.flatMap((_, at) => (at % 10 === 0 ? [attempt(nowMs + at, "a", "m", "upstream")] : []));
+    await requestQueries(store.db).save(requests, failed);
+    expect(Object.fromEntries(readMeasured(path, nowMs))).toEqual({ "p:m": { served: 18_000, failed: 2_000 } });
+    store.close();
   });
 
   test("nothing from a file that is not there, is no database, or has no such table", () => {
