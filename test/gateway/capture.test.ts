@@ -104,6 +104,20 @@ describe("bodies", () => {
     expect(ledger.query("SELECT request_id FROM captures").all()).toEqual([{ request_id: id }]);
   });
 
+  test.each([false, true])("of a request that is let go of when it is answered, streamed %p", async (stream) => {
+    const content = "a conversation of some length ".repeat(2_000);
+    await using gateway = await startTestGateway({
+      replies: { chat: stream ? sse([streamed("chat")]) : json(whole.chat) },
+    });
+    await capture(gateway.url, { what: "all", until: inAnHour() });
+    const messages = [{ role: "user", content }];
+    const response = await gateway.ask("chat", "chat:chat", stream, { body: { messages } });
+    await response.text();
+    const id = response.headers.get("x-clutch-request-id") ?? "";
+    await gateway.request(id);
+    expect((await bodiesOf(gateway.home, id)).request).toMatchObject({ model: "chat:chat", messages });
+  });
+
   test("of failures alone, where only these are asked for", async () => {
     await using gateway = await startTestGateway({
       replies: { ...replies, chat: json(whole.chat) },
